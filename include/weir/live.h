@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The few words that userspace changes while packets flow, and what a later daemon needs to adopt. */
+#ifndef WEIR_LIVE_H
+#define WEIR_LIVE_H
+
+#include <weir/types.h>
+
+/* One cache line, memory-mapped by the daemon, read by every packet. */
+struct weir_live {
+	__u32 generation;    /* of the policy; its lowest bit selects the copy; 0 = none loaded */
+	__u32 tally_half;    /* 0 or 1: where the datapath counts drops now */
+	__u32 has_addresses; /* the list of exact addresses is not empty */
+	__u32 has_prefixes;  /* the list of prefixes is not empty */
+	__u64 _pad[6];
+};
+WEIR_LAYOUT(struct weir_live, 64);
+
+/* Written by userspace, kept with the pins: says whose they are and how far reading has come. */
+struct weir_meta {
+	__u32 abi;
+	__u32 cpus;		 /* how many the per-CPU areas were made for */
+	__u64 events_delivered;	 /* ring records consumed, by all daemons so far */
+	__u64 accounted_packets; /* dropped packets that durable audit records stand for */
+	__u64 unseen_packets;	 /* of those: lost or suppressed, and recorded as that */
+	__u64 created_ns;	 /* CLOCK_REALTIME */
+	char version[24];	 /* of the daemon that created the maps, NUL-terminated */
+};
+WEIR_LAYOUT(struct weir_meta, 64);
+
+struct weir_count {
+	__u64 packets;
+	__u64 bytes;
+};
+WEIR_LAYOUT(struct weir_count, 16);
+
+#endif

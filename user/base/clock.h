@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Clocks in nanoseconds, and times as people and records write them. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
+/* "2026-11-20T23:37:00.123456789Z" and the NUL */
+#define CLOCK_RFC3339_SIZE 31
+
+uint64_t clock_real_ns(void);	     /* CLOCK_REALTIME: for people and records */
+uint64_t clock_monotonic_ns(void);   /* CLOCK_MONOTONIC: the clock of the datapath */
+uint64_t clock_coarse_tick_ns(void); /* how far the datapath's coarse clock may lag behind */
+
+/** Write @real_ns as RFC 3339, UTC, nine decimals. Years 1970 to 2554, which is all 64 bits hold. */
+void clock_format_rfc3339(uint64_t real_ns, char ret[static CLOCK_RFC3339_SIZE]);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+int fs_own_directory(const char *path, mode_t mode, struct fault *reterr)
+{
+	struct stat st;
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return fault(reterr, -errno, "fs.open", "cannot create the directory %s: %s", path,
+			     strerror(errno));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fault(reterr, -errno, "fs.open", "cannot open the directory %s: %s", path,
+			     errno == ELOOP || errno == ENOTDIR
+				     ? "it is a symbolic link or no directory"
+				     : strerror(errno));
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return fault(reterr, -EPERM, "fs.owner",
+			     "%s belongs to uid %u with mode %04o: it must be ours (uid %u) and "
+			     "writable by nobody else",
+			     path, st.st_uid, st.st_mode & 07777, geteuid());
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t length)
+{
+	while (length) {
+		ssize_t n = write(fd, data, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Write, take over mode and owner, sync. The name @temporary is the caller's to remove. */
+static int write_temporary(const char *temporary, const char *data, size_t length, mode_t mode,
+			   const struct stat *like)
+{
+	_cleanup_close_ int fd =
+		open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, like ? like->st_mode & 07777 : mode) < 0)
+		return -errno;
+	if (like && fchown(fd, like->st_uid, like->st_gid) < 0)
+		return -errno;
+	r = write_all(fd, data, length);
+	if (r < 0)
+		return r;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int sync_parent(const char *path)
+{
+	char parent[PATH_MAX];
+	char *slash;
+	_cleanup_close_ int fd = -1;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash)
+		slash[1] = '\0';
+	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int fs_replace_file(const char *path, const char *data, size_t length, mode_t mode,
+		    struct fault *reterr)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	const char *target = real ?: path;
+	char temporary[PATH_MAX];
+	struct stat st;
+	bool exists = stat(target, &st) == 0;
+	int r;
+
+	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%d.new", target, getpid()) >=
+	    sizeof(temporary))
+		return fault(reterr, -ENAMETOOLONG, "fs.write", "%s is too long a path", path);
+	r = write_temporary(temporary, data, length, mode, exists ? &st : NULL);
+	if (r == 0 && rename(temporary, target) < 0)
+		r = -errno;
+	if (r == 0)
+		r = sync_parent(target);
+	else
+		unlink(temporary);
+	if (r < 0)
+		return fault(reterr, r, "fs.write", "cannot replace %s: %s", path, strerror(-r));
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Files and directories that must be ours, and files that are replaced in one step. */
+#ifndef BASE_FS_H
+#define BASE_FS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/fault.h"
+
+/**
+ * Make sure that @path is a directory, not a symbolic link, that belongs to us and that neither group
+ * nor others can write to; create it with @mode if it is missing (its parent must exist). Whoever can
+ * write there could replace what we trust. Faults: fs.open, fs.owner.
+ */
+int fs_own_directory(const char *path, mode_t mode, struct fault *reterr);
+
+/**
+ * Replace the file @path by @length bytes of @data, all or nothing, durably: written beside it, synced,
+ * renamed. Mode and owner of an existing file are kept; a new one gets @mode. A symbolic link is followed,
+ * so that a linked policy stays linked. Faults: fs.write.
+ */
+int fs_replace_file(const char *path, const char *data, size_t length, mode_t mode,
+		    struct fault *reterr);
+
+#endif
