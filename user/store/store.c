@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * SQLite with a write-ahead log. synchronous=FULL makes each commit wait for the disk: a ban that was
+ * acknowledged survives loss of power. Statements are prepared once; each call runs one of them and
+ * leaves it reset, whatever happened.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define APPLICATION_ID 0x77656972 /* "weir": tells our files from those of other programs */
+#define BUSY_MS	       1000	  /* how long a backup or a curious sqlite3 may hold us up */
+
+/* Each migration leads from the schema version that is its index to the next. Append only: files of
+ * every version are out there. */
+static const char *const migrations[] = {
+	"CREATE TABLE list_entry ("
+	" kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 255),"
+	" address BLOB NOT NULL CHECK (length(address) = 16)," /* network order, IPv4 mapped */
+	" bits INTEGER NOT NULL CHECK (bits BETWEEN 0 AND 128),"
+	" until_real_ns INTEGER CHECK (until_real_ns >= 0)," /* NULL = for ever */
+	" added_ns INTEGER NOT NULL CHECK (added_ns >= 0),"
+	" reason TEXT NOT NULL,"
+	" added_by TEXT NOT NULL,"
+	" PRIMARY KEY (kind, address, bits)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+};
+
+#define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by"
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	LIST_PUT,
+	LIST_DELETE,
+	LIST_EACH,
+	META_PUT,
+	META_GET,
+	STATEMENT_MAX,
+};
+
+static const char *const statements[] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[LIST_PUT] = "INSERT OR REPLACE INTO list_entry (" LIST_COLUMNS ")"
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[LIST_DELETE] = "DELETE FROM list_entry WHERE kind = ?1 AND address = ?2 AND bits = ?3",
+	[LIST_EACH] = "SELECT " LIST_COLUMNS " FROM list_entry ORDER BY kind, address, bits",
+	[META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+	[META_GET] = "SELECT value FROM meta WHERE key = ?1",
+};
+_Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
+
+struct store {
+	char *path;
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENT_MAX];
+};
+
+static int result_to_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+	case SQLITE_CANTOPEN:
+		return -EACCES;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	case SQLITE_TOOBIG:
+		return -EMSGSIZE;
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
+		return -EINVAL;
+	default:
+		return rc == SQLITE_IOERR_NOMEM ? -ENOMEM : -EIO;
+	}
+}
+
+/* What SQLite says about its last failure, as a fault. */
+static int store_fault(struct store *s, int rc, struct fault *reterr)
+{
+	int err = result_to_errno(rc), system_errno = 0;
+	const char *why = sqlite3_errmsg(s->db);
+
+	/* For other results it would be that of some earlier failure. */
+	if ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN)
+		system_errno = sqlite3_system_errno(s->db);
+	if (system_errno == ENOSPC || system_errno == EDQUOT)
+		err = -ENOSPC;
+	if (system_errno)
+		return fault(reterr, err, "store.io", "%s: %s: %s", s->path, why,
+			     strerror(system_errno));
+	return fault(reterr, err, err == -EUCLEAN ? "store.damaged" : "store.io", "%s: %s", s->path,
+		     why);
+}
+
+static int no_memory(const char *path, struct fault *reterr)
+{
+	return fault(reterr, -ENOMEM, "store.io", "%s: no memory", path);
+}
+
+static int execute(struct store *s, const char *sql, struct fault *reterr)
+{
+	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_fault(s, rc, reterr);
+}
+
+static void statement_resetp(sqlite3_stmt **statement)
+{
+	if (!*statement)
+		return;
+	sqlite3_reset(*statement);
+	sqlite3_clear_bindings(*statement);
+}
+
+static void statement_finalizep(sqlite3_stmt **statement)
+{
+	sqlite3_finalize(*statement);
+}
+
+static int step_done(struct store *s, sqlite3_stmt *statement, struct fault *reterr)
+{
+	int rc = sqlite3_step(statement);
+
+	return rc == SQLITE_DONE ? 0 : store_fault(s, rc, reterr);
+}
+
+/* The first column of the first row: a number. */
+static int query_number(struct store *s, const char *sql, int64_t *ret, struct fault *reterr)
+{
+	_cleanup_(statement_finalizep) sqlite3_stmt *statement = NULL;
+	int rc = sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc != SQLITE_ROW)
+		return store_fault(s, rc, reterr);
+	*ret = sqlite3_column_int64(statement, 0);
+	return 0;
+}
+
+/* Make sure that the file is there, and ours. */
+static int file_check(const char *path, struct fault *reterr)
+{
+	_cleanup_close_ int fd =
+		open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0 && errno == ELOOP)
+		return fault(reterr, -ELOOP, "store.path", "%s is a symbolic link", path);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int err = errno;
+
+		return fault(reterr, -err, "store.io", "%s: %s", path, strerror(err));
+	}
+	if (!S_ISREG(st.st_mode))
+		return fault(reterr, -EINVAL, "store.path", "%s is no regular file", path);
+	if (st.st_uid != geteuid())
+		return fault(reterr, -EPERM, "store.path", "%s belongs to user %u, not to us", path,
+			     (unsigned int)st.st_uid);
+	if ((st.st_mode & 077) && fchmod(fd, 0600) < 0) {
+		int err = errno;
+
+		return fault(reterr, -err, "store.io", "%s: %s", path, strerror(err));
+	}
+	return 0;
+}
+
+/* An SQLite file that is neither empty nor marked as ours belongs to another program. */
+static int owner_check(struct store *s, struct fault *reterr)
+{
+	int64_t id, tables;
+	int r;
+
+	r = query_number(s, "PRAGMA application_id", &id, reterr);
+	if (r < 0 || id == APPLICATION_ID)
+		return r;
+	r = query_number(s, "SELECT count(*) FROM sqlite_schema", &tables, reterr);
+	if (r < 0)
+		return r;
+	if (id || tables)
+		return fault(reterr, -EINVAL, "store.foreign",
+			     "%s is a database of another program", s->path);
+	return 0;
+}
+
+static int integrity_check(struct store *s, struct fault *reterr)
+{
+	_cleanup_(statement_finalizep) sqlite3_stmt *statement = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	const char *answer;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc != SQLITE_ROW)
+		return store_fault(s, rc, reterr);
+	answer = (const char *)sqlite3_column_text(statement, 0);
+	if (!answer)
+		return no_memory(s->path, reterr);
+	if (strcmp(answer, "ok") != 0)
+		return fault(reterr, -EUCLEAN, "store.damaged", "%s: %s", s->path, answer);
+	return 0;
+}
+
+static int migrate_step(struct store *s, size_t version, struct fault *reterr)
+{
+	char sql[96];
+	int r;
+
+	r = execute(s, migrations[version], reterr);
+	if (r < 0)
+		return r;
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %zu; COMMIT",
+		 APPLICATION_ID, version + 1);
+	return execute(s, sql, reterr);
+}
+
+static int migrate(struct store *s, struct fault *reterr)
+{
+	int64_t version;
+	int r;
+
+	r = query_number(s, "PRAGMA user_version", &version, reterr);
+	if (r < 0)
+		return r;
+	if (version < 0 || (uint64_t)version > ARRAY_SIZE(migrations))
+		return fault(reterr, -EPROTONOSUPPORT, "store.newer",
+			     "%s has schema version %lld; this weir knows up to %zu", s->path,
+			     (long long)version, ARRAY_SIZE(migrations));
+	for (size_t i = (size_t)version; i < ARRAY_SIZE(migrations); i++) {
+		r = execute(s, statements[BEGIN], reterr);
+		if (r < 0)
+			return r;
+		r = migrate_step(s, i, reterr);
+		if (r < 0) {
+			store_rollback(s);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int prepare(struct store *s, struct fault *reterr)
+{
+	for (size_t i = 0; i < STATEMENT_MAX; i++) {
+		int rc = sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+					    &s->statements[i], NULL);
+
+		if (rc != SQLITE_OK)
+			return store_fault(s, rc, reterr);
+	}
+	return 0;
+}
+
+int store_open(const char *path, struct store **ret, struct fault *reterr)
+{
+	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
+	int rc, r;
+
+	if (!s)
+		return no_memory(path, reterr);
+	s->path = strdup(path);
+	if (!s->path)
+		return no_memory(path, reterr);
+	r = file_check(path, reterr);
+	if (r < 0)
+		return r;
+	rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!s->db)
+		return no_memory(path, reterr);
+	if (rc != SQLITE_OK)
+		return store_fault(s, rc, reterr);
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, 1 << 20);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+
+	r = owner_check(s, reterr);
+	if (r < 0)
+		return r;
+	r = integrity_check(s, reterr);
+	if (r < 0)
+		return r;
+	r = execute(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", reterr);
+	if (r < 0)
+		return r;
+	r = migrate(s, reterr);
+	if (r < 0)
+		return r;
+	r = prepare(s, reterr);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(s);
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < STATEMENT_MAX; i++)
+		sqlite3_finalize(s->statements[i]);
+	sqlite3_close(s->db);
+	free(s->path);
+	free(s);
+}
+
+static int run(struct store *s, enum statement which, struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[which];
+
+	return step_done(s, statement, reterr);
+}
+
+int store_begin(struct store *s, struct fault *reterr)
+{
+	return run(s, BEGIN, reterr);
+}
+
+int store_commit(struct store *s, struct fault *reterr)
+{
+	int r = run(s, COMMIT, reterr);
+
+	if (r < 0)
+		store_rollback(s);
+	return r;
+}
+
+/* A full disk may have rolled back by itself; then there is nothing left to do. */
+void store_rollback(struct store *s)
+{
+	if (!sqlite3_get_autocommit(s->db))
+		execute(s, statements[ROLLBACK], NULL);
+}
+
+/* A failure to bind (no memory, beyond a limit) is sticky in @rc. */
+static void bind_text(sqlite3_stmt *statement, int column, const char *text, int *rc)
+{
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
+}
+
+static void bind_number(sqlite3_stmt *statement, int column, uint64_t number, int *rc)
+{
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_int64(statement, column, (int64_t)number);
+}
+
+static void bind_key(sqlite3_stmt *statement, uint8_t kind, const struct prefix *prefix, int *rc)
+{
+	bind_number(statement, 1, kind, rc);
+	if (*rc == SQLITE_OK)
+		*rc = sqlite3_bind_blob(statement, 2, prefix->address, sizeof(prefix->address),
+					SQLITE_STATIC);
+	bind_number(statement, 3, prefix->bits, rc);
+}
+
+static int text_check(struct store *s, const char *text, struct fault *reterr)
+{
+	if (strlen(text) > STORE_TEXT_MAX)
+		return fault(reterr, -EMSGSIZE, "store.text", "%s: a text of %zu bytes is over %u",
+			     s->path, strlen(text), STORE_TEXT_MAX);
+	return 0;
+}
+
+int store_list_put(struct store *s, const struct store_list_row *row, struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_PUT];
+	int rc = SQLITE_OK, r;
+
+	r = text_check(s, row->reason, reterr);
+	if (r < 0)
+		return r;
+	r = text_check(s, row->added_by, reterr);
+	if (r < 0)
+		return r;
+	if (row->added_ns > STORE_TIME_NS_MAX ||
+	    (row->until_real_ns > STORE_TIME_NS_MAX && row->until_real_ns != STORE_FOREVER))
+		return fault(reterr, -ERANGE, "store.time", "%s: a time beyond the year 2262",
+			     s->path);
+	bind_key(statement, row->kind, &row->prefix, &rc);
+	if (row->until_real_ns != STORE_FOREVER) /* what is not bound is NULL */
+		bind_number(statement, 4, row->until_real_ns, &rc);
+	bind_number(statement, 5, row->added_ns, &rc);
+	bind_text(statement, 6, row->reason, &rc);
+	bind_text(statement, 7, row->added_by, &rc);
+	return rc == SQLITE_OK ? step_done(s, statement, reterr) : store_fault(s, rc, reterr);
+}
+
+int store_list_delete(struct store *s, uint8_t kind, const struct prefix *prefix,
+		      struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_DELETE];
+	int rc = SQLITE_OK, r;
+
+	bind_key(statement, kind, prefix, &rc);
+	if (rc != SQLITE_OK)
+		return store_fault(s, rc, reterr);
+	r = step_done(s, statement, reterr);
+	if (r < 0)
+		return r;
+	if (!sqlite3_changes(s->db))
+		return fault(reterr, -ENOENT, "store.absent", "%s: no such list entry", s->path);
+	return 0;
+}
+
+/* The strings belong to @statement until its next step. */
+static int row_read(struct store *s, sqlite3_stmt *statement, struct store_list_row *ret,
+		    struct fault *reterr)
+{
+	const void *address = sqlite3_column_blob(statement, 1);
+	bool forever = sqlite3_column_type(statement, 3) == SQLITE_NULL;
+	struct store_list_row row = {
+		.kind = (uint8_t)sqlite3_column_int(statement, 0),
+		.prefix.bits = (uint8_t)sqlite3_column_int(statement, 2),
+		.until_real_ns = (uint64_t)sqlite3_column_int64(statement, 3),
+		.added_ns = (uint64_t)sqlite3_column_int64(statement, 4),
+		.reason = (const char *)sqlite3_column_text(statement, 5),
+		.added_by = (const char *)sqlite3_column_text(statement, 6),
+	};
+
+	if (!address || !row.reason || !row.added_by)
+		return no_memory(s->path, reterr);
+	memcpy(row.prefix.address, address, sizeof(row.prefix.address));
+	if (forever)
+		row.until_real_ns = STORE_FOREVER;
+	*ret = row;
+	return 0;
+}
+
+int store_list_each(struct store *s, int (*fn)(const struct store_list_row *row, void *userdata),
+		    void *userdata, struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_EACH];
+	int rc;
+
+	while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct store_list_row row;
+		int r;
+
+		r = row_read(s, statement, &row, reterr);
+		if (r < 0)
+			return r;
+		r = fn(&row, userdata);
+		if (r < 0)
+			return r;
+	}
+	return rc == SQLITE_DONE ? 0 : store_fault(s, rc, reterr);
+}
+
+int store_meta_put(struct store *s, const char *key, const char *value, struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[META_PUT];
+	int rc = SQLITE_OK, r;
+
+	r = text_check(s, key, reterr);
+	if (r < 0)
+		return r;
+	r = text_check(s, value, reterr);
+	if (r < 0)
+		return r;
+	bind_text(statement, 1, key, &rc);
+	bind_text(statement, 2, value, &rc);
+	return rc == SQLITE_OK ? step_done(s, statement, reterr) : store_fault(s, rc, reterr);
+}
+
+int store_meta_get(struct store *s, const char *key, char *ret, size_t size, struct fault *reterr)
+{
+	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[META_GET];
+	const char *value;
+	int rc = SQLITE_OK;
+	size_t length;
+
+	bind_text(statement, 1, key, &rc);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc == SQLITE_DONE)
+		return fault(reterr, -ENOENT, "store.absent", "%s: no '%s'", s->path, key);
+	if (rc != SQLITE_ROW)
+		return store_fault(s, rc, reterr);
+	value = (const char *)sqlite3_column_text(statement, 0);
+	if (!value)
+		return no_memory(s->path, reterr);
+	length = strlen(value);
+	if (length >= size)
+		return fault(reterr, -ENOBUFS, "store.text", "%s: '%s' has %zu bytes", s->path, key,
+			     length);
+	memcpy(ret, value, length + 1);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What operators change at run time and what must survive a reboot, in one SQLite file: list entries
+ * and a small table of facts. A call that returned 0 is durable: it survives loss of power. Knows rows,
+ * not what they mean. One thread at a time; the file is opened once per process.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+
+#define STORE_TEXT_MAX	  4096	     /* bytes of any one string, the NUL not counted */
+#define STORE_FOREVER	  UINT64_MAX /* as a deadline; kept as NULL */
+#define STORE_TIME_NS_MAX INT64_MAX  /* any other time: the year 2262 */
+
+struct store;
+
+/**
+ * Open or create the file, mode 0600, in a directory that only we can write to (the caller has seen
+ * to that), and bring its schema up to date. Faults: store.path (-ELOOP a symbolic link, -EPERM
+ * somebody else's, -EINVAL no regular file), store.foreign (-EINVAL: an SQLite file of another
+ * program), store.newer (-EPROTONOSUPPORT: written by a later weir), store.damaged (-EUCLEAN: no
+ * database, or its integrity check failed; the caller decides whether to move it away),
+ * store.io for the rest: -ENOSPC, -EIO, -EBUSY (another process holds it), -EROFS, -EACCES, ...
+ */
+int store_open(const char *path, struct store **ret, struct fault *reterr);
+void store_close(struct store *s);
+DEFINE_CLEANUP(struct store *, store_close)
+
+/*
+ * Group the puts and deletes that follow into one durable step, for many at once. Ends with
+ * store_commit() or store_rollback(); a failed commit has rolled back. No nesting.
+ */
+int store_begin(struct store *s, struct fault *reterr);
+int store_commit(struct store *s, struct fault *reterr);
+void store_rollback(struct store *s);
+
+/* A list entry; its key is {kind, prefix}. */
+struct store_list_row {
+	uint8_t kind;
+	struct prefix prefix;
+	uint64_t until_real_ns; /* CLOCK_REALTIME, or STORE_FOREVER */
+	uint64_t added_ns;	/* CLOCK_REALTIME */
+	const char *reason;
+	const char *added_by;
+};
+
+/** Insert or replace. -ERANGE: a time beyond STORE_TIME_NS_MAX; -EMSGSIZE: a string too long. */
+int store_list_put(struct store *s, const struct store_list_row *row, struct fault *reterr);
+
+/** -ENOENT: no such row. */
+int store_list_delete(struct store *s, uint8_t kind, const struct prefix *prefix,
+		      struct fault *reterr);
+
+/**
+ * Call @fn with each row in the order kind, prefix_compare(); the strings live as long as the call.
+ * @fn must not use the store. A negative return of @fn ends it and is returned, without a fault.
+ */
+int store_list_each(struct store *s, int (*fn)(const struct store_list_row *row, void *userdata),
+		    void *userdata, struct fault *reterr);
+
+/** -ENOENT: the key was never put; -ENOBUFS: the value does not fit @size. */
+int store_meta_get(struct store *s, const char *key, char *ret, size_t size, struct fault *reterr);
+int store_meta_put(struct store *s, const char *key, const char *value, struct fault *reterr);
+
+#endif
