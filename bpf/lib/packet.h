@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the stages know of the packet in hand. */
+#ifndef LIB_PACKET_H
+#define LIB_PACKET_H
+
+#include <weir/types.h>
+
+/* A stage returns the reason that decides the packet (enum weir_reason), or that it has no opinion. */
+#define WEIR_NEXT (-1)
+
+struct packet {
+	union {
+		__u8 source[16]; /* IPv4 as ::ffff:a.b.c.d; zero before parsing got there */
+		__u64 source_words[2];
+		__u32 source_quads[4];
+	};
+	union {
+		__u8 destination[16];
+		__u64 destination_words[2];
+		__u32 destination_quads[4];
+	};
+	__u64 now_ns; /* coarse, never ahead of the true time */
+	__u64 time;   /* now in bucket units (WEIR_TIME_SHIFT); exact if time_is_exact */
+	__u32 length; /* of the frame, all buffers */
+	__u16 destination_port;
+	__u8 protocol; /* after IPv6 extension headers */
+	__u8 has_port; /* TCP or UDP, and not a later fragment */
+	__u8 is_ip6;
+	__u8 is_later_fragment;
+	__u8 time_is_exact;
+	__u8 _pad;
+	__u32 limit_slot; /* of the limit that refused, or WEIR_NO_LIMIT */
+	__u32 ifindex;
+};
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Accounts for each drop towards userspace; see include/weir/event.h for the scheme and its sum. */
+#ifndef LIB_TALLY_H
+#define LIB_TALLY_H
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+
+/* Random per load, so that nobody can aim many sources at one tally. */
+const volatile __u64 tally_seed = 0;
+
+static __always_inline __u32 tally_slot(const struct packet *packet, int reason)
+{
+	__u64 mix = packet->source_words[0] * 0x9e3779b97f4a7c15ULL;
+
+	mix = (mix ^ packet->source_words[1] ^ tally_seed) * 0xbf58476d1ce4e5b9ULL;
+	mix = (mix ^ (__u64)reason << 32 ^ packet->limit_slot) * 0x94d049bb133111ebULL;
+	return (__u32)(mix >> 40) & (WEIR_TALLIES - 1);
+}
+
+static __always_inline int tally_is_for(const struct weir_tally *tally, const struct packet *packet,
+					const struct weir_policy *policy, int reason, int verdict)
+{
+	const __u64 *source = (const __u64 *)tally->source;
+
+	return tally->packets && source[0] == packet->source_words[0] &&
+	       source[1] == packet->source_words[1] && tally->generation == policy->generation &&
+	       tally->limit == packet->limit_slot && tally->reason == reason &&
+	       tally->verdict == verdict;
+}
+
+/* A ring record may be written now (GCRA over WEIR_EVENTS_PER_SEC; per CPU, so nobody races). */
+static __always_inline int tally_has_budget(struct weir_event_count *events, __u64 now_ns)
+{
+	const __u64 interval_ns = WEIR_NSEC_PER_SEC / WEIR_EVENTS_PER_SEC;
+	__u64 tat_ns = events->budget_tat_ns > now_ns ? events->budget_tat_ns : now_ns;
+
+	if (tat_ns + interval_ns - now_ns > WEIR_EVENTS_BURST * interval_ns)
+		return 0;
+	events->budget_tat_ns = tat_ns + interval_ns;
+	return 1;
+}
+
+static __always_inline void tally_emit(struct weir_event_count *events,
+				       const struct weir_tally *tally)
+{
+	events->offered++;
+	/* The daemon looks at intervals; waking it is not worth a packet's time. */
+	if (!bpf_ringbuf_output(&weir_events, (void *)tally, sizeof(*tally), BPF_RB_NO_WAKEUP))
+		return;
+	events->lost++;
+	events->lost_packets += tally->packets;
+}
+
+/* Account for a drop. Global for the verifier's sake, see limits.h. */
+__noinline int tally_drop(const struct weir_policy *policy, const struct packet *packet, __u32 half,
+			  __u8 reason, __u8 verdict)
+{
+	struct weir_event_count *events;
+	struct weir_tally *tally;
+	struct weir_tally begin;
+	__u32 index = 0;
+
+	if (!policy || !packet)
+		return 0;
+	events = bpf_map_lookup_elem(&weir_ev_counts, &index);
+	index = (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
+		tally_slot(packet, reason);
+	tally = bpf_map_lookup_elem(&weir_tallies, &index);
+	if (!events || !tally) /* a CPU that was not there when the maps were made */
+		return 0;
+	if (tally_is_for(tally, packet, policy, reason, verdict)) {
+		tally->packets++;
+		tally->bytes += packet->length;
+		tally->last_ns = packet->now_ns;
+		return 0;
+	}
+	if (!tally_has_budget(events, packet->now_ns)) {
+		if (tally->packets) {
+			events->suppressed_packets++;
+			return 0;
+		}
+	} else {
+		if (tally->packets) {
+			tally->kind = WEIR_EVENT_END;
+			tally_emit(events, tally);
+		}
+		__builtin_memset(&begin, 0, sizeof(begin));
+		__builtin_memcpy(begin.source, packet->source, sizeof(begin.source));
+		begin.generation = policy->generation;
+		begin.limit = (__u16)packet->limit_slot;
+		begin.reason = reason;
+		begin.verdict = verdict;
+		begin.first_ns = begin.last_ns = packet->now_ns;
+		begin.ifindex = packet->ifindex;
+		begin.kind = WEIR_EVENT_BEGIN;
+		tally_emit(events, &begin);
+	}
+	__builtin_memcpy(tally->source, packet->source, sizeof(tally->source));
+	tally->generation = policy->generation;
+	tally->limit = (__u16)packet->limit_slot;
+	tally->reason = reason;
+	tally->verdict = verdict;
+	tally->bytes = packet->length;
+	tally->first_ns = tally->last_ns = packet->now_ns;
+	tally->kind = WEIR_EVENT_NONE;
+	tally->ifindex = packet->ifindex;
+	tally->packets = 1;
+	return 0;
+}
+
+#endif

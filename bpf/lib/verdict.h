@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The single exit. Every packet passes here once: its reason becomes a verdict by policy and mode, is
+ * counted, and if it is a drop is accounted for. Accounting never changes a verdict.
+ */
+#ifndef LIB_VERDICT_H
+#define LIB_VERDICT_H
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/tally.h"
+
+/* The number ranges of tbl/reason.def. */
+#define REASON_CLASS_PASS(number)      ((number) < 15)
+#define REASON_CLASS_OTHER(number)     ((number) == 15)
+#define REASON_CLASS_DROP(number)      ((number) >= 16 && (number) < 32)
+#define REASON_CLASS_MALFORMED(number) ((number) >= 32 && (number) < WEIR_REASON_MAX)
+#define WEIR_R(name, number, text, class, words)                                                   \
+	_Static_assert(REASON_CLASS_##class(number), #name " is outside the range of its class");
+#include <weir/tbl/reason.def>
+#undef WEIR_R
+
+static __always_inline int verdict_refuses(int reason, const struct weir_policy *policy)
+{
+	if (REASON_CLASS_PASS(reason))
+		return 0;
+	if (REASON_CLASS_OTHER(reason))
+		return policy->flags & WEIR_POLICY_DROP_NOT_IP;
+	if (REASON_CLASS_MALFORMED(reason))
+		return policy->flags & WEIR_POLICY_DROP_MALFORMED;
+	return 1;
+}
+
+static __always_inline void verdict_count(int reason, int verdict, __u32 bytes)
+{
+	__u32 index = verdict * WEIR_REASON_MAX + reason;
+	struct weir_count *count = bpf_map_lookup_elem(&weir_counts, &index);
+
+	if (!count)
+		return;
+	count->packets++;
+	count->bytes += bytes;
+}
+
+/** @policy may be NULL as long as @reason is one that passes. */
+static __always_inline int verdict_exit(const struct weir_live *live,
+					const struct weir_policy *policy,
+					const struct packet *packet, int reason)
+{
+	int verdict = WEIR_VERDICT_PASS;
+
+	if (policy && verdict_refuses(reason, policy)) {
+		verdict = policy->mode == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
+							    : WEIR_VERDICT_WOULD_DROP;
+		tally_drop(policy, packet, live->tally_half, (__u8)reason, (__u8)verdict);
+	}
+	verdict_count(reason, verdict, packet->length);
+	return verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+#endif

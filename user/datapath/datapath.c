@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Life of the datapath: load, pin, adopt, attach, detach. */
+#include "datapath/datapath.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "bpf/limiter.skel.h"
+#include "datapath/internal.h"
+
+static const char *const mode_names[] = {
+	[DATAPATH_DETACHED] = "none",
+	[DATAPATH_NATIVE] = "native",
+	[DATAPATH_GENERIC] = "generic",
+};
+_Static_assert(ARRAY_SIZE(mode_names) == DATAPATH_MODE_MAX, "a mode has no name");
+
+const char *datapath_mode_to_str(enum datapath_mode mode)
+{
+	return mode_names[mode];
+}
+
+/* libbpf talks; the last thing it complained about explains a refusal better than the errno does. */
+static char last_complaint[256];
+
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	char line[256];
+	size_t length;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, ap);
+	length = strcspn(line, "\n");
+	line[length] = '\0';
+	/* Verifier logs end in a marker that says nothing. */
+	if (length && !strstr(line, "END PROG LOAD LOG") && !strstr(line, "failed to load object"))
+		snprintf(last_complaint, sizeof(last_complaint), "%s",
+			 strncmp(line, "libbpf: ", 8) == 0 ? line + 8 : line);
+	return 0;
+}
+
+static int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX])
+{
+	int length = snprintf(ret, PATH_MAX, "%s/%s", pin_dir, name);
+
+	return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* The directory is a bpffs directory that only we can change: whoever can replace a pin decides what
+ * is enforced. */
+static int prepare_pin_dir(const char *pin_dir, struct fault *reterr)
+{
+	struct statfs fs;
+	struct stat st;
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(pin_dir, 0700) < 0 && errno != EEXIST)
+		return fault(reterr, -errno, "datapath.bpffs",
+			     "cannot create %s: %s; is a bpffs mounted there? (mount -t bpf bpf "
+			     "/sys/fs/bpf)",
+			     pin_dir, strerror(errno));
+	fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return fault(reterr, -errno, "datapath.bpffs", "cannot open %s: %s", pin_dir,
+			     strerror(errno));
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC) {
+		if (rmdir(pin_dir) < 0 && errno != ENOTEMPTY)
+			return -errno;
+		return fault(
+			reterr, -EINVAL, "datapath.bpffs",
+			"%s is not in a bpffs: mount one (mount -t bpf bpf /sys/fs/bpf) or choose "
+			"another --bpffs",
+			pin_dir);
+	}
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return fault(reterr, -EPERM, "datapath.owner",
+			     "%s belongs to uid %u with mode %04o: it must be ours and writable by "
+			     "nobody else",
+			     pin_dir, st.st_uid, st.st_mode & 07777);
+	return 0;
+}
+
+/* Refuse pins that another ABI made before libbpf compares map by map and says it less clearly. */
+static int check_abi(const char *pin_dir, struct fault *reterr)
+{
+	char path[PATH_MAX];
+	struct weir_meta meta;
+	uint32_t zero = 0;
+	_cleanup_close_ int fd = -1;
+	int r = pin_path(pin_dir, "weir_meta", path);
+
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : fault(reterr, -errno, "datapath.bpffs",
+					       "cannot open %s: %s", path, strerror(errno));
+	if (bpf_map_lookup_elem(fd, &zero, &meta) < 0)
+		return fault(reterr, -errno, "datapath.abi", "cannot read %s: %s", path,
+			     strerror(errno));
+	if (meta.abi && meta.abi != WEIR_ABI)
+		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
+			     "the pins in %s were made by weir %.23s (ABI %u), this is ABI %u: run "
+			     "that version's 'weir detach' first",
+			     pin_dir, meta.version, meta.abi, WEIR_ABI);
+	return 0;
+}
+
+static int map_shared(const struct bpf_map *map, size_t bytes, void **ret)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, (bytes + page - 1) / page * page, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret = memory;
+	return 0;
+}
+
+static int map_all_shared(struct datapath *d)
+{
+	const struct {
+		const struct bpf_map *map;
+		size_t bytes;
+		void **ret;
+	} areas[] = {
+		{d->skeleton->maps.weir_live, sizeof(*d->live), (void **)&d->live},
+		{d->skeleton->maps.weir_meta, sizeof(*d->meta), (void **)&d->meta},
+		{d->skeleton->maps.weir_ports, 2 * WEIR_PORTS * sizeof(*d->ports),
+		 (void **)&d->ports},
+		{d->skeleton->maps.weir_tallies,
+		 (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies), (void **)&d->tallies},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(areas); i++) {
+		int r = map_shared(areas[i].map, areas[i].bytes, areas[i].ret);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void unmap_shared(void *memory, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (memory)
+		munmap(memory, (bytes + page - 1) / page * page);
+}
+
+void datapath_close(struct datapath *d)
+{
+	if (!d)
+		return;
+	unmap_shared(d->live, sizeof(*d->live));
+	unmap_shared(d->meta, sizeof(*d->meta));
+	unmap_shared(d->ports, 2 * WEIR_PORTS * sizeof(*d->ports));
+	unmap_shared(d->tallies, (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies));
+	limiter_bpf__destroy(d->skeleton);
+	close_fdp(&d->link_fd);
+	free(d);
+}
+
+/* Give each map its pin: libbpf adopts what is there and creates and pins what is not. .rodata holds
+ * this program's own seed and is not shared. */
+static int set_pins(struct datapath *d)
+{
+	char path[PATH_MAX];
+	struct bpf_map *map;
+	int r;
+
+	bpf_object__for_each_map(map, d->skeleton->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		r = pin_path(d->pin_dir, bpf_map__name(map), path);
+		if (r < 0)
+			return r;
+		r = bpf_map__set_pin_path(map, path);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int load(struct datapath *d, struct fault *reterr)
+{
+	uint64_t seed;
+	int r;
+
+	libbpf_set_print(keep_complaint);
+	last_complaint[0] = '\0';
+	d->skeleton = limiter_bpf__open();
+	if (!d->skeleton)
+		return fault(reterr, -errno, "datapath.load", "cannot open the program: %s",
+			     strerror(errno));
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return fault(reterr, -EIO, "datapath.load", "no random numbers");
+	d->skeleton->rodata->tally_seed = seed;
+	r = bpf_map__set_max_entries(d->skeleton->maps.weir_tallies, d->cpus * 2 * WEIR_TALLIES);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot size the tallies: %s",
+			     strerror(-r));
+	r = set_pins(d);
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", d->pin_dir);
+	r = limiter_bpf__load(d->skeleton);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load",
+			     "the kernel refused the program or its maps: %s%s%s", strerror(-r),
+			     last_complaint[0] ? ": " : "", last_complaint);
+	r = map_all_shared(d);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot map shared memory: %s",
+			     strerror(-r));
+	if (!d->meta->abi) {
+		d->meta->cpus = d->cpus;
+		d->meta->created_ns = clock_real_ns();
+		snprintf(d->meta->version, sizeof(d->meta->version), "%s", WEIR_VERSION);
+		__atomic_store_n(&d->meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr)
+{
+	_cleanup_(datapath_closep) struct datapath *d = calloc(1, sizeof(*d));
+	int cpus = libbpf_num_possible_cpus();
+	int r;
+
+	if (!d)
+		return fault(reterr, -ENOMEM, "datapath.load", "out of memory");
+	d->link_fd = -1;
+	if (cpus < 0)
+		return fault(reterr, cpus, "datapath.load", "cannot count the CPUs: %s",
+			     strerror(-cpus));
+	d->cpus = (unsigned int)cpus;
+	if (strlen(pin_dir) >= sizeof(d->pin_dir))
+		return fault(reterr, -ENAMETOOLONG, "datapath.bpffs", "%s is too long a path",
+			     pin_dir);
+	memcpy(d->pin_dir, pin_dir, strlen(pin_dir) + 1);
+	r = prepare_pin_dir(pin_dir, reterr);
+	if (r < 0)
+		return r;
+	r = check_abi(pin_dir, reterr);
+	if (r < 0)
+		return r;
+	r = load(d, reterr);
+	if (r < 0)
+		return r;
+	r = tables_adopt(d, reterr);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(d);
+	return 0;
+}
+
+/* Name what is attached to @ifindex, for people. */
+static void describe_program(uint32_t id, char *ret, size_t size)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t length = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &length) && info.name[0])
+		snprintf(ret, size, "'%s' (program id %u)", info.name, id);
+	else
+		snprintf(ret, size, "program id %u", id);
+}
+
+static int foreign_fault(const char *iface, uint32_t id, struct fault *reterr)
+{
+	char name[64];
+
+	describe_program(id, name, sizeof(name));
+	return fault(
+		reterr, -EBUSY, "datapath.foreign",
+		"%s already runs the XDP %s, which is not ours: it is left alone. Detach it, or "
+		"give weir another interface",
+		iface, name);
+}
+
+static int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr)
+{
+	char path[PATH_MAX];
+	int r = pin_path(pin_dir, name, path);
+
+	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
+		r = -errno;
+	if (r == 0)
+		r = bpf_obj_pin(fd, path);
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "cannot pin %s/%s: %s", pin_dir, name,
+			     strerror(-r));
+	return 0;
+}
+
+static int attach_new(struct datapath *d, const char *iface, uint32_t ifindex, bool allow_generic,
+		      struct fault *reterr)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	int program = bpf_program__fd(d->skeleton->progs.weir_ingress);
+	int fd;
+
+	if (!bpf_xdp_query((int)ifindex, 0, &query)) {
+		uint32_t id = query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id;
+
+		if (query.attach_mode != XDP_ATTACHED_NONE)
+			return foreign_fault(iface, id, reterr);
+	}
+	fd = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
+	if (fd == -EOPNOTSUPP || fd == -EINVAL) {
+		if (!allow_generic)
+			return fault(
+				reterr, fd, "datapath.native",
+				"the driver of %s refuses native XDP: %s. --generic accepts the "
+				"slow generic mode",
+				iface, strerror(-fd));
+		options.flags = XDP_FLAGS_SKB_MODE;
+		fd = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
+	}
+	if (fd < 0)
+		return fault(reterr, fd, "datapath.attach", "cannot attach to %s: %s", iface,
+			     strerror(-fd));
+	d->link_fd = fd;
+	return pin(fd, d->pin_dir, "link", reterr);
+}
+
+static int link_ifindex(int fd, uint32_t *ret)
+{
+	struct bpf_link_info info = {0};
+	uint32_t length = sizeof(info);
+	int r = bpf_obj_get_info_by_fd(fd, &info, &length);
+
+	if (r < 0)
+		return r;
+	*ret = info.xdp.ifindex; /* 0 once the interface is gone */
+	return 0;
+}
+
+/* -ENOENT: there is no link to take over. */
+static int attach_adopt(struct datapath *d, const char *iface, uint32_t ifindex,
+			struct fault *reterr)
+{
+	char path[PATH_MAX], other[IF_NAMESIZE];
+	uint32_t linked;
+	_cleanup_close_ int fd = -1;
+	int r = pin_path(d->pin_dir, "link", path);
+
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", d->pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT
+				       : fault(reterr, -errno, "datapath.bpffs",
+					       "cannot open %s: %s", path, strerror(errno));
+	r = link_ifindex(fd, &linked);
+	if (r < 0)
+		return fault(reterr, r, "datapath.attach", "cannot read %s: %s", path,
+			     strerror(-r));
+	if (!linked) /* its interface was deleted: the link will never work again */
+		return unlink(path) < 0 ? fault(reterr, -errno, "datapath.bpffs",
+						"cannot remove %s: %s", path, strerror(errno))
+					: -ENOENT;
+	if (linked != ifindex)
+		return fault(
+			reterr, -EBUSY, "datapath.other_interface",
+			"%s is attached to %s, not to %s: use another --bpffs, or 'weir detach' "
+			"first",
+			path, if_indextoname(linked, other) ?: "another interface", iface);
+	r = bpf_link_update(fd, bpf_program__fd(d->skeleton->progs.weir_ingress), NULL);
+	if (r < 0)
+		return fault(reterr, r, "datapath.attach", "cannot swap the program on %s: %s",
+			     iface, strerror(-r));
+	d->link_fd = take_fd(&fd);
+	return 0;
+}
+
+int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, bool *ret_adopted,
+		    struct fault *reterr)
+{
+	uint32_t ifindex = if_nametoindex(iface);
+	bool adopted = true;
+	int r;
+
+	if (!ifindex)
+		return fault(reterr, -ENODEV, "datapath.interface", "there is no interface '%s'",
+			     iface);
+	r = attach_adopt(d, iface, ifindex, reterr);
+	if (r == -ENOENT) {
+		adopted = false;
+		r = attach_new(d, iface, ifindex, allow_generic, reterr);
+	}
+	if (r < 0)
+		return r;
+	r = pin(bpf_program__fd(d->skeleton->progs.weir_ingress), d->pin_dir, "program", reterr);
+	if (r < 0)
+		return r;
+	*ret_adopted = adopted;
+	return 0;
+}
+
+enum datapath_mode datapath_mode(const struct datapath *d, uint32_t *ret_ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	uint32_t ifindex = 0;
+	bool linked = d->link_fd >= 0 && link_ifindex(d->link_fd, &ifindex) == 0 && ifindex;
+
+	if (ret_ifindex)
+		*ret_ifindex = ifindex;
+	if (!linked || bpf_xdp_query((int)ifindex, 0, &query))
+		return DATAPATH_DETACHED;
+	return query.attach_mode == XDP_ATTACHED_SKB ? DATAPATH_GENERIC : DATAPATH_NATIVE;
+}
+
+int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr)
+{
+	_cleanup_closedir_ DIR *dir = opendir(pin_dir);
+	struct dirent *entry;
+	char path[PATH_MAX];
+	uint32_t ifindex = 0;
+	bool found = false;
+	int r;
+
+	if (!dir)
+		return fault(reterr, -errno, "datapath.bpffs", "cannot open %s: %s", pin_dir,
+			     strerror(errno));
+	if (ret_iface)
+		ret_iface[0] = '\0';
+	r = pin_path(pin_dir, "link", path);
+	if (r == 0) {
+		_cleanup_close_ int fd = bpf_obj_get(path);
+
+		if (fd >= 0 && !link_ifindex(fd, &ifindex) && ifindex) {
+			if (ret_iface && !if_indextoname(ifindex, ret_iface))
+				ret_iface[0] = '\0';
+			/* Not only unpinned: a daemon may still hold the link open. */
+			r = bpf_link_detach(fd);
+			if (r < 0)
+				return fault(reterr, r, "datapath.attach", "cannot detach: %s",
+					     strerror(-r));
+		}
+	}
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "weir_", 5) != 0 && strcmp(entry->d_name, "link") != 0 &&
+		    strcmp(entry->d_name, "program") != 0)
+			continue;
+		found = true;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+			return fault(reterr, -errno, "datapath.bpffs", "cannot remove %s/%s: %s",
+				     pin_dir, entry->d_name, strerror(errno));
+	}
+	if (!found)
+		return fault(reterr, -ENOENT, "datapath.bpffs", "nothing of weir is pinned in %s",
+			     pin_dir);
+	if (rmdir(pin_dir) < 0 && errno != ENOTEMPTY && errno != EBUSY)
+		return fault(reterr, -errno, "datapath.bpffs", "cannot remove %s: %s", pin_dir,
+			     strerror(errno));
+	return 0;
+}
+
+struct weir_live *datapath_live(const struct datapath *d)
+{
+	return d->live;
+}
+
+struct weir_meta *datapath_meta(const struct datapath *d)
+{
+	return d->meta;
+}
+
+struct weir_tally *datapath_tallies(const struct datapath *d)
+{
+	return d->tallies;
+}
+
+unsigned int datapath_cpus(const struct datapath *d)
+{
+	return d->cpus;
+}
+
+int datapath_ring_fd(const struct datapath *d)
+{
+	return bpf_map__fd(d->skeleton->maps.weir_events);
+}
+
+int datapath_program_fd(const struct datapath *d)
+{
+	return bpf_program__fd(d->skeleton->progs.weir_ingress);
+}

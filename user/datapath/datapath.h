@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The control side of the datapath, and the only caller of libbpf there: load, pin, attach, adopt;
+ * put policies and lists into the maps; read counters and buckets. It decides nothing: what to
+ * enforce comes from above as images. One thread at a time.
+ *
+ * Everything is pinned in one directory per interface: the link (link), the program (program) and the
+ * maps under their names. They outlive the process, and so does enforcement.
+ */
+#ifndef DATAPATH_DATAPATH_H
+#define DATAPATH_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/event.h>
+#include <weir/live.h>
+#include <weir/policy.h>
+#include <weir/vocabulary.h>
+
+#include "base/address.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "lists/image.h"
+#include "policy/policy.h"
+
+struct datapath;
+
+enum datapath_mode {
+	DATAPATH_DETACHED, /* not attached, or the interface is gone */
+	DATAPATH_NATIVE,
+	DATAPATH_GENERIC,
+	DATAPATH_MODE_MAX,
+};
+
+const char *datapath_mode_to_str(enum datapath_mode mode); /* "none", "native", "generic" */
+
+/**
+ * Load the program and create its maps below @pin_dir, or adopt the maps that are pinned there by an
+ * earlier daemon: lists, buckets and counters are then as they were. Creates @pin_dir (mode 0700) in a
+ * bpffs. Does not attach.
+ *
+ * Faults: datapath.bpffs (not a bpffs), datapath.owner (the directory is not ours, or others may
+ * write to it), datapath.abi (pins of an incompatible weir), datapath.load (the kernel refused).
+ */
+int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr);
+/* Releases descriptors and mappings. Pins, and with them enforcement, stay. Accepts NULL. */
+void datapath_close(struct datapath *d);
+DEFINE_CLEANUP(struct datapath *, datapath_close)
+
+/**
+ * Attach to @iface, or if a link is pinned that is attached there already, swap its program for the
+ * one just loaded, without a gap. *@ret_adopted says which. @allow_generic permits the slow generic
+ * mode where the driver has no native XDP.
+ *
+ * Faults: datapath.interface (no such interface), datapath.foreign (somebody else's program is
+ * attached: it is named and left alone), datapath.other_interface (the pins belong to another
+ * interface), datapath.native (no native XDP and @allow_generic is false), datapath.attach.
+ */
+int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, bool *ret_adopted,
+		    struct fault *reterr);
+
+/** How the link is attached at this moment, and where (@ret_ifindex may be NULL; 0 = nowhere). */
+enum datapath_mode datapath_mode(const struct datapath *d, uint32_t *ret_ifindex);
+
+/**
+ * Detach and remove all pins in @pin_dir; the directory too. Needs no open datapath, so it works
+ * without a daemon. -ENOENT: nothing is pinned there. @ret_iface (of IF_NAMESIZE, may be NULL)
+ * receives the interface, "" if it is gone.
+ */
+int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr);
+
+/** Put @image into the idle copy and make it the live one. *@ret_generation is its number. */
+int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
+			  uint32_t *ret_generation, struct fault *reterr);
+uint32_t datapath_generation(const struct datapath *d); /* 0 = no policy yet */
+
+/** What the list maps hold now; the caller ends it with list_image_done(). */
+int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct fault *reterr);
+/**
+ * Carry out @diff: upserts, then deletes. On failure some upserts may be done and no delete is, so
+ * nobody listed before slips through; the caller reads the maps and tries again or gives up.
+ */
+int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr);
+
+/* Sums over all CPUs. */
+int datapath_read_counts(const struct datapath *d,
+			 struct weir_count ret[static WEIR_VERDICT_MAX * WEIR_REASON_MAX]);
+int datapath_read_event_counts(const struct datapath *d, struct weir_event_count *ret);
+int datapath_read_limit_count(const struct datapath *d, uint16_t slot,
+			      struct weir_limit_count *ret);
+
+/* The live policy's limits as the kernel has them; valid until the next datapath_apply_policy(). */
+const struct weir_limit *datapath_limits(const struct datapath *d, size_t *ret_count);
+/* Name of the limit that counts, or lately counted, in @slot; "" if none. With a NUL. */
+const char *datapath_slot_name(const struct datapath *d, uint16_t slot);
+
+/* A source's bucket under a limit, as it is at this moment. */
+struct datapath_bucket {
+	bool known;	    /* the source has a bucket: it sent something lately */
+	uint64_t available; /* packets or bytes that would pass at once */
+	uint64_t burst;	    /* of as many at most */
+	uint64_t wait_ns;   /* until one more unit passes; 0 = now */
+};
+
+int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limit,
+			 const uint8_t source[static 16], struct datapath_bucket *ret);
+/* Shared memory with the datapath, valid as long as @d. */
+struct weir_live *datapath_live(const struct datapath *d);
+struct weir_meta *datapath_meta(const struct datapath *d);
+struct weir_tally *datapath_tallies(const struct datapath *d); /* [cpu][half][WEIR_TALLIES] */
+unsigned int datapath_cpus(const struct datapath *d);
+int datapath_ring_fd(const struct datapath *d);
+int datapath_program_fd(const struct datapath *d); /* for test runs */
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Start and end, policy, attachment. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "engine/internal.h"
+
+const struct engine_actor ENGINE_SYSTEM = {.uid = 0, .username = "weir", .role = "system"};
+
+void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor)
+{
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", actor->uid);
+	record->actor = (struct audit_actor){
+		.user_id = uid,
+		.username = actor->username,
+		.role = actor->role,
+	};
+	if (recorder_submit(e->recorder, record) < 0)
+		log_error("an audit record was lost", "event", audit_event_to_str(record->event));
+}
+
+static uint64_t dropped_packets(void *userdata)
+{
+	struct engine *e = userdata;
+	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
+	uint64_t sum = 0;
+
+	if (datapath_read_counts(e->datapath, counts) < 0)
+		return 0;
+	for (unsigned int i = WEIR_VERDICT_DROP * WEIR_REASON_MAX; i < ARRAY_SIZE(counts); i++)
+		sum += counts[i].packets;
+	return sum;
+}
+
+static int event_counts(struct weir_event_count *ret, void *userdata)
+{
+	struct engine *e = userdata;
+
+	return datapath_read_event_counts(e->datapath, ret);
+}
+
+static void limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
+{
+	struct engine *e = userdata;
+
+	pthread_mutex_lock(&e->names);
+	snprintf(ret, WEIR_NAME_BYTES + 1, "%s", datapath_slot_name(e->datapath, slot));
+	pthread_mutex_unlock(&e->names);
+}
+
+static void wake(void *userdata)
+{
+	struct engine *e = userdata;
+
+	e->options.wake(e->options.userdata);
+}
+
+static int start_recorder(struct engine *e, struct fault *reterr)
+{
+	const struct recorder_options options = {
+		.events =
+			{
+				.live = datapath_live(e->datapath),
+				.meta = datapath_meta(e->datapath),
+				.tallies = datapath_tallies(e->datapath),
+				.cpus = datapath_cpus(e->datapath),
+				.ring_fd = datapath_ring_fd(e->datapath),
+			},
+		.chain_dir = e->audit_dir,
+		.dropped_packets = dropped_packets,
+		.event_counts = event_counts,
+		.limit_name = limit_name,
+		.wake = wake,
+		.userdata = e,
+	};
+	int r = recorder_start(&options, &e->recorder, reterr);
+
+	if (r == 0 && *recorder_origin_words(e->recorder))
+		log_warn("audit chain", "found", recorder_origin_words(e->recorder));
+	return r;
+}
+
+/* A damaged database must not keep a host from being protected: it is set aside under a name that says
+ * so, and the lists go on with what policy and kernel hold. */
+static void open_store(struct engine *e)
+{
+	char aside[PATH_MAX + 32];
+	struct fault f = {0};
+	int r = store_open(e->store_path, &e->store, &f);
+
+	if (r == -EUCLEAN) {
+		snprintf(aside, sizeof(aside), "%s.damaged-%llu", e->store_path,
+			 (unsigned long long)(clock_real_ns() / NSEC_PER_SEC));
+		log_error("the database is damaged and set aside", "error", f.text, "as", aside);
+		if (rename(e->store_path, aside) == 0)
+			r = store_open(e->store_path, &e->store, &f);
+	}
+	if (r < 0)
+		log_error("the database cannot be used: list changes will not survive a reboot",
+			  "error", f.text);
+}
+
+static void record_policy(struct engine *e, enum audit_event event, const struct policy *policy,
+			  uint32_t generation, const struct engine_actor *actor,
+			  const struct fault *f)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = event,
+		.outcome = f ? AUDIT_FAILURE : AUDIT_SUCCESS,
+		.resource = {"policy", e->options.policy_path},
+		.details = &details,
+	};
+
+	if (policy) {
+		audit_details_string(&details, "sha256", policy->sha256);
+		if (policy->metadata.name)
+			audit_details_string(&details, "name", policy->metadata.name);
+		if (policy->metadata.change)
+			audit_details_string(&details, "change", policy->metadata.change);
+		audit_details_u64(&details, "limits", policy->limit_count);
+		audit_details_u64(&details, "list_entries",
+				  policy->allow.count + policy->block.count);
+	}
+	if (generation)
+		audit_details_u64(&details, "generation", generation);
+	if (f)
+		audit_details_string(&details, "error", f->text);
+	engine_record(e, &record, actor);
+}
+
+/* Make @policy the one in force; on success it belongs to the engine. */
+static int apply_policy(struct engine *e, struct policy **policy, const struct engine_actor *actor,
+			struct fault *reterr)
+{
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	uint32_t generation;
+	int r = policy_compile(*policy, clock_coarse_tick_ns(), &image, reterr);
+
+	if (r < 0)
+		return r;
+	/* Lists first: what the new policy blocks is blocked no later than its limits apply. */
+	r = lists_take_policy(e, *policy, reterr);
+	if (r == 0)
+		r = lists_synchronise(e, reterr);
+	if (r == 0) {
+		pthread_mutex_lock(&e->names);
+		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
+		pthread_mutex_unlock(&e->names);
+	}
+	if (r < 0) {
+		/* Back to the entries of the policy that stays in force. */
+		if (e->policy && lists_take_policy(e, e->policy, NULL) == 0)
+			lists_synchronise(e, NULL);
+		return r;
+	}
+	policy_free(e->policy);
+	e->policy = take_ptr(*policy);
+	e->policy_loaded_ns = clock_real_ns();
+	record_policy(e, AUDIT_EVENT_POLICY_APPLY, e->policy, generation, actor, NULL);
+	return 0;
+}
+
+static void record_start(struct engine *e, bool adopted)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_START,
+		.resource = {"interface", e->options.iface},
+		.details = &details,
+	};
+
+	audit_details_string(&details, "version", WEIR_VERSION);
+	audit_details_u64(&details, "pid", (uint64_t)getpid());
+	engine_record(e, &record, &ENGINE_SYSTEM);
+
+	details = (struct audit_details){0};
+	record.event = adopted ? AUDIT_EVENT_SYSTEM_ADOPT : AUDIT_EVENT_SYSTEM_ATTACH;
+	audit_details_string(&details, "mode",
+			     datapath_mode_to_str(datapath_mode(e->datapath, NULL)));
+	audit_details_u64(&details, "generation", datapath_generation(e->datapath));
+	engine_record(e, &record, &ENGINE_SYSTEM);
+}
+
+static int make_paths(struct engine *e, struct fault *reterr)
+{
+	int a = snprintf(e->audit_dir, sizeof(e->audit_dir), "%s/audit", e->options.state_dir);
+	int s = snprintf(e->store_path, sizeof(e->store_path), "%s/weir.db", e->options.state_dir);
+
+	if (a >= (int)sizeof(e->audit_dir) || s >= (int)sizeof(e->store_path))
+		return fault(reterr, -ENAMETOOLONG, "fs.open", "%s is too long a path",
+			     e->options.state_dir);
+	return fs_own_directory(e->options.state_dir, 0700, reterr);
+}
+
+static int attach(struct engine *e, struct fault *reterr)
+{
+	bool adopted;
+	int r = datapath_attach(e->datapath, e->options.iface, e->options.allow_generic, &adopted,
+				reterr);
+
+	if (r < 0)
+		return r;
+	if (datapath_mode(e->datapath, NULL) == DATAPATH_GENERIC)
+		log_warn("attached in the slow generic mode", "iface", e->options.iface);
+	record_start(e, adopted);
+	return 0;
+}
+
+int engine_open(const struct engine_options *options, struct engine **ret, struct fault *reterr)
+{
+	_cleanup_(engine_closep) struct engine *e = calloc(1, sizeof(*e));
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	int r;
+
+	if (!e)
+		return fault(reterr, -ENOMEM, "engine.memory", "out of memory");
+	e->options = *options;
+	e->started_ns = clock_real_ns();
+	pthread_mutex_init(&e->names, NULL);
+	r = make_paths(e, reterr);
+	if (r == 0)
+		r = policy_load(options->policy_path, &policy, reterr);
+	if (r == 0)
+		r = datapath_open(options->pin_dir, &e->datapath, reterr);
+	if (r == 0)
+		r = start_recorder(e, reterr);
+	if (r < 0)
+		return r;
+	open_store(e);
+	r = lists_load(e, reterr);
+	if (r == 0)
+		r = apply_policy(e, &policy, &ENGINE_SYSTEM, reterr);
+	if (r == 0)
+		r = attach(e, reterr);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(e);
+	return 0;
+}
+
+void engine_close(struct engine *e)
+{
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_STOP,
+		.resource = {"interface", e ? e->options.iface : NULL},
+	};
+
+	if (!e)
+		return;
+	if (e->recorder) {
+		engine_record(e, &record, &ENGINE_SYSTEM);
+		if (recorder_stop(e->recorder) < 0)
+			log_error("the last audit records could not be written");
+	}
+	list_image_done(&e->image);
+	list_set_free(e->lists);
+	store_close(e->store);
+	policy_free(e->policy);
+	datapath_close(e->datapath);
+	pthread_mutex_destroy(&e->names);
+	free(e);
+}
+
+int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	struct fault f = {0};
+	int r = policy_load(e->options.policy_path, &policy, &f);
+
+	if (r == 0)
+		r = apply_policy(e, &policy, actor, &f);
+	if (r < 0) {
+		record_policy(e, AUDIT_EVENT_POLICY_REFUSED, policy, 0, actor, &f);
+		if (reterr)
+			*reterr = f;
+	}
+	return r;
+}
+
+int engine_put_policy(struct engine *e, const char *text, size_t length,
+		      const struct engine_actor *actor, struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct fault f = {0};
+	int r = policy_parse("request", text, length, &policy, &f);
+
+	if (r == 0)
+		r = policy_compile(policy, clock_coarse_tick_ns(), &image, &f);
+	/* The file first: what is enforced after a restart is never older than what was confirmed. */
+	if (r == 0)
+		r = fs_replace_file(e->options.policy_path, text, length, 0640, &f);
+	if (r == 0)
+		r = apply_policy(e, &policy, actor, &f);
+	if (r < 0) {
+		record_policy(e, AUDIT_EVENT_POLICY_REFUSED, policy, 0, actor, &f);
+		if (reterr)
+			*reterr = f;
+	}
+	return r;
+}
+
+int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_DETACH,
+		.resource = {"interface", e->options.iface},
+	};
+	int r = datapath_remove(e->options.pin_dir, NULL, reterr);
+
+	if (r < 0)
+		return r;
+	e->detached = true;
+	engine_record(e, &record, actor);
+	return 0;
+}
+
+bool engine_is_detached(const struct engine *e)
+{
+	return e->detached;
+}
+
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_AUTH_DENIED,
+		.outcome = AUDIT_DENIED,
+		.resource = {"request", what},
+		.details = &details,
+	};
+	uint64_t now_ns = clock_monotonic_ns();
+
+	/* Whoever may not change anything must not be able to fill the chain either. */
+	if (e->denied_ns && now_ns - e->denied_ns < NSEC_PER_SEC) {
+		e->denied_since++;
+		return;
+	}
+	audit_details_u64(&details, "unrecorded_before", e->denied_since);
+	e->denied_ns = now_ns;
+	e->denied_since = 0;
+	engine_record(e, &record, actor);
+}
+
+void engine_tick(struct engine *e)
+{
+	if (!e->detached)
+		lists_expire(e);
+}
+
+void engine_recorder_completions(struct engine *e)
+{
+	recorder_completions(e->recorder);
+}
+
+const struct engine_options *engine_options(const struct engine *e)
+{
+	return &e->options;
+}
+
+struct datapath *engine_datapath(const struct engine *e)
+{
+	return e->datapath;
+}
+
+const struct list_set *engine_lists(const struct engine *e)
+{
+	return e->lists;
+}
+
+const struct policy *engine_policy(const struct engine *e)
+{
+	return e->policy;
+}
+
+struct recorder *engine_recorder(const struct engine *e)
+{
+	return e->recorder;
+}
+
+bool engine_store_works(const struct engine *e)
+{
+	return e->store;
+}
+
+uint64_t engine_started_ns(const struct engine *e)
+{
+	return e->started_ns;
+}
+
+uint64_t engine_policy_loaded_ns(const struct engine *e)
+{
+	return e->policy_loaded_ns;
+}
+
+const char *engine_audit_dir(const struct engine *e)
+{
+	return e->audit_dir;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The state of a running weir and everything that changes it: policy, lists, attachment. Each change
+ * takes one way: check, apply to the datapath, keep (store or policy file), record. What was enforced
+ * before stays untouched if a step before the datapath fails; a failing disk afterwards never undoes
+ * protection, it is reported.
+ *
+ * One thread, the daemon's loop, calls all of this; the recorder thread is inside.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "datapath/datapath.h"
+#include "engine/recorder.h"
+#include "lists/set.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+struct engine;
+
+struct engine_options {
+	const char *iface;
+	const char *policy_path;
+	const char *state_dir;
+	const char *pin_dir;
+	bool allow_generic;
+	/* Called on the recorder's thread: have engine_recorder_completions() called by the loop. */
+	void (*wake)(void *userdata);
+	void *userdata;
+};
+
+/* On whose behalf something is done. */
+struct engine_actor {
+	uid_t uid;
+	const char *username; /* or the number, if it has no name */
+	const char *role;     /* "admin", "public", "system" */
+};
+
+extern const struct engine_actor ENGINE_SYSTEM; /* the daemon itself */
+
+/**
+ * Start: check the policy, load or adopt the datapath, open store and chain, synchronise lists, apply
+ * the policy, attach. Whatever fails leaves an earlier daemon's enforcement as it was.
+ */
+int engine_open(const struct engine_options *options, struct engine **ret, struct fault *reterr);
+/** Record the stop, flush the recorder, let go. Enforcement stays. Accepts NULL. */
+void engine_close(struct engine *e);
+DEFINE_CLEANUP(struct engine *, engine_close)
+
+/** Read the policy file again and apply it. A refused policy changes nothing and is recorded. */
+int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
+/** Check @text, make it the content of the policy file, and apply it. */
+int engine_put_policy(struct engine *e, const char *text, size_t length,
+		      const struct engine_actor *actor, struct fault *reterr);
+
+struct engine_list_request {
+	enum list_kind kind;
+	struct prefix prefix;
+	uint64_t ttl_ns;    /* 0 = for ever */
+	const char *reason; /* NULL = none */
+};
+
+/**
+ * Add or replace an operator's entry. *@ret_persisted: it will also survive a reboot; false if the store
+ * cannot be written, which does not keep the entry from taking effect.
+ */
+int engine_list_add(struct engine *e, const struct engine_list_request *request,
+		    const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr);
+/** -ENOENT "lists.absent": no such entry; -EPERM "lists.policy": only the policy file holds it. */
+int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefix *prefix,
+		       const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr);
+
+/** Detach and remove all pins. After this only engine_close() makes sense. */
+int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
+bool engine_is_detached(const struct engine *e);
+
+/** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
+
+/** Once a second: expire list entries. */
+void engine_tick(struct engine *e);
+void engine_recorder_completions(struct engine *e);
+
+/* For views. Pointers are valid until the next change. */
+const struct engine_options *engine_options(const struct engine *e);
+struct datapath *engine_datapath(const struct engine *e);
+const struct list_set *engine_lists(const struct engine *e);
+const struct policy *engine_policy(const struct engine *e);
+struct recorder *engine_recorder(const struct engine *e);
+bool engine_store_works(const struct engine *e);
+uint64_t engine_started_ns(const struct engine *e);	  /* CLOCK_REALTIME */
+uint64_t engine_policy_loaded_ns(const struct engine *e); /* CLOCK_REALTIME */
+const char *engine_audit_dir(const struct engine *e);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the files of this folder share: the engine itself. */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "engine/engine.h"
+
+struct engine {
+	struct engine_options options;
+	char audit_dir[PATH_MAX];
+	char store_path[PATH_MAX];
+
+	struct policy *policy;
+	uint64_t policy_loaded_ns, started_ns;
+	struct datapath *datapath;
+	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
+	struct store *store;   /* NULL: does not work; lists then live in memory and kernel only */
+	struct list_set *lists;
+	struct list_image image; /* what the kernel's lists hold */
+	struct recorder *recorder;
+	bool detached;
+
+	uint64_t denied_ns; /* CLOCK_MONOTONIC of the last record of a refusal */
+	uint64_t denied_since;
+};
+
+/* Start from what an actor is; the caller fills in the rest. */
+void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor);
+
+/* lists.c */
+int lists_load(struct engine *e, struct fault *reterr);
+int lists_take_policy(struct engine *e, const struct policy *policy, struct fault *reterr);
+int lists_synchronise(struct engine *e, struct fault *reterr);
+void lists_expire(struct engine *e);
+
+#endif

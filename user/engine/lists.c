@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Changes of the allow and block lists: the set, the kernel, the store, the record. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+static struct list_now now(void)
+{
+	return (struct list_now){
+		.real_ns = clock_real_ns(),
+		.monotonic_ns = clock_monotonic_ns(),
+	};
+}
+
+/* Bring the kernel from the image it holds to the one the set asks for. */
+int lists_synchronise(struct engine *e, struct fault *reterr)
+{
+	struct list_image next;
+	struct list_diff diff;
+	int r = list_image_build(e->lists, clock_monotonic_ns(), &next);
+
+	if (r < 0)
+		return fault(reterr, r, "lists.memory", "cannot build the lists: %s", strerror(-r));
+	r = list_image_diff(&e->image, &next, &diff);
+	if (r < 0) {
+		list_image_done(&next);
+		return fault(reterr, r, "lists.memory", "cannot compare the lists: %s",
+			     strerror(-r));
+	}
+	r = datapath_apply_lists(e->datapath, &diff, reterr);
+	list_diff_done(&diff);
+	list_image_done(r < 0 ? &next : &e->image);
+	if (r == 0) {
+		e->image = next;
+		return 0;
+	}
+	/* Some steps may have been taken: learn what the kernel holds, for the next attempt. */
+	list_image_done(&e->image);
+	e->image = (struct list_image){0};
+	if (datapath_read_lists(e->datapath, &e->image, NULL) < 0)
+		e->image = (struct list_image){0};
+	return r;
+}
+
+static int load_row(const struct store_list_row *row, void *userdata)
+{
+	struct engine *e = userdata;
+	struct list_now at = now();
+	struct list_entry entry = {
+		.key = {.kind = row->kind, .prefix = row->prefix, .origin = LIST_OPERATOR},
+		.until_ns = row->until_real_ns,
+		.added_ns = row->added_ns,
+		.reason = row->reason,
+		.added_by = row->added_by,
+	};
+
+	return row->until_real_ns <= at.real_ns ? 0 : list_set_add(e->lists, &entry, &at, NULL);
+}
+
+int lists_load(struct engine *e, struct fault *reterr)
+{
+	int r = list_set_new(&e->lists);
+
+	if (r < 0)
+		return fault(reterr, r, "lists.memory", "out of memory");
+	if (e->store) {
+		r = store_list_each(e->store, load_row, e, reterr);
+		if (r < 0)
+			return r;
+	}
+	return datapath_read_lists(e->datapath, &e->image, reterr);
+}
+
+/* When the policy's lifetimes began: when this very text was first applied, also by an earlier daemon,
+ * so that a restart does not prolong them. */
+static uint64_t policy_began_ns(struct engine *e, const struct policy *policy, uint64_t now_ns)
+{
+	char text[POLICY_SHA256_HEX_SIZE + 24], wanted[POLICY_SHA256_HEX_SIZE + 24];
+	unsigned long long began = 0;
+	size_t length = sizeof(policy->sha256) - 1;
+
+	if (!e->store)
+		return now_ns;
+	if (store_meta_get(e->store, "policy", text, sizeof(text), NULL) == 0 &&
+	    strncmp(text, policy->sha256, length) == 0 && text[length] == ' ' &&
+	    parse_u64(text + length + 1, 1, now_ns, (uint64_t *)&began) == 0)
+		return began;
+	snprintf(wanted, sizeof(wanted), "%s %llu", policy->sha256, (unsigned long long)now_ns);
+	store_meta_put(e->store, "policy", wanted, NULL);
+	return now_ns;
+}
+
+static void add_policy_list(struct engine *e, const struct policy_list *list, enum list_kind kind,
+			    uint64_t began_ns, struct list_entry *to)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct policy_entry *from = &list->entries[i];
+		const struct list_entry *existing;
+
+		to[i] = (struct list_entry){
+			.key = {.kind = kind, .prefix = from->prefix, .origin = LIST_POLICY},
+			.until_ns = from->ttl_ns ? began_ns + from->ttl_ns : WEIR_FOREVER,
+			.added_ns = began_ns,
+			.line = from->line,
+			.reason = from->reason,
+			.added_by = "policy",
+		};
+		/* Editing another line must not prolong this one. */
+		existing = list_set_find(e->lists, &to[i].key);
+		if (existing && from->ttl_ns && existing->until_ns != WEIR_FOREVER &&
+		    existing->until_ns - existing->added_ns == from->ttl_ns) {
+			to[i].until_ns = existing->until_ns;
+			to[i].added_ns = existing->added_ns;
+		} else if (existing && !from->ttl_ns && existing->until_ns == WEIR_FOREVER) {
+			to[i].added_ns = existing->added_ns;
+		}
+	}
+}
+
+/* Make the policy's entries all there is of its origin. The kernel follows by lists_synchronise(). */
+int lists_take_policy(struct engine *e, const struct policy *policy, struct fault *reterr)
+{
+	size_t count = policy->allow.count + policy->block.count;
+	_cleanup_free_ struct list_entry *entries = calloc(count ? count : 1, sizeof(*entries));
+	struct list_now at = now();
+	uint64_t began_ns = policy_began_ns(e, policy, at.real_ns);
+
+	if (!entries)
+		return fault(reterr, -ENOMEM, "lists.memory", "out of memory");
+	add_policy_list(e, &policy->allow, LIST_ALLOW, began_ns, entries);
+	add_policy_list(e, &policy->block, LIST_BLOCK, began_ns, entries + policy->allow.count);
+	return list_set_replace_origin(e->lists, LIST_POLICY, entries, count, &at, reterr);
+}
+
+static void record_entry(struct engine *e, enum audit_event event, const struct list_entry *entry,
+			 const struct engine_actor *actor, bool persisted)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {.event = event, .details = &details};
+	char cidr[PREFIX_TEXT_SIZE], until[CLOCK_RFC3339_SIZE];
+
+	prefix_format(&entry->key.prefix, cidr);
+	record.resource.type = list_kind_to_str(entry->key.kind);
+	record.resource.id = cidr;
+	audit_details_string(&details, "origin", list_origin_to_str(entry->key.origin));
+	audit_details_string(&details, "reason", entry->reason ?: "");
+	audit_details_bool(&details, "persisted", persisted);
+	if (entry->until_ns != WEIR_FOREVER) {
+		clock_format_rfc3339(entry->until_ns, until);
+		audit_details_string(&details, "until", until);
+	}
+	engine_record(e, &record, actor);
+}
+
+static bool persist(struct engine *e, const struct list_entry *entry)
+{
+	struct store_list_row row = {
+		.kind = (uint8_t)entry->key.kind,
+		.prefix = entry->key.prefix,
+		.until_real_ns = entry->until_ns,
+		.added_ns = entry->added_ns,
+		.reason = entry->reason ?: "",
+		.added_by = entry->added_by ?: "",
+	};
+	struct fault f = {0};
+
+	if (!e->store)
+		return false;
+	if (store_list_put(e->store, &row, &f) == 0)
+		return true;
+	log_warn("a list entry is in force but will not survive a reboot", "error", f.text);
+	return false;
+}
+
+int engine_list_add(struct engine *e, const struct engine_list_request *request,
+		    const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
+{
+	struct list_now at = now();
+	struct list_entry entry = {
+		.key = {.kind = request->kind, .prefix = request->prefix, .origin = LIST_OPERATOR},
+		.until_ns = request->ttl_ns ? at.real_ns + request->ttl_ns : WEIR_FOREVER,
+		.added_ns = at.real_ns,
+		.reason = request->reason,
+		.added_by = actor->username,
+	};
+	int r = list_set_add(e->lists, &entry, &at, reterr);
+
+	if (r < 0)
+		return r;
+	r = lists_synchronise(e, reterr);
+	if (r < 0) {
+		list_set_remove(e->lists, &entry.key);
+		return r;
+	}
+	*ret_persisted = persist(e, &entry);
+	record_entry(e, AUDIT_EVENT_LIST_ADD, &entry, actor, *ret_persisted);
+	return 0;
+}
+
+static int absent_fault(struct engine *e, const struct list_key *key, struct fault *reterr)
+{
+	struct list_key from_policy = *key;
+	const struct list_entry *entry;
+	char cidr[PREFIX_TEXT_SIZE];
+
+	prefix_format(&key->prefix, cidr);
+	from_policy.origin = LIST_POLICY;
+	entry = list_set_find(e->lists, &from_policy);
+	if (entry)
+		return fault(reterr, -EPERM, "lists.policy",
+			     "%s comes from line %u of the policy: remove it there and apply", cidr,
+			     entry->line);
+	return fault(reterr, -ENOENT, "lists.absent", "%s is not on the %s list", cidr,
+		     list_kind_to_str(key->kind));
+}
+
+int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefix *prefix,
+		       const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
+{
+	struct list_key key = {.kind = kind, .prefix = *prefix, .origin = LIST_OPERATOR};
+	const struct list_entry *found = list_set_find(e->lists, &key);
+	_cleanup_free_ char *reason = NULL;
+	struct list_entry entry;
+	struct fault f = {0};
+	int r;
+
+	if (!found)
+		return absent_fault(e, &key, reterr);
+	entry = *found;
+	entry.reason = reason = strdup(found->reason);
+	list_set_remove(e->lists, &key);
+	r = lists_synchronise(e, reterr);
+	if (r < 0) {
+		struct list_now at = now();
+
+		entry.added_by = actor->username;
+		list_set_add(e->lists, &entry, &at, NULL);
+		return r;
+	}
+	*ret_persisted = e->store && store_list_delete(e->store, (uint8_t)kind, prefix, &f) == 0;
+	if (!*ret_persisted)
+		log_warn("a removed list entry would come back after a reboot", "error", f.text);
+	record_entry(e, AUDIT_EVENT_LIST_REMOVE, &entry, actor, *ret_persisted);
+	return 0;
+}
+
+static void entry_expired(const struct list_entry *entry, void *userdata)
+{
+	struct engine *e = userdata;
+	bool persisted = true;
+
+	if (entry->key.origin == LIST_OPERATOR)
+		persisted = e->store && store_list_delete(e->store, (uint8_t)entry->key.kind,
+							  &entry->key.prefix, NULL) == 0;
+	record_entry(e, AUDIT_EVENT_LIST_EXPIRE, entry, &ENGINE_SYSTEM, persisted);
+}
+
+/* The kernel has stopped honouring them already, by time; this clears them away. */
+void lists_expire(struct engine *e)
+{
+	struct fault f = {0};
+	bool grouped;
+
+	if (list_set_next_deadline(e->lists) > clock_monotonic_ns())
+		return;
+	grouped = e->store && store_begin(e->store, NULL) == 0;
+	if (!list_set_remove_expired(e->lists, clock_monotonic_ns(), entry_expired, e))
+		return;
+	if (grouped && store_commit(e->store, &f) < 0)
+		log_warn("expired list entries stay in the store", "error", f.text);
+	if (lists_synchronise(e, &f) < 0)
+		log_error("expired list entries stay in the kernel, without effect", "error",
+			  f.text);
+}

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "engine/recorder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include <weir/vocabulary.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+/* A record or a barrier that waits, and, for a barrier that passed, its answer. */
+struct item {
+	struct item *next;
+	void (*fn)(bool durable, void *userdata);
+	void *userdata;
+	bool durable;
+	struct audit_record record;
+	struct audit_details details;
+	char *strings; /* what record and details point into */
+};
+
+struct queue {
+	struct item *first, **last;
+	size_t length;
+};
+
+struct recorder {
+	struct recorder_options options;
+	struct chain *chain;
+	struct events *events;
+	pthread_t thread;
+	bool started;
+
+	pthread_mutex_t lock; /* guards what follows; never held across I/O */
+	pthread_cond_t changed;
+	bool stop;
+	struct queue waiting, completed;
+	struct recorder_stats stats;
+	uint64_t refused;		/* records that did not fit the queue */
+	struct events_window *previous; /* windows closed last, for questions about a source */
+	size_t previous_count;
+
+	/* The thread's own. */
+	pthread_mutex_t events_lock; /* guards events and previous against recorder_of_source() */
+	struct queue committing;     /* barriers whose records are appended */
+	uint64_t window_packets;     /* in records appended since the last commit */
+	uint64_t unrecorded_packets; /* in windows that the chain refused */
+	uint64_t unseen_packets;     /* likewise, in loss records */
+	uint64_t refused_recorded;
+	uint64_t committed_ns, harvested_ns, closed_ns; /* CLOCK_MONOTONIC */
+	char degraded_because[256];
+	int result;
+};
+
+static void queue_put(struct queue *q, struct item *item)
+{
+	if (!q->last)
+		q->last = &q->first;
+	item->next = NULL;
+	*q->last = item;
+	q->last = &item->next;
+	q->length++;
+}
+
+static struct item *queue_take_all(struct queue *q)
+{
+	struct item *first = q->first;
+
+	*q = (struct queue){0};
+	return first;
+}
+
+static void item_free(struct item *item)
+{
+	free(item->strings);
+	free(item);
+}
+
+static void items_free(struct item *item)
+{
+	while (item) {
+		struct item *next = item->next;
+
+		item_free(item);
+		item = next;
+	}
+}
+
+/* The strings of a record, each a place that points to one. Literals are copied along: simpler. */
+static size_t record_strings(struct item *item, const char **ret[static 16 + AUDIT_DETAILS_MAX])
+{
+	struct audit_record *r = &item->record;
+	size_t n = 0;
+
+	ret[n++] = &r->action;
+	ret[n++] = &r->actor.user_id;
+	ret[n++] = &r->actor.username;
+	ret[n++] = &r->actor.role;
+	ret[n++] = &r->actor.ip_address;
+	ret[n++] = &r->resource.type;
+	ret[n++] = &r->resource.id;
+	for (unsigned int i = 0; i < item->details.count; i++)
+		if (item->details.members[i].kind == AUDIT_DETAIL_STRING)
+			ret[n++] = &item->details.members[i].string;
+	return n;
+}
+
+static struct item *item_copy(const struct audit_record *record)
+{
+	struct item *item = calloc(1, sizeof(*item));
+	const char **places[16 + AUDIT_DETAILS_MAX];
+	size_t count, bytes = 1;
+	char *to;
+
+	if (!item)
+		return NULL;
+	item->record = *record;
+	if (record->details)
+		item->details = *record->details;
+	item->record.details = &item->details;
+	if (!item->record.time_ns)
+		item->record.time_ns = clock_real_ns();
+	count = record_strings(item, places);
+	for (size_t i = 0; i < count; i++)
+		bytes += *places[i] ? strlen(*places[i]) + 1 : 0;
+	to = item->strings = malloc(bytes);
+	if (!to) {
+		free(item);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		size_t size = *places[i] ? strlen(*places[i]) + 1 : 0;
+
+		if (!size)
+			continue;
+		memcpy(to, *places[i], size);
+		*places[i] = to;
+		to += size;
+	}
+	return item;
+}
+
+static int submit(struct recorder *r, struct item *item)
+{
+	int result = 0;
+
+	if (!item)
+		return -ENOMEM;
+	pthread_mutex_lock(&r->lock);
+	if (r->waiting.length == RECORDER_QUEUE_MAX) {
+		r->refused++;
+		result = -ENOBUFS;
+	} else {
+		queue_put(&r->waiting, item);
+		pthread_cond_signal(&r->changed);
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (result < 0)
+		item_free(item);
+	return result;
+}
+
+int recorder_submit(struct recorder *r, const struct audit_record *record)
+{
+	return submit(r, item_copy(record));
+}
+
+int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *userdata),
+			  void *userdata)
+{
+	struct item *item = calloc(1, sizeof(*item));
+
+	if (item) {
+		item->fn = fn;
+		item->userdata = userdata;
+	}
+	return submit(r, item);
+}
+
+void recorder_completions(struct recorder *r)
+{
+	struct item *item, *next;
+
+	pthread_mutex_lock(&r->lock);
+	item = queue_take_all(&r->completed);
+	pthread_mutex_unlock(&r->lock);
+	for (; item; item = next) {
+		next = item->next;
+		item->fn(item->durable, item->userdata);
+		item_free(item);
+	}
+}
+
+/* Which event a window is: its kind of reason and whether it was enforced. */
+static enum audit_event window_event(const struct events_window *w)
+{
+	bool dropped = w->verdict == WEIR_VERDICT_DROP;
+
+	switch (w->reason) {
+	case WEIR_REASON_BLOCKED:
+		return dropped ? AUDIT_EVENT_LIST_BLOCKED : AUDIT_EVENT_LIST_WOULD_BLOCK;
+	case WEIR_REASON_OVER_PACKETS:
+	case WEIR_REASON_OVER_BYTES:
+	case WEIR_REASON_CONTENDED:
+		return dropped ? AUDIT_EVENT_RATELIMIT_DROPPED : AUDIT_EVENT_RATELIMIT_WOULD_DROP;
+	case WEIR_REASON_FRAGMENT:
+		return AUDIT_EVENT_PACKET_FRAGMENT;
+	default:
+		return AUDIT_EVENT_PACKET_MALFORMED;
+	}
+}
+
+static const char *const reason_names[WEIR_REASON_MAX] = {
+#define WEIR_R(name, number, text, class, words) [number] = text,
+#include <weir/tbl/reason.def>
+#undef WEIR_R
+};
+
+static const char *const verdict_names[WEIR_VERDICT_MAX] = {
+#define WEIR_V(name, number, text, words) [number] = text,
+#include <weir/tbl/verdict.def>
+#undef WEIR_V
+};
+
+static void append_window(const struct events_window *w, void *userdata)
+{
+	struct recorder *r = userdata;
+	uint64_t offset_ns = clock_real_ns() - clock_monotonic_ns();
+	char first[CLOCK_RFC3339_SIZE], last[CLOCK_RFC3339_SIZE];
+	char source[ADDRESS_TEXT_SIZE] = "other sources", limit[WEIR_NAME_BYTES + 1] = "";
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = window_event(w),
+		.resource = {"source", source},
+		.details = &details,
+	};
+	const char *reason = w->reason < WEIR_REASON_MAX ? reason_names[w->reason] : NULL;
+
+	if (!w->others)
+		address_format(w->source, source);
+	clock_format_rfc3339(w->first_ns + offset_ns, first);
+	clock_format_rfc3339(w->last_ns + offset_ns, last);
+	audit_details_u64(&details, "packets", w->packets);
+	audit_details_u64(&details, "bytes", w->bytes);
+	audit_details_string(&details, "first_seen", first);
+	audit_details_string(&details, "last_seen", last);
+	audit_details_string(&details, "reason", reason ?: "unknown");
+	audit_details_string(&details, "verdict",
+			     w->verdict < WEIR_VERDICT_MAX ? verdict_names[w->verdict] : "unknown");
+	audit_details_u64(&details, "policy_generation", w->generation);
+	if (w->limit != WEIR_NO_LIMIT) {
+		r->options.limit_name(w->limit, limit, r->options.userdata);
+		audit_details_string(&details, "limit", limit);
+	}
+	/* The chain counts the record it refuses; we keep the packets it stood for. */
+	if (chain_append(r->chain, &record) == 0)
+		r->window_packets += w->packets;
+	else
+		r->unrecorded_packets += w->packets;
+}
+
+static int append_loss(struct recorder *r, const char *cause, uint64_t packets, uint64_t records)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_AUDIT_LOSS,
+		.resource = {"events", cause},
+		.details = &details,
+	};
+
+	audit_details_string(&details, "cause", cause);
+	audit_details_u64(&details, "packets", packets);
+	if (records)
+		audit_details_u64(&details, "records", records);
+	return chain_append(r->chain, &record);
+}
+
+/* Drops that no window will ever tell of: the ring was full, or the event budget used up. */
+static void record_unseen(struct recorder *r)
+{
+	struct weir_event_count counts;
+	uint64_t unseen, recorded = r->options.events.meta->unseen_packets + r->unseen_packets;
+
+	if (r->options.event_counts(&counts, r->options.userdata) < 0)
+		return;
+	unseen = counts.lost_packets + counts.suppressed_packets;
+	if (unseen <= recorded)
+		return;
+	if (append_loss(r, "over the event budget", unseen - recorded, 0) == 0)
+		r->unseen_packets += unseen - recorded;
+}
+
+/* Windows whose records the chain refused while the disk did. */
+static void record_unrecorded(struct recorder *r)
+{
+	if (!r->unrecorded_packets ||
+	    append_loss(r, "the audit chain could not be written", r->unrecorded_packets, 0) < 0)
+		return;
+	r->window_packets += r->unrecorded_packets;
+	r->unrecorded_packets = 0;
+}
+
+/* A daemon that was killed took its open windows along. What they held is the difference between the
+ * counters and all that is accounted for; packets dropped while we look only make it smaller, so the
+ * figure never exceeds the truth. */
+static void record_crash_losses(struct recorder *r)
+{
+	uint64_t dropped = r->options.dropped_packets(r->options.userdata);
+	struct weir_event_count counts;
+	uint64_t known;
+
+	events_drain(r->events);
+	events_harvest_all(r->events);
+	if (r->options.event_counts(&counts, r->options.userdata) < 0)
+		return;
+	known = r->options.events.meta->accounted_packets + events_pending_packets(r->events) +
+		counts.lost_packets + counts.suppressed_packets -
+		r->options.events.meta->unseen_packets;
+	if (dropped <= known)
+		return;
+	if (append_loss(r, "the daemon did not end in order", dropped - known, 0) == 0)
+		r->window_packets += dropped - known;
+}
+
+static void close_windows(struct recorder *r)
+{
+	size_t count = events_window_count(r->events);
+	struct events_window *previous = calloc(count ? count : 1, sizeof(*previous));
+
+	pthread_mutex_lock(&r->events_lock);
+	free(r->previous);
+	r->previous = previous;
+	r->previous_count = previous ? events_windows(r->events, previous, count) : 0;
+	events_close_windows(r->events, append_window, r);
+	pthread_mutex_unlock(&r->events_lock);
+	record_unseen(r);
+	record_unrecorded(r);
+}
+
+/* Move what waits into the chain's batch; barriers go on waiting for the commit. */
+static bool take_waiting(struct recorder *r)
+{
+	struct item *item, *next;
+	bool urgent = false;
+
+	uint64_t refused;
+
+	pthread_mutex_lock(&r->lock);
+	item = queue_take_all(&r->waiting);
+	refused = r->refused;
+	pthread_mutex_unlock(&r->lock);
+	if (refused > r->refused_recorded &&
+	    append_loss(r, "too many records at once", 0, refused - r->refused_recorded) == 0)
+		r->refused_recorded = refused;
+	for (; item; item = next) {
+		next = item->next;
+		urgent = true;
+		if (item->fn) {
+			queue_put(&r->committing, item);
+			continue;
+		}
+		chain_append(r->chain, &item->record);
+		item_free(item);
+	}
+	return urgent;
+}
+
+static void answer_barriers(struct recorder *r, bool durable)
+{
+	struct item *item = queue_take_all(&r->committing), *next;
+
+	if (!item)
+		return;
+	pthread_mutex_lock(&r->lock);
+	for (; item; item = next) {
+		next = item->next;
+		item->durable = durable;
+		queue_put(&r->completed, item);
+	}
+	pthread_mutex_unlock(&r->lock);
+	r->options.wake(r->options.userdata);
+}
+
+static void publish_stats(struct recorder *r)
+{
+	uint8_t hash[AUDIT_HASH_SIZE];
+	struct recorder_stats *s = &r->stats;
+
+	chain_last_hash(r->chain, hash);
+	pthread_mutex_lock(&r->lock);
+	s->records = chain_length(r->chain);
+	s->lost = chain_lost(r->chain) + r->refused;
+	s->pending = chain_pending(r->chain);
+	s->degraded = chain_is_degraded(r->chain);
+	s->windows = events_window_count(r->events);
+	s->pending_packets = events_pending_packets(r->events);
+	for (size_t i = 0; i < sizeof(hash); i++)
+		snprintf(s->last_hash + 2 * i, 3, "%02x", hash[i]);
+	snprintf(s->degraded_because, sizeof(s->degraded_because), "%s", r->degraded_because);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void commit(struct recorder *r)
+{
+	bool was_degraded = chain_is_degraded(r->chain), had_pending = chain_pending(r->chain) > 0;
+	struct fault f = {0};
+	int result = chain_commit(r->chain, &f);
+
+	r->committed_ns = clock_monotonic_ns();
+	if (result == 0) {
+		struct weir_meta *meta = r->options.events.meta;
+
+		meta->accounted_packets += r->window_packets + r->unseen_packets;
+		meta->unseen_packets += r->unseen_packets;
+		r->window_packets = r->unseen_packets = 0;
+		r->stats.commits += had_pending;
+	}
+	snprintf(r->degraded_because, sizeof(r->degraded_because), "%.250s",
+		 result < 0 ? f.text : "");
+	if (result < 0 && !was_degraded)
+		log_error("the audit chain cannot be written; enforcement goes on", "error",
+			  f.text);
+	else if (result == 0 && was_degraded)
+		log_warn("the audit chain is written again");
+	answer_barriers(r, result == 0);
+	publish_stats(r);
+}
+
+static uint64_t msec_since(uint64_t then_ns)
+{
+	return (clock_monotonic_ns() - then_ns) / NSEC_PER_MSEC;
+}
+
+/* One turn: drain, harvest and close windows when due, commit when somebody waits or it is time. */
+static void turn(struct recorder *r, bool last)
+{
+	bool urgent;
+
+	pthread_mutex_lock(&r->events_lock);
+	events_drain(r->events);
+	if (last) {
+		events_harvest_all(r->events);
+		events_drain(r->events);
+	} else if (msec_since(r->harvested_ns) >= RECORDER_HARVEST_MSEC) {
+		events_harvest(r->events);
+		r->harvested_ns = clock_monotonic_ns();
+	}
+	pthread_mutex_unlock(&r->events_lock);
+	if (last || msec_since(r->closed_ns) >= RECORDER_WINDOW_MSEC) {
+		close_windows(r);
+		r->closed_ns = clock_monotonic_ns();
+	}
+	urgent = take_waiting(r);
+	if (last || urgent || (chain_pending(r->chain) && msec_since(r->committed_ns) >= 1000))
+		commit(r);
+	else
+		publish_stats(r);
+}
+
+static void *run(void *userdata)
+{
+	struct recorder *r = userdata;
+	bool stop = false;
+
+	while (!stop) {
+		struct timespec deadline;
+
+		clock_gettime(CLOCK_MONOTONIC, &deadline);
+		deadline.tv_nsec += RECORDER_DRAIN_MSEC * (long)NSEC_PER_MSEC;
+		if (deadline.tv_nsec >= (long)NSEC_PER_SEC) {
+			deadline.tv_nsec -= (long)NSEC_PER_SEC;
+			deadline.tv_sec++;
+		}
+		pthread_mutex_lock(&r->lock);
+		while (!r->stop && !r->waiting.first &&
+		       pthread_cond_timedwait(&r->changed, &r->lock, &deadline) != ETIMEDOUT)
+			;
+		stop = r->stop;
+		pthread_mutex_unlock(&r->lock);
+		turn(r, stop);
+	}
+	r->result = chain_is_degraded(r->chain) ? -EIO : 0;
+	return NULL;
+}
+
+static void recorder_free(struct recorder *r)
+{
+	items_free(queue_take_all(&r->waiting));
+	items_free(queue_take_all(&r->committing));
+	items_free(queue_take_all(&r->completed));
+	chain_close(r->chain);
+	events_close(r->events);
+	free(r->previous);
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->events_lock);
+	free(r);
+}
+DEFINE_CLEANUP(struct recorder *, recorder_free)
+
+int recorder_start(const struct recorder_options *options, struct recorder **ret,
+		   struct fault *reterr)
+{
+	_cleanup_(recorder_freep) struct recorder *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attributes;
+	int result;
+
+	if (!r)
+		return fault(reterr, -ENOMEM, "recorder.start", "out of memory");
+	r->options = *options;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->events_lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	result = events_open(&options->events, &r->events, reterr);
+	if (result < 0)
+		return result;
+	result = chain_open(options->chain_dir, NULL, &r->chain, reterr);
+	if (result < 0)
+		return result;
+	record_crash_losses(r);
+	r->committed_ns = r->harvested_ns = r->closed_ns = clock_monotonic_ns();
+	commit(r);
+	result = -pthread_create(&r->thread, NULL, run, r);
+	if (result < 0)
+		return fault(reterr, result, "recorder.start", "cannot start a thread: %s",
+			     strerror(-result));
+	r->started = true;
+	*ret = take_ptr(r);
+	return 0;
+}
+
+int recorder_stop(struct recorder *r)
+{
+	int result;
+
+	assert(r->started);
+	pthread_mutex_lock(&r->lock);
+	r->stop = true;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->thread, NULL);
+	recorder_completions(r);
+	result = r->result;
+	recorder_free(r);
+	return result;
+}
+
+const char *recorder_origin_words(const struct recorder *r)
+{
+	return chain_origin_words(r->chain);
+}
+
+void recorder_get_stats(struct recorder *r, struct recorder_stats *ret)
+{
+	pthread_mutex_lock(&r->lock);
+	*ret = r->stats;
+	pthread_mutex_unlock(&r->lock);
+}
+
+size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],
+			  struct events_window ret[static RECORDER_SOURCE_WINDOWS_MAX])
+{
+	size_t n;
+
+	pthread_mutex_lock(&r->events_lock);
+	n = events_of_source(r->events, source, ret, RECORDER_SOURCE_WINDOWS_MAX);
+	for (size_t i = 0; i < r->previous_count && n < RECORDER_SOURCE_WINDOWS_MAX; i++)
+		if (memcmp(r->previous[i].source, source, sizeof(r->previous[i].source)) == 0)
+			ret[n++] = r->previous[i];
+	pthread_mutex_unlock(&r->events_lock);
+	return n;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The recorder: one thread that owns the event ring and the audit chain. It drains, aggregates and
+ * chains, so that an fsync never delays control and a slow disk never delays draining by more than
+ * one commit. Others hand it records; it never hands anything back but counts and the news that a
+ * record is durable.
+ *
+ * Accounting: each dropped packet is in exactly one durable record (a window, or an audit.loss that
+ * says how many were lost, suppressed, or died with a crashed daemon), or still on its way there.
+ */
+#ifndef ENGINE_RECORDER_H
+#define ENGINE_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/policy.h>
+
+#include "audit/chain.h"
+#include "audit/record.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "events/events.h"
+
+#define RECORDER_QUEUE_MAX	    4096 /* records and barriers that wait */
+#define RECORDER_DRAIN_MSEC	    50
+#define RECORDER_HARVEST_MSEC	    1000
+#define RECORDER_WINDOW_MSEC	    5000
+#define RECORDER_SOURCE_WINDOWS_MAX 64
+
+struct recorder;
+
+struct recorder_options {
+	struct events_source events;
+	const char *chain_dir;
+	/* Dropped and would-drop packets so far, by the datapath's counters. Called on the recorder's
+	 * thread; so are the next two. */
+	uint64_t (*dropped_packets)(void *userdata);
+	int (*event_counts)(struct weir_event_count *ret, void *userdata);
+	/* The name of a limit's slot, copied to @ret. */
+	void (*limit_name)(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata);
+	/* Something completed: call recorder_completions() on the thread that owns the recorder. */
+	void (*wake)(void *userdata);
+	void *userdata;
+};
+
+struct recorder_stats {
+	uint64_t records; /* length of the chain */
+	uint64_t commits; /* by this daemon */
+	uint64_t lost;	  /* records refused because the disk was */
+	uint64_t pending; /* appended, not durable */
+	bool degraded;
+	uint64_t windows;	  /* open */
+	uint64_t pending_packets; /* in open windows */
+	char last_hash[AUDIT_HASH_TEXT];
+	char degraded_because[256];
+};
+
+/**
+ * Open the chain, record what it was found to be, and start the thread. Errors are those of
+ * chain_open() and events_open().
+ */
+int recorder_start(const struct recorder_options *options, struct recorder **ret,
+		   struct fault *reterr);
+/** Drain and record everything, commit, end the thread. 0: all is durable. Frees @r. */
+int recorder_stop(struct recorder *r);
+
+/* How the chain was found, one sentence; "" if there is nothing to say. */
+const char *recorder_origin_words(const struct recorder *r);
+
+/**
+ * Queue a copy of @record. -ENOBUFS: RECORDER_QUEUE_MAX are waiting; it is lost, and counted.
+ * The time of the record is the time of this call unless it states one.
+ */
+int recorder_submit(struct recorder *r, const struct audit_record *record);
+
+/**
+ * Call @fn once everything submitted before is durable, or at once with @durable false if the disk
+ * refuses; by recorder_completions(), on the owner's thread.
+ */
+int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *userdata),
+			  void *userdata);
+void recorder_completions(struct recorder *r);
+
+void recorder_get_stats(struct recorder *r, struct recorder_stats *ret);
+/** What was dropped of @source lately, this window and the one before. Returns how many. */
+size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],
+			  struct events_window ret[static RECORDER_SOURCE_WINDOWS_MAX]);
+
+#endif
