@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one door: what the command line and everybody else can ask of a running weir, as HTTP and JSON.
+ * Who may do what stands in the table of routes.c.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <uv.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "engine/engine.h"
+
+#define API_GROUP "weir" /* members may change things, like root */
+
+struct api;
+
+struct api_options {
+	uv_loop_t *loop;
+	struct engine *engine;
+	const char *socket_path;
+	const char *metrics_address; /* NULL = no TCP listener */
+	void (*detached)(
+		void *userdata); /* enforcement was ended on request: the daemon has no job */
+	void *userdata;
+};
+
+int api_start(const struct api_options *options, struct api **ret, struct fault *reterr);
+/* The engine's recorder must have stopped before. Finishes when the loop runs next. Accepts NULL. */
+void api_stop(struct api *a);
+
+#endif

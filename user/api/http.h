@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * HTTP/1.1 on the loop: libmicrohttpd behind one file. It receives whole requests within limits,
+ * says who sent them, and sends whole answers; an answer may be held back until the audit record
+ * of what was done is durable. What the requests mean is none of its business.
+ */
+#ifndef API_HTTP_H
+#define API_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+
+#define HTTP_CONNECTIONS_MAX	  64
+#define HTTP_HEADER_BYTES_MAX	  (32U << 10) /* request line and headers of one connection */
+#define HTTP_BODY_BYTES_MAX	  (8U << 20)  /* a policy; see POLICY_TEXT_MAX */
+#define HTTP_IDLE_SECONDS_MAX	  30
+#define HTTP_RESPONSE_HEADERS_MAX 4
+
+struct http_server;
+
+struct http_peer {
+	uid_t uid; /* of a Unix socket's client; (uid_t)-1 on TCP */
+	gid_t gid;
+	pid_t pid;	/* for the record only: it may have been recycled */
+	bool is_member; /* root, the daemon's own user, or in the group `weir` */
+	char username[33];
+};
+
+struct http_request {
+	const char *method;
+	const char *path; /* decoded */
+	const char *body; /* NUL-terminated */
+	size_t length;
+	bool too_long; /* the body exceeded HTTP_BODY_BYTES_MAX and was not kept */
+	struct http_peer peer;
+	void *exchange; /* for http_argument() and http_header() */
+};
+
+/** The value of ?@name=..., or of a header; NULL if absent. Valid during the request. */
+const char *http_argument(const struct http_request *request, const char *name);
+const char *http_header(const struct http_request *request, const char *name);
+
+struct http_response {
+	unsigned int status;
+	const char *content_type;
+	char *body; /* from malloc; the server frees it */
+	size_t length;
+	struct {
+		const char *name;
+		char value[96];
+	} headers[HTTP_RESPONSE_HEADERS_MAX];
+	unsigned int header_count;
+	bool when_durable; /* hold back until http_options.hold says so */
+};
+
+void http_response_header(struct http_response *response, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct http_options {
+	uv_loop_t *loop;
+	int listen_fd;	   /* taken over */
+	const char *group; /* whose members http_peer.is_member knows */
+	void (*handle)(const struct http_request *request, struct http_response *response,
+		       void *userdata);
+	/* Call @release(@token) once what the response tells is durable, or cannot be. */
+	void (*hold)(void (*release)(bool durable, void *token), void *token, void *userdata);
+	/* A held answer is about to go out. */
+	void (*released)(struct http_response *response, bool durable, void *userdata);
+	void *userdata;
+};
+
+int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr);
+/* All held answers must have been released. Finishes when the loop runs next. Accepts NULL. */
+void http_stop(struct http_server *s);
+
+/**
+ * Listen on a Unix socket at @path, mode 0666: who may do what is decided by credentials. A stale socket
+ * of ours is replaced; a live one, another file or a foreign directory is refused. Faults: http.socket.
+ */
+int http_listen_unix(const char *path, int *ret_fd, struct fault *reterr);
+/** Listen on "127.0.0.1:9477" or "[::1]:9477". Faults: http.listen. */
+int http_listen_tcp(const char *address, int *ret_fd, struct fault *reterr);
+
+#endif

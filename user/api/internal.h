@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the handlers share. */
+#ifndef API_INTERNAL_H
+#define API_INTERNAL_H
+
+#include <jansson.h>
+
+#include "api/api.h"
+#include "api/http.h"
+#include "lists/set.h"
+
+struct api {
+	struct api_options options;
+	struct http_server *control, *metrics;
+	bool detach_when_sent;
+};
+
+/* A request on its way through its handler. */
+struct call {
+	struct api *api;
+	struct engine *engine;
+	const struct http_request *request;
+	struct http_response *response;
+	struct engine_actor actor;
+	const char *rest; /* of the path, behind the route's; "" = nothing */
+};
+
+/* Answer with @body, whose reference is taken; NULL becomes a 500. */
+void reply_json(struct call *c, unsigned int status, json_t *body);
+/* As reply_json(), once the audit record of the change is durable; "audit" is added then. */
+void reply_changed(struct call *c, unsigned int status, json_t *body);
+void reply_text(struct call *c, const char *content_type, struct text *body);
+void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The problem that a fault is, with the status that fits its errno. */
+void reply_fault(struct call *c, const struct fault *f);
+
+/* A time as RFC 3339; a deadline of WEIR_FOREVER is null. */
+json_t *json_time(uint64_t real_ns);
+json_t *json_list_entry(const struct list_entry *entry);
+/* Entries in force that cover @address; of @kind, or of both if it is negative. */
+json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind);
+json_t *json_list_count(const struct engine *e, enum list_kind kind);
+
+const char *reason_to_str(unsigned int reason);
+const char *verdict_to_str(unsigned int verdict);
+
+/* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
+int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
+
+void handle_status(struct call *c);
+void handle_metrics(struct call *c);
+void handle_limits(struct call *c);
+void handle_source(struct call *c);
+void handle_lists(struct call *c);
+void handle_list_get(struct call *c);
+void handle_list_add(struct call *c);
+void handle_list_remove(struct call *c);
+void handle_policy_get(struct call *c);
+void handle_policy_put(struct call *c);
+void handle_audit_events(struct call *c);
+void handle_detach(struct call *c);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The table of what can be asked and by whom, and the way from a request to its handler. */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <weir/vocabulary.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+enum permission {
+	PUBLIC, /* whoever can connect */
+	MEMBER, /* root, the daemon's user, the group `weir` */
+};
+
+/* A path that ends in '/' takes the rest of the request's path as argument. This is the whole surface. */
+static const struct route {
+	const char *method;
+	const char *path;
+	enum permission permission;
+	void (*handle)(struct call *c);
+} routes[] = {
+	{"GET", "/v1/status", PUBLIC, handle_status},
+	{"GET", "/v1/metrics", PUBLIC, handle_metrics},
+	{"GET", "/metrics", PUBLIC, handle_metrics},
+	{"GET", "/v1/limits", MEMBER, handle_limits},
+	{"GET", "/v1/source/", MEMBER, handle_source},
+	{"GET", "/v1/lists", MEMBER, handle_lists},
+	{"GET", "/v1/lists/", MEMBER, handle_list_get},
+	{"POST", "/v1/lists/", MEMBER, handle_list_add},
+	{"DELETE", "/v1/lists/", MEMBER, handle_list_remove},
+	{"GET", "/v1/policy", MEMBER, handle_policy_get},
+	{"PUT", "/v1/policy", MEMBER, handle_policy_put},
+	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
+	{"POST", "/v1/detach", MEMBER, handle_detach},
+};
+
+static const char *const reason_names[WEIR_REASON_MAX] = {
+#define WEIR_R(name, number, text, class, words) [number] = text,
+#include <weir/tbl/reason.def>
+#undef WEIR_R
+};
+
+static const char *const verdict_names[WEIR_VERDICT_MAX] = {
+#define WEIR_V(name, number, text, words) [number] = text,
+#include <weir/tbl/verdict.def>
+#undef WEIR_V
+};
+
+const char *reason_to_str(unsigned int reason)
+{
+	return reason < WEIR_REASON_MAX && reason_names[reason] ? reason_names[reason] : "unknown";
+}
+
+const char *verdict_to_str(unsigned int verdict)
+{
+	return verdict < WEIR_VERDICT_MAX ? verdict_names[verdict] : "unknown";
+}
+
+static void set_body(struct http_response *response, unsigned int status, const char *type,
+		     char *body)
+{
+	response->status = body ? status : 500;
+	response->content_type = body ? type : NULL;
+	response->body = body;
+	response->length = body ? strlen(body) : 0;
+}
+
+static char *dump(json_t *body)
+{
+	_cleanup_free_ char *line = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct text t;
+
+	json_decref(body);
+	if (!line)
+		return NULL;
+	text_init_growing(&t);
+	text_puts(&t, line);
+	text_puts(&t, "\n");
+	return text_take(&t);
+}
+
+void reply_json(struct call *c, unsigned int status, json_t *body)
+{
+	set_body(c->response, status, "application/json", dump(body));
+}
+
+void reply_changed(struct call *c, unsigned int status, json_t *body)
+{
+	reply_json(c, status, body);
+	c->response->when_durable = c->response->body;
+}
+
+void reply_text(struct call *c, const char *content_type, struct text *body)
+{
+	set_body(c->response, 200, content_type, text_take(body));
+}
+
+static const char *status_title(unsigned int status)
+{
+	switch (status) {
+	case 400:
+		return "Bad request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not found";
+	case 405:
+		return "Method not allowed";
+	case 409:
+		return "Conflict";
+	case 413:
+		return "Content too large";
+	case 422:
+		return "Unprocessable content";
+	case 507:
+		return "Insufficient storage";
+	default:
+		return "Internal error";
+	}
+}
+
+void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
+{
+	char detail[768];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(detail, sizeof(detail), format, ap);
+	va_end(ap);
+	set_body(c->response, status, "application/problem+json",
+		 dump(json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", "about:blank", "title",
+				status_title(status), "status", (int)status, "code", code, "detail",
+				detail, utf8_valid(detail, strlen(detail)) ? strlen(detail) : 0)));
+}
+
+void reply_fault(struct call *c, const struct fault *f)
+{
+	unsigned int status = 500;
+
+	switch (-f->err) {
+	case ENOENT:
+		status = 404;
+		break;
+	case EPERM:
+	case EBUSY:
+	case EEXIST:
+		status = 409;
+		break;
+	case EINVAL:
+	case ERANGE:
+	case E2BIG:
+	case EDOM:
+		status = 422;
+		break;
+	case ENOSPC:
+		status = 507;
+		break;
+	}
+	reply_problem(c, status, f->code, "%s", f->text);
+}
+
+json_t *json_time(uint64_t real_ns)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	if (real_ns == WEIR_FOREVER)
+		return json_null();
+	clock_format_rfc3339(real_ns, text);
+	return json_string(text);
+}
+
+int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret)
+{
+	const char *text = http_argument(c->request, "limit");
+
+	*ret = fallback;
+	if (!text || parse_u32(text, 1, max, ret) == 0)
+		return 0;
+	reply_problem(c, 400, "request.limit", "limit must be a number from 1 to %u", max);
+	return -EINVAL;
+}
+
+/* NULL: does not match. Otherwise the rest of the path. */
+static const char *match(const struct route *route, const char *path)
+{
+	size_t length = strlen(route->path);
+
+	if (route->path[length - 1] == '/')
+		return strncmp(path, route->path, length) == 0 && path[length] ? path + length
+									       : NULL;
+	return strcmp(path, route->path) == 0 ? "" : NULL;
+}
+
+/* A page in somebody's browser must not be able to use their rights: no browser sends these requests
+ * without saying where they come from. */
+static bool from_browser(const struct http_request *request)
+{
+	return http_header(request, "Origin") || http_header(request, "Referer");
+}
+
+static void dispatch(struct call *c)
+{
+	const char *allowed = NULL, *rest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		rest = match(&routes[i], c->request->path);
+		if (!rest)
+			continue;
+		if (strcmp(routes[i].method, c->request->method) != 0) {
+			allowed = routes[i].method;
+			continue;
+		}
+		if (routes[i].permission == MEMBER && !c->request->peer.is_member) {
+			engine_denied(c->engine, &c->actor, c->request->path);
+			return reply_problem(
+				c, 403, "auth.denied",
+				"user %s may not do this: it takes root or membership in "
+				"the group '%s'",
+				c->actor.username, API_GROUP);
+		}
+		c->rest = rest;
+		return routes[i].handle(c);
+	}
+	if (!allowed)
+		return reply_problem(c, 404, "request.path", "there is nothing at this path");
+	http_response_header(c->response, "Allow", "%s", allowed);
+	reply_problem(c, 405, "request.method", "this path does not take %s", c->request->method);
+}
+
+static void handle_control(const struct http_request *request, struct http_response *response,
+			   void *userdata)
+{
+	struct api *a = userdata;
+	struct call c = {
+		.api = a,
+		.engine = a->options.engine,
+		.request = request,
+		.response = response,
+		.actor = {.uid = request->peer.uid,
+			  .username = request->peer.username,
+			  .role = request->peer.is_member ? "admin" : "public"},
+	};
+
+	if (request->too_long)
+		reply_problem(&c, 413, "request.too_long", "a body may have %u bytes",
+			      HTTP_BODY_BYTES_MAX);
+	else if (from_browser(request))
+		reply_problem(&c, 403, "auth.browser", "requests of web pages are refused");
+	else
+		dispatch(&c);
+}
+
+static void handle_tcp(const struct http_request *request, struct http_response *response,
+		       void *userdata)
+{
+	struct api *a = userdata;
+	struct call c = {
+		.api = a,
+		.engine = a->options.engine,
+		.request = request,
+		.response = response,
+	};
+
+	if (strcmp(request->path, "/metrics") != 0)
+		reply_problem(&c, 404, "request.path", "only /metrics is served here");
+	else if (strcmp(request->method, "GET") != 0)
+		reply_problem(&c, 405, "request.method", "only GET is served here");
+	else
+		handle_metrics(&c);
+}
+
+static void hold(void (*release)(bool durable, void *token), void *token, void *userdata)
+{
+	struct api *a = userdata;
+
+	if (recorder_when_durable(engine_recorder(a->options.engine), release, token) < 0)
+		release(false, token);
+}
+
+/* The answer to a change says whether its record is on disk. */
+static void released(struct http_response *response, bool durable, void *userdata)
+{
+	struct api *a = userdata;
+	json_t *body = json_loadb(response->body, response->length, 0, NULL);
+
+	if (body) {
+		json_object_set_new(body, "audit", json_string(durable ? "durable" : "degraded"));
+		free(response->body);
+		set_body(response, response->status, response->content_type, dump(body));
+	}
+	if (a->detach_when_sent)
+		a->options.detached(a->options.userdata);
+}
+
+int api_start(const struct api_options *options, struct api **ret, struct fault *reterr)
+{
+	_cleanup_free_ struct api *a = calloc(1, sizeof(*a));
+	struct http_options http = {
+		.loop = options->loop,
+		.group = API_GROUP,
+		.handle = handle_control,
+		.hold = hold,
+		.released = released,
+		.userdata = a,
+	};
+	_cleanup_close_ int tcp = -1;
+	int r;
+
+	if (!a)
+		return fault(reterr, -ENOMEM, "http.start", "out of memory");
+	a->options = *options;
+	if (options->metrics_address) {
+		r = http_listen_tcp(options->metrics_address, &tcp, reterr);
+		if (r < 0)
+			return r;
+	}
+	r = http_listen_unix(options->socket_path, &http.listen_fd, reterr);
+	if (r == 0)
+		r = http_start(&http, &a->control, reterr);
+	if (r < 0)
+		return r;
+	if (options->metrics_address) {
+		http.listen_fd = take_fd(&tcp);
+		http.handle = handle_tcp;
+		r = http_start(&http, &a->metrics, reterr);
+		if (r < 0) {
+			http_stop(a->control);
+			return r;
+		}
+	}
+	*ret = take_ptr(a);
+	return 0;
+}
+
+void api_stop(struct api *a)
+{
+	if (!a)
+		return;
+	unlink(a->options.socket_path);
+	http_stop(a->control);
+	http_stop(a->metrics);
+	free(a);
+}

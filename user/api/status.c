@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What weir is and does at this moment: status, limits, metrics. */
+#include <string.h>
+
+#include <weir/vocabulary.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "metrics/metrics.h"
+
+static const char *attached_to_str(const struct engine *e)
+{
+	return datapath_mode_to_str(datapath_mode(engine_datapath(e), NULL));
+}
+
+static json_t *json_packets(const struct weir_count *counts)
+{
+	uint64_t sums[WEIR_VERDICT_MAX] = {0}, seen = 0;
+
+	for (unsigned int i = 0; i < WEIR_VERDICT_MAX * WEIR_REASON_MAX; i++) {
+		sums[i / WEIR_REASON_MAX] += counts[i].packets;
+		seen += counts[i].packets;
+	}
+	return json_pack("{s:I, s:I, s:I, s:I}", "seen", (json_int_t)seen, "passed",
+			 (json_int_t)(sums[WEIR_VERDICT_PASS] + sums[WEIR_VERDICT_WOULD_DROP]),
+			 "dropped", (json_int_t)sums[WEIR_VERDICT_DROP], "would_drop",
+			 (json_int_t)sums[WEIR_VERDICT_WOULD_DROP]);
+}
+
+static json_t *json_reasons(const struct weir_count *counts)
+{
+	json_t *reasons = json_array();
+
+	for (unsigned int i = 0; i < WEIR_VERDICT_MAX * WEIR_REASON_MAX; i++)
+		if (counts[i].packets)
+			json_array_append_new(
+				reasons, json_pack("{s:s, s:s, s:I, s:I}", "reason",
+						   reason_to_str(i % WEIR_REASON_MAX), "verdict",
+						   verdict_to_str(i / WEIR_REASON_MAX), "packets",
+						   (json_int_t)counts[i].packets, "bytes",
+						   (json_int_t)counts[i].bytes));
+	return reasons;
+}
+
+json_t *json_list_count(const struct engine *e, enum list_kind kind)
+{
+	struct list_count count = list_set_count(engine_lists(e), kind);
+
+	return json_pack("{s:I, s:I}", "addresses", (json_int_t)count.addresses, "prefixes",
+			 (json_int_t)count.prefixes);
+}
+
+static json_t *json_audit(const struct recorder_stats *stats)
+{
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s}", "records", (json_int_t)stats->records,
+			 "lost", (json_int_t)stats->lost, "pending", (json_int_t)stats->pending,
+			 "degraded", stats->degraded, "degraded_because", stats->degraded_because,
+			 "last_hash", stats->last_hash);
+}
+
+/* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */
+static void read_events(const struct engine *e, struct weir_event_count *ret,
+			uint64_t *ret_delivered, uint64_t *ret_used)
+{
+	memset(ret, 0, sizeof(*ret));
+	*ret_delivered = datapath_meta(engine_datapath(e))->events_delivered;
+	datapath_read_event_counts(engine_datapath(e), ret);
+	*ret_used = ret->offered - ret->lost - *ret_delivered;
+	/* A ring record has a header of 8 bytes. */
+	*ret_used *= sizeof(struct weir_tally) + 8;
+}
+
+static json_t *json_events(const struct engine *e)
+{
+	struct weir_event_count counts;
+	uint64_t delivered, used;
+
+	read_events(e, &counts, &delivered, &used);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "offered", (json_int_t)counts.offered,
+			 "delivered", (json_int_t)delivered, "lost", (json_int_t)counts.lost,
+			 "suppressed_packets", (json_int_t)counts.suppressed_packets,
+			 "ring_used_bytes", (json_int_t)used, "ring_size_bytes",
+			 (json_int_t)WEIR_RING_BYTES);
+}
+
+void handle_status(struct call *c)
+{
+	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
+	const struct policy *policy = engine_policy(c->engine);
+	uint64_t started_ns = engine_started_ns(c->engine);
+	struct recorder_stats stats;
+	size_t limits;
+	int r = datapath_read_counts(engine_datapath(c->engine), counts);
+
+	if (r < 0)
+		return reply_problem(c, 500, "datapath.counters", "cannot read the counters: %s",
+				     strerror(-r));
+	recorder_get_stats(engine_recorder(c->engine), &stats);
+	datapath_limits(engine_datapath(c->engine), &limits);
+	reply_json(c, 200,
+		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
+			     "s:{s:o, s:o, s:b}, s:I, s:o, s:o}",
+			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
+			     "attached", attached_to_str(c->engine), "mode",
+			     policy_mode_str(policy->mode), "policy", "generation",
+			     (json_int_t)datapath_generation(engine_datapath(c->engine)), "name",
+			     policy->metadata.name, "sha256", policy->sha256, "loaded_at",
+			     json_time(engine_policy_loaded_ns(c->engine)), "started_at",
+			     json_time(started_ns), "uptime_seconds",
+			     (json_int_t)((clock_real_ns() - started_ns) / NSEC_PER_SEC), "packets",
+			     json_packets(counts), "reasons", json_reasons(counts), "lists",
+			     "allow", json_list_count(c->engine, LIST_ALLOW), "block",
+			     json_list_count(c->engine, LIST_BLOCK), "persisted",
+			     engine_store_works(c->engine), "limits", (json_int_t)limits, "events",
+			     json_events(c->engine), "audit", json_audit(&stats)));
+}
+
+/* The policy's words for the kernel's limit; NULL for the one on fragments if it is built in. */
+static const struct policy_limit *rule_of(const struct policy *policy,
+					  const struct weir_limit *limit)
+{
+	for (size_t i = 0; i < policy->limit_count; i++)
+		if (strncmp(policy->limits[i].name, limit->name, sizeof(limit->name)) == 0)
+			return &policy->limits[i];
+	return policy->fragments == POLICY_LIMIT ? &policy->fragment_limit : NULL;
+}
+
+static void format_rate(const struct policy_limit *rule, unsigned int unit,
+			char ret[static POLICY_UNITS_TEXT_SIZE])
+{
+	if (unit == WEIR_UNIT_BYTES)
+		policy_byte_rate_format(rule->byte_rate, ret);
+	else
+		policy_rate_format(&rule->rate, ret);
+}
+
+void handle_limits(struct call *c)
+{
+	struct datapath *d = engine_datapath(c->engine);
+	json_t *items = json_array();
+	size_t count;
+	const struct weir_limit *limits = datapath_limits(d, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct policy_limit *rule = rule_of(engine_policy(c->engine), &limits[i]);
+		struct weir_limit_count counts = {0};
+		char rate[POLICY_UNITS_TEXT_SIZE];
+
+		if (!rule)
+			continue;
+		format_rate(rule, limits[i].unit, rate);
+		datapath_read_limit_count(d, limits[i].slot, &counts);
+		json_array_append_new(
+			items,
+			json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
+				  rule->name, "unit", policy_unit_str(limits[i].unit), "scope",
+				  policy_scope_str(rule->scope), "service",
+				  rule->service ? rule->service->name : NULL, "rate", rate, "burst",
+				  (json_int_t)(limits[i].unit == WEIR_UNIT_BYTES ? rule->byte_burst
+										 : rule->burst),
+				  "line", (json_int_t)rule->line, "passed",
+				  (json_int_t)counts.passed, "dropped", (json_int_t)counts.dropped,
+				  "would_drop", (json_int_t)counts.would_drop));
+	}
+	reply_json(c, 200, json_pack("{s:o}", "items", items));
+}
+
+static void put_packets(struct metrics *m, struct call *c)
+{
+	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
+	const char *iface = engine_options(c->engine)->iface;
+
+	if (datapath_read_counts(engine_datapath(c->engine), counts) < 0)
+		return;
+	/* Every pair that can occur or did: a series that appears only with the first drop makes
+	 * rates miss it. */
+	for (int bytes = 0; bytes <= 1; bytes++) {
+		metrics_family(m, bytes ? METRIC_BYTES_TOTAL : METRIC_PACKETS_TOTAL);
+		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
+			unsigned int reason = i % WEIR_REASON_MAX, verdict = i / WEIR_REASON_MAX;
+			bool expected = reason < 15 ? verdict == WEIR_VERDICT_PASS
+						    : verdict == WEIR_VERDICT_DROP;
+
+			if (strcmp(reason_to_str(reason), "unknown") == 0 ||
+			    (!expected && !counts[i].packets))
+				continue;
+			metrics_sample(m, bytes ? counts[i].bytes : counts[i].packets, "iface",
+				       iface, "verdict", verdict_to_str(verdict), "reason",
+				       reason_to_str(reason), NULL);
+		}
+	}
+}
+
+static void put_limits(struct metrics *m, struct call *c)
+{
+	struct datapath *d = engine_datapath(c->engine);
+	size_t count;
+	const struct weir_limit *limits = datapath_limits(d, &count);
+
+	metrics_family(m, METRIC_LIMIT_PACKETS_TOTAL);
+	for (size_t i = 0; i < count; i++) {
+		const char *name = datapath_slot_name(d, limits[i].slot);
+		const char *unit = policy_unit_str(limits[i].unit);
+		struct weir_limit_count counts;
+
+		if (datapath_read_limit_count(d, limits[i].slot, &counts) < 0)
+			continue;
+		metrics_sample(m, counts.passed, "limit", name, "unit", unit, "result", "passed",
+			       NULL);
+		metrics_sample(m, counts.dropped, "limit", name, "unit", unit, "result", "dropped",
+			       NULL);
+		metrics_sample(m, counts.would_drop, "limit", name, "unit", unit, "result",
+			       "would_drop", NULL);
+	}
+}
+
+static void put_state(struct metrics *m, struct call *c)
+{
+	const struct policy *policy = engine_policy(c->engine);
+
+	metrics_family(m, METRIC_BUILD_INFO);
+	metrics_sample(m, 1, "version", WEIR_VERSION, NULL);
+	metrics_single(m, METRIC_START_TIME_SECONDS, engine_started_ns(c->engine) / NSEC_PER_SEC);
+	metrics_family(m, METRIC_ATTACHED);
+	metrics_sample(m, 1, "iface", engine_options(c->engine)->iface, "mode",
+		       attached_to_str(c->engine), NULL);
+	metrics_family(m, METRIC_POLICY_INFO);
+	metrics_sample(m, 1, "hash", policy->sha256, "mode", policy_mode_str(policy->mode), NULL);
+	metrics_single(m, METRIC_POLICY_GENERATION,
+		       datapath_generation(engine_datapath(c->engine)));
+	metrics_family(m, METRIC_LIST_ENTRIES);
+	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++) {
+		struct list_count count = list_set_count(engine_lists(c->engine), kind);
+
+		metrics_sample(m, count.addresses, "list", list_kind_to_str(kind), "kind",
+			       "address", NULL);
+		metrics_sample(m, count.prefixes, "list", list_kind_to_str(kind), "kind", "prefix",
+			       NULL);
+	}
+}
+
+static void put_events(struct metrics *m, struct call *c)
+{
+	struct weir_event_count counts;
+	struct recorder_stats stats;
+	uint64_t delivered, used;
+
+	read_events(c->engine, &counts, &delivered, &used);
+	metrics_single(m, METRIC_EVENTS_OFFERED_TOTAL, counts.offered);
+	metrics_single(m, METRIC_EVENTS_DELIVERED_TOTAL, delivered);
+	metrics_single(m, METRIC_EVENTS_LOST_TOTAL, counts.lost);
+	metrics_single(m, METRIC_EVENTS_SUPPRESSED_PACKETS_TOTAL, counts.suppressed_packets);
+	metrics_family(m, METRIC_RING_BYTES);
+	metrics_sample(m, used, "state", "used", NULL);
+	metrics_sample(m, WEIR_RING_BYTES, "state", "size", NULL);
+	recorder_get_stats(engine_recorder(c->engine), &stats);
+	metrics_single(m, METRIC_AUDIT_RECORDS_TOTAL, stats.records);
+	metrics_single(m, METRIC_AUDIT_COMMITS_TOTAL, stats.commits);
+	metrics_single(m, METRIC_AUDIT_LOST_TOTAL, stats.lost);
+	metrics_single(m, METRIC_AUDIT_DEGRADED, stats.degraded);
+}
+
+void handle_metrics(struct call *c)
+{
+	struct metrics m;
+	struct text out;
+
+	text_init_growing(&out);
+	metrics_init(&m, &out);
+	put_state(&m, c);
+	put_packets(&m, c);
+	put_limits(&m, c);
+	put_events(&m, c);
+	metrics_process(&m);
+	reply_text(c, METRICS_CONTENT_TYPE, &out);
+}
