@@ -51,7 +51,7 @@ static __always_inline int parse_packet(struct xdp_md *ctx, struct packet *packe
 SEC("xdp.frags")
 int weir_ingress(struct xdp_md *ctx)
 {
-	struct packet packet = {.limit_slot = WEIR_NO_LIMIT};
+	struct packet packet = {.limit_slot = WEIR_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
 	const struct weir_policy *policy;
 	const struct weir_live *live;
 	__u32 zero = 0, generation, copy;

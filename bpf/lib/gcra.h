@@ -46,13 +46,18 @@ gcra_inline int gcra_conforms(__u64 next, __u64 time, const struct weir_limit *l
 }
 
 /**
- * A charge that moved the TAT to @charged may be given back by subtraction as long as @exact_time has
- * not reached it: then the bucket cannot have been idle since, so nobody took a TAT from the clock,
- * and the word is a sum that still contains our cost. Later there is nothing left to give back.
+ * How much to subtract from the word to give back @cost, whose charge moved it to @charged. Where the
+ * word would have stood without us is a sum only as far as it lies ahead of @exact_time: what lies
+ * behind, an idle bucket would have taken from the clock, and giving that back, too, would admit more
+ * than burst + rate * t from now on. @exact_time must be read after the word that is subtracted from.
  */
-gcra_inline int gcra_can_refund(__u64 charged, __u64 exact_time)
+gcra_inline __u64 gcra_refund(__u64 charged, __u64 cost, __u64 exact_time)
 {
-	return (__s64)(charged - exact_time) > 0;
+	__s64 ahead = (__s64)(charged - exact_time);
+
+	if (ahead <= 0)
+		return 0;
+	return (__u64)ahead < cost ? (__u64)ahead : cost;
 }
 
 #endif

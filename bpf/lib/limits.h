@@ -88,10 +88,40 @@ static __always_inline __u64 *limits_word(const struct weir_limit *limit,
 
 static __always_inline void limits_make_time_exact(struct packet *packet)
 {
+	__u32 zero = 0;
+	__u64 *latest;
+
 	if (packet->time_is_exact)
 		return;
+	latest = bpf_map_lookup_elem(&weir_clock, &zero);
 	packet->time = bpf_ktime_get_ns() << WEIR_TIME_SHIFT;
 	packet->time_is_exact = 1;
+	if (latest)
+		*latest = packet->time;
+}
+
+/*
+ * The functions below that are not static are global to the verifier: it checks each once by itself
+ * instead of again for every way that leads to it, which keeps the program far from its limits.
+ */
+
+/*
+ * The coarse clock refuses a charge to the word @seen: ask again by the latest exact time that this
+ * CPU has read, which is never ahead of now but may be later. It lets a whole burst pass at once: the
+ * burst's first packet found the bucket idle and started it at the exact time, which the coarse clock
+ * reaches only with its next tick. 0: no, again.
+ */
+__noinline int limits_weigh_again(const struct weir_limit *limit, struct packet *packet, __u64 seen,
+				  __u64 *ret_next)
+{
+	__u32 zero = 0;
+	__u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+
+	if (!limit || !packet || !ret_next || !latest || (__s64)(*latest - packet->time) <= 0)
+		return 0;
+	packet->time = *latest;
+	*ret_next = gcra_next(seen, packet->time, limits_cost(limit, packet));
+	return gcra_conforms(*ret_next, packet->time, limit);
 }
 
 /* Work out what charging would do to the word as it is now. 0: the packet does not conform. */
@@ -106,7 +136,9 @@ static __always_inline int limits_weigh(struct charge *charge, const struct weir
 	charge->seen = seen;
 	charge->next =
 		gcra_next(seen ? seen : packet->time, packet->time, limits_cost(limit, packet));
-	return gcra_conforms(charge->next, packet->time, limit);
+	if (gcra_conforms(charge->next, packet->time, limit))
+		return 1;
+	return !packet->time_is_exact && limits_weigh_again(limit, packet, seen, &charge->next);
 }
 
 static __always_inline int limits_swap(const struct charge *charge)
@@ -119,11 +151,6 @@ static __always_inline int limits_over(const struct weir_limit *limit)
 {
 	return limit->unit == WEIR_UNIT_BYTES ? WEIR_REASON_OVER_BYTES : WEIR_REASON_OVER_PACKETS;
 }
-
-/*
- * The functions below that are not static are global to the verifier: it checks each once by itself
- * instead of again for every way that leads to it, which keeps the program far from its limits.
- */
 
 /* The word changed since it was weighed. WEIR_NEXT: charged all the same, and *@ret_next is the new
  * word. Otherwise the reason to refuse. */
@@ -161,10 +188,9 @@ __noinline int limits_refund(const struct weir_limit *limit, struct packet *pack
 	cost = limits_cost(limit, packet);
 	for (int i = 0; i < LIMITS_ATTEMPTS; i++) {
 		__u64 seen = *(volatile __u64 *)word;
+		__u64 back = gcra_refund(charged, cost, bpf_ktime_get_ns() << WEIR_TIME_SHIFT);
 
-		if (!gcra_can_refund(charged, bpf_ktime_get_ns() << WEIR_TIME_SHIFT))
-			break;
-		if (__sync_val_compare_and_swap(word, seen, seen - cost) == seen)
+		if (!back || __sync_val_compare_and_swap(word, seen, seen - back) == seen)
 			break;
 	}
 	return 0;

@@ -84,6 +84,14 @@ struct {
 	__type(value, __u64);
 } weir_buckets SEC(".maps");
 
+/* 0 -> the latest exact time that the CPU has read, in bucket units; the datapath; 8 bytes per CPU */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} weir_clock SEC(".maps");
+
 /* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 3 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

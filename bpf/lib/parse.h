@@ -52,11 +52,14 @@ struct parse_payload {
 parse_inline const void *parse_at(const struct parse_bytes *bytes, __u32 offset, void *copy,
 				  __u32 size)
 {
+	const __u8 *at;
+
 	if (!bytes->direct)
 		return parse_load(bytes, offset, copy, size) ? 0 : copy;
-	if (bytes->data + offset + size > bytes->end)
-		return 0;
-	return bytes->data + offset;
+	at = bytes->data + offset;
+	/* The verifier knows only this very pointer as checked; keep the compiler from making another. */
+	__asm__ volatile("" : "+r"(at));
+	return at + size > bytes->end ? 0 : at;
 }
 
 /* First fragments must hold all headers: a shorter one is an evasion, not an accident. */
@@ -159,8 +162,8 @@ parse_inline int parse_ip4(const struct parse_bytes *bytes, struct parse_payload
 		return WEIR_REASON_IP4_LENGTH;
 
 	packet->source_quads[2] = packet->destination_quads[2] = __builtin_bswap32(0x0000ffff);
-	__builtin_memcpy(&packet->source_quads[3], ip->source, 4);
-	__builtin_memcpy(&packet->destination_quads[3], ip->destination, 4);
+	packet->source_quads[3] = ip->source;
+	packet->destination_quads[3] = ip->destination;
 	packet->protocol = ip->protocol;
 
 	fragment = wire_u16(ip->fragment);

@@ -9,13 +9,15 @@
 /* Random per load, so that nobody can aim many sources at one tally. */
 const volatile __u64 tally_seed = 0;
 
+/* The first of the tallies that may be this one's. */
 static __always_inline __u32 tally_slot(const struct packet *packet, int reason)
 {
-	__u64 mix = packet->source_words[0] * 0x9e3779b97f4a7c15ULL;
+	__u64 mix = packet->source_words[0] ^ tally_seed;
 
-	mix = (mix ^ packet->source_words[1] ^ tally_seed) * 0xbf58476d1ce4e5b9ULL;
-	mix = (mix ^ (__u64)reason << 32 ^ packet->limit_slot) * 0x94d049bb133111ebULL;
-	return (__u32)(mix >> 40) & (WEIR_TALLIES - 1);
+	mix = (mix * 0x9e3779b97f4a7c15ULL ^ packet->source_words[1] ^ (__u64)reason << 16 ^
+	       packet->limit_slot) *
+	      0xbf58476d1ce4e5b9ULL;
+	return (__u32)(mix >> 40) & (WEIR_TALLIES - 1) & ~(WEIR_TALLY_WAYS - 1U);
 }
 
 static __always_inline int tally_is_for(const struct weir_tally *tally, const struct packet *packet,
@@ -52,50 +54,10 @@ static __always_inline void tally_emit(struct weir_event_count *events,
 	events->lost_packets += tally->packets;
 }
 
-/* Account for a drop. Global for the verifier's sake, see limits.h. */
-__noinline int tally_drop(const struct weir_policy *policy, const struct packet *packet, __u32 half,
-			  __u8 reason, __u8 verdict)
+/* Begin a tally where there is none, or none any more. */
+static __always_inline void tally_open(struct weir_tally *tally, const struct weir_policy *policy,
+				       const struct packet *packet, __u8 reason, __u8 verdict)
 {
-	struct weir_event_count *events;
-	struct weir_tally *tally;
-	struct weir_tally begin;
-	__u32 index = 0;
-
-	if (!policy || !packet)
-		return 0;
-	events = bpf_map_lookup_elem(&weir_ev_counts, &index);
-	index = (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
-		tally_slot(packet, reason);
-	tally = bpf_map_lookup_elem(&weir_tallies, &index);
-	if (!events || !tally) /* a CPU that was not there when the maps were made */
-		return 0;
-	if (tally_is_for(tally, packet, policy, reason, verdict)) {
-		tally->packets++;
-		tally->bytes += packet->length;
-		tally->last_ns = packet->now_ns;
-		return 0;
-	}
-	if (!tally_has_budget(events, packet->now_ns)) {
-		if (tally->packets) {
-			events->suppressed_packets++;
-			return 0;
-		}
-	} else {
-		if (tally->packets) {
-			tally->kind = WEIR_EVENT_END;
-			tally_emit(events, tally);
-		}
-		__builtin_memset(&begin, 0, sizeof(begin));
-		__builtin_memcpy(begin.source, packet->source, sizeof(begin.source));
-		begin.generation = policy->generation;
-		begin.limit = (__u16)packet->limit_slot;
-		begin.reason = reason;
-		begin.verdict = verdict;
-		begin.first_ns = begin.last_ns = packet->now_ns;
-		begin.ifindex = packet->ifindex;
-		begin.kind = WEIR_EVENT_BEGIN;
-		tally_emit(events, &begin);
-	}
 	__builtin_memcpy(tally->source, packet->source, sizeof(tally->source));
 	tally->generation = policy->generation;
 	tally->limit = (__u16)packet->limit_slot;
@@ -106,6 +68,61 @@ __noinline int tally_drop(const struct weir_policy *policy, const struct packet 
 	tally->kind = WEIR_EVENT_NONE;
 	tally->ifindex = packet->ifindex;
 	tally->packets = 1;
+}
+
+static __always_inline void tally_announce(struct weir_event_count *events,
+					   const struct weir_tally *tally)
+{
+	struct weir_tally begin = *tally;
+
+	begin.kind = WEIR_EVENT_BEGIN;
+	begin.packets = begin.bytes = 0;
+	tally_emit(events, &begin);
+}
+
+/* Account for a drop. Global for the verifier's sake, see limits.h. */
+__noinline int tally_drop(const struct weir_policy *policy, const struct packet *packet, __u32 half,
+			  __u8 reason, __u8 verdict)
+{
+	struct weir_tally *tally, *free = NULL;
+	struct weir_event_count *events;
+	__u32 index, slot, zero = 0;
+
+	if (!policy || !packet)
+		return 0;
+	slot = (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
+	       tally_slot(packet, reason);
+#pragma unroll
+	for (int way = 0; way < WEIR_TALLY_WAYS; way++) {
+		index = slot + way;
+		tally = bpf_map_lookup_elem(&weir_tallies, &index);
+		if (!tally) /* a CPU that was not there when the maps were made */
+			return 0;
+		if (tally_is_for(tally, packet, policy, reason, verdict)) {
+			tally->packets++;
+			tally->bytes += packet->length;
+			tally->last_ns = packet->now_ns;
+			return 0;
+		}
+		if (!tally->packets)
+			free = tally;
+	}
+	events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
+	if (!events)
+		return 0;
+	if (free) {
+		tally_open(free, policy, packet, reason, verdict);
+		if (tally_has_budget(events, packet->now_ns))
+			tally_announce(events, free);
+		return 0;
+	}
+	if (!tally_has_budget(events, packet->now_ns)) {
+		events->suppressed_packets++;
+		return 0;
+	}
+	tally->kind = WEIR_EVENT_END;
+	tally_emit(events, tally);
+	tally_open(tally, policy, packet, reason, verdict);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packet formats, as far as weir reads them. Byte arrays instead of kernel structs: no alignment to
- * get wrong, no bit fields, and the same lines compile for the kernel, the tests and a fuzzer.
+ * Packet formats, as far as weir reads them, in network order. No bit fields, and natural alignment
+ * as in the kernel's own structs: a field is one load. Drivers place the IP header at a multiple of
+ * four (NET_IP_ALIGN); elsewhere the machines that run BPF load unaligned words all the same.
  */
 #ifndef LIB_WIRE_H
 #define LIB_WIRE_H
@@ -38,72 +39,70 @@
 struct wire_ethernet { /* IEEE 802.3 */
 	__u8 destination[6];
 	__u8 source[6];
-	__u8 type[2];
+	__be16 type;
 };
 
 struct wire_vlan { /* IEEE 802.1Q, after the type that announced it */
-	__u8 tag[2];
-	__u8 type[2];
+	__be16 tag;
+	__be16 type;
 };
 
 struct wire_ip4 { /* RFC 791 */
 	__u8 version_ihl;
 	__u8 tos;
-	__u8 total_length[2];
-	__u8 id[2];
-	__u8 fragment[2];
+	__be16 total_length;
+	__be16 id;
+	__be16 fragment;
 	__u8 ttl;
 	__u8 protocol;
-	__u8 checksum[2];
-	__u8 source[4];
-	__u8 destination[4];
+	__be16 checksum;
+	__be32 source;
+	__be32 destination;
 };
 
 struct wire_ip6 { /* RFC 8200 */
 	__u8 version_class_flow[4];
-	__u8 payload_length[2];
+	__be16 payload_length;
 	__u8 next_header;
 	__u8 hop_limit;
-	__u8 source[16];
-	__u8 destination[16];
+	__be32 source[4];
+	__be32 destination[4];
 };
 
 struct wire_ip6_extension { /* RFC 8200, 4; the fragment header has the same size and more fields */
 	__u8 next_header;
 	__u8 length; /* reserved in a fragment header */
-	__u8 fragment[2];
-	__u8 rest[4];
+	__be16 fragment;
+	__be32 rest;
 };
 
 struct wire_tcp { /* RFC 9293 */
-	__u8 source_port[2];
-	__u8 destination_port[2];
-	__u8 sequence[4];
-	__u8 acknowledgement[4];
+	__be16 source_port;
+	__be16 destination_port;
+	__be32 sequence;
+	__be32 acknowledgement;
 	__u8 data_offset;
 	__u8 flags;
-	__u8 window[2];
-	__u8 checksum[2];
-	__u8 urgent[2];
+	__be16 window;
+	__be16 checksum;
+	__be16 urgent;
 };
 
 struct wire_udp { /* RFC 768 */
-	__u8 source_port[2];
-	__u8 destination_port[2];
-	__u8 length[2];
-	__u8 checksum[2];
+	__be16 source_port;
+	__be16 destination_port;
+	__be16 length;
+	__be16 checksum;
 };
 
 struct wire_icmp { /* RFC 792 and RFC 4443, the part they share */
 	__u8 type;
 	__u8 code;
-	__u8 checksum[2];
+	__be16 checksum;
 };
 
-/* Two bytes in network order as a number. */
-static inline __attribute__((always_inline)) __u16 wire_u16(const __u8 bytes[2])
-{
-	return (__u16)(bytes[0] << 8 | bytes[1]);
-}
+/* To and from network order; what runs BPF here is little-endian, and the build says so otherwise. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wire_u16() assumes little-endian");
+#define wire_u16(field) __builtin_bswap16(field)
 
 #endif

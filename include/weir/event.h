@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the datapath tells userspace about drops, without an event per drop. Each CPU keeps tallies:
- * one cache line per {source, limit, reason, verdict}, in two halves. Userspace flips the half once a
+ * one cache line per {source, limit, reason, verdict}, in two halves. Userspace flips the half twice a
  * second, then takes and clears the half that has gone quiet. Two things go through the ring: BEGIN
- * when a tally is opened (so that a first drop is seen at once; it carries no packets), and END when
- * a tally has to make room for another one (it carries the packets so far). Ring records have a
+ * when a free tally is opened (so that a first drop is seen at once; it carries no packets), and END
+ * when a tally has to make room for another one (it carries the packets so far). Ring records have a
  * budget per CPU; a drop that finds no tally and no budget is counted as suppressed. So, exactly:
  *
  *   dropped + would_drop = taken from tallies + delivered by END + lost in END + suppressed
@@ -14,7 +14,8 @@
 
 #include <weir/types.h>
 
-#define WEIR_TALLIES	    1024       /* per CPU and half; a power of two */
+#define WEIR_TALLIES	    4096       /* per CPU and half; a power of two */
+#define WEIR_TALLY_WAYS	    2	       /* neighbours that a tally may be found in; a power of two */
 #define WEIR_EVENTS_PER_SEC 4096       /* budget of ring records per CPU */
 #define WEIR_EVENTS_BURST   1024       /* how many may come at once */
 #define WEIR_RING_BYTES	    (1U << 20) /* 14,563 records of 64 bytes */

@@ -120,14 +120,19 @@ static enum MHD_Result send_response(struct exchange *x)
 	return result;
 }
 
+static void on_timer(uv_timer_t *handle);
+
 static void release(bool durable, void *token)
 {
 	struct exchange *x = token;
+	struct http_server *s = x->server;
 
-	if (x->server->options.released)
-		x->server->options.released(&x->response, durable, x->server->options.userdata);
+	if (s->options.released)
+		s->options.released(&x->response, durable, s->options.userdata);
 	x->held = false;
 	MHD_resume_connection(x->connection);
+	/* It is served by the next MHD_run(), which nothing else would bring about. */
+	uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
 static enum MHD_Result answer(struct exchange *x, const char *method, const char *path)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Everything weir needs to build, run, test and measure itself. `make help` lists the targets;
+# V=1 shows the commands. Output goes to build/, the one binary is build/weir.
+
+BUILD := build
+# Set by `make ... SAN=1`: address and undefined-behaviour sanitizers, in a tree of their own.
+ifdef SAN
+BUILD := build/san
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+
+Q := $(if $(V),,@)
+msg = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
+
+CC := gcc
+CLANG := clang
+LLVM_STRIP := llvm-strip
+BPFTOOL := bpftool
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+VERSION := 0.1.0
+LIBRARIES := libbpf libuv libmicrohttpd jansson yaml-0.1 sqlite3 libcrypto libcurl zlib
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wcast-qual -Wno-format-nonliteral -Werror
+CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE)
+LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lz -lpthread
+BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wshadow -Werror \
+	-idirafter /usr/include/$(shell uname -m)-linux-gnu -Iinclude -Ibpf
+
+# A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
+# the same order to the #include lines.
+MODULES := cli daemon api engine events datapath metrics audit lists policy store base
+module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
+ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
+TESTLIB := $(BUILD)/tests/lib.a
+
+BPF_OBJECTS := limiter
+TEST_BPF_OBJECTS := flood reference
+UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
+TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wildcard tests/bench/*.c))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all demo run test unit bench fmt lint install help clean setup san
+
+all: setup ## build build/weir
+	@$(MAKE) --no-print-directory $(BUILD)/weir
+
+setup:
+	$(Q)scripts/setup.sh
+
+$(BUILD)/weir: $(BUILD)/user/main.o $(ARCHIVES)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+define module_rule
+$(BUILD)/user/$(1).a: $(call module_objects,$(1))
+	$$(call msg,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcsD $$@ $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
+
+TESTLIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.bpf.c,$(wildcard tests/lib/*.c)))
+
+$(TESTLIB): $(TESTLIB_OBJECTS)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
+$(BUILD)/%.o: %.c
+	$(call msg,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# A BPF object is compiled, stripped of DWARF by the static linker, and turned into a skeleton.
+$(BUILD)/%.bpf.o: %.bpf.c
+	$(call msg,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
+	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(call msg,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)echo '#pragma GCC system_header' > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >> $@
+
+# Objects that embed a skeleton need it generated first.
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(TOOLS:%=%.o): \
+	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
+
+# Test programs and tools link every tier; the linker takes what they use.
+$(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(ARCHIVES)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+demo: all ## the main job in a private lab: needs root, leaves nothing behind
+	@$(MAKE) --no-print-directory $(TOOLS)
+	$(Q)scripts/demo.sh
+
+run: all ## IFACE=eth0 POLICY=policy.yaml: run the daemon in the foreground
+	$(if $(and $(IFACE),$(POLICY)),,$(error usage: make run IFACE=eth0 POLICY=policy.yaml))
+	$(Q)$(BUILD)/weir daemon --iface "$(IFACE)" --policy "$(POLICY)" --foreground
+
+test: all ## everything that CI runs: needs root
+	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
+	@$(MAKE) --no-print-directory SAN=1 unit-tests
+	$(Q)scripts/test.sh
+
+unit-tests: $(UNIT_TESTS)
+
+unit: setup ## unit tests only, plain and with sanitizers
+	@$(MAKE) --no-print-directory unit-tests
+	@$(MAKE) --no-print-directory SAN=1 unit-tests
+	$(Q)scripts/test.sh unit
+
+bench: all ## performance, as JSON lines on stdout and a table on stderr; ONLY=group
+	@$(MAKE) --no-print-directory $(TOOLS) >&2
+	$(Q)scripts/bench.sh $(ONLY)
+
+fmt: ## format the C sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint: setup ## tier rule, banned calls, format, shellcheck, cppcheck
+	$(Q)scripts/check.sh
+
+install: $(BUILD)/weir ## DESTDIR and PREFIX are honoured
+	install -D -m 0755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

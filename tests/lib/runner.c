@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "runner.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "lists/image.h"
+#include "policy/policy.h"
+
+#define BPFFS "/sys/fs/bpf"
+
+static const char *const reason_names[WEIR_REASON_MAX] = {
+#define WEIR_R(name, number, text, class, words) [number] = (text),
+#include <weir/tbl/reason.def>
+#undef WEIR_R
+};
+
+const char *runner_reason_name(unsigned int reason)
+{
+	return reason < WEIR_REASON_MAX && reason_names[reason] ? reason_names[reason] : "?";
+}
+
+const char *runner_obstacle(void)
+{
+	struct statfs fs;
+
+	if (geteuid() != 0)
+		return "loading BPF programs takes root";
+	if (statfs(BPFFS, &fs) < 0 || (unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return "no bpffs is mounted at " BPFFS;
+	return NULL;
+}
+
+static void open_datapath(struct runner *r)
+{
+	struct fault f = {0};
+
+	if (datapath_open(r->pin_dir, &r->datapath, &f) < 0)
+		fail_msg("%s: %s", f.code, f.text);
+	assert_int_equal(list_set_new(&r->lists), 0);
+}
+
+static void close_datapath(struct runner *r)
+{
+	datapath_close(take_ptr(r->datapath));
+	list_set_free(take_ptr(r->lists));
+}
+
+void runner_open(struct runner *r)
+{
+	static unsigned int opened;
+
+	*r = (struct runner){0};
+	snprintf(r->pin_dir, sizeof(r->pin_dir), BPFFS "/weir-test-%d-%u", (int)getpid(), ++opened);
+	open_datapath(r);
+}
+
+void runner_reopen(struct runner *r)
+{
+	close_datapath(r);
+	open_datapath(r);
+}
+
+void runner_close(struct runner *r)
+{
+	close_datapath(r);
+	if (r->pin_dir[0])
+		datapath_remove(r->pin_dir, NULL, NULL);
+	r->pin_dir[0] = '\0';
+}
+
+uint32_t runner_policy(struct runner *r, const char *yaml)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct fault f = {0};
+	uint32_t generation = 0;
+
+	if (policy_parse("test", yaml, strlen(yaml), &policy, &f) < 0 ||
+	    policy_compile(policy, clock_coarse_tick_ns(), &image, &f) < 0 ||
+	    datapath_apply_policy(r->datapath, image, &generation, &f) < 0)
+		fail_msg("%s: %s", f.code, f.text);
+	return generation;
+}
+
+static void apply_lists(struct runner *r)
+{
+	_cleanup_(list_diff_done) struct list_diff diff = {0};
+	_cleanup_(list_image_done) struct list_image from = {0}, to = {0};
+	struct fault f = {0};
+
+	assert_int_equal(datapath_read_lists(r->datapath, &from, &f), 0);
+	/* At the moment 0, so that what has expired gets into the kernel as well: the kernel is what
+	 * these tests ask. */
+	assert_int_equal(list_image_build(r->lists, 0, &to), 0);
+	assert_int_equal(list_image_diff(&from, &to, &diff), 0);
+	if (datapath_apply_lists(r->datapath, &diff, &f) < 0)
+		fail_msg("%s: %s", f.code, f.text);
+}
+
+void runner_list(struct runner *r, enum list_kind kind, const char *prefix, uint64_t until_ns)
+{
+	struct list_entry entry = {
+		.key = {.kind = kind, .origin = LIST_OPERATOR},
+		.until_ns = until_ns,
+	};
+	/* Both clocks agree, so a deadline stays what it is. */
+	uint64_t now_ns = clock_monotonic_ns();
+	struct list_now now = {.real_ns = now_ns, .monotonic_ns = now_ns};
+
+	assert_int_equal(prefix_parse(prefix, &entry.key.prefix), 0);
+	assert_int_equal(list_set_add(r->lists, &entry, &now, NULL), 0);
+	apply_lists(r);
+}
+
+void runner_unlist_all(struct runner *r)
+{
+	list_set_free(take_ptr(r->lists));
+	assert_int_equal(list_set_new(&r->lists), 0);
+	apply_lists(r);
+}
+
+int runner_run(const struct runner *r, const uint8_t *frame, size_t length, size_t linear)
+{
+	struct xdp_md ctx = {.data_end = (uint32_t)linear};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)length,
+		    .repeat = 1);
+
+	if (linear) {
+		options.ctx_in = &ctx;
+		options.ctx_size_in = sizeof(ctx);
+	}
+	if (bpf_prog_test_run_opts(datapath_program_fd(r->datapath), &options) < 0)
+		return -errno;
+	return (int)options.retval;
+}
+
+static void read_counts(const struct runner *r, struct weir_count ret[static RUNNER_COUNTERS])
+{
+	assert_int_equal(datapath_read_counts(r->datapath, ret), 0);
+}
+
+void runner_count_from_here(struct runner *r)
+{
+	read_counts(r, r->counts);
+}
+
+void runner_counted(struct runner *r, size_t bytes, unsigned int *ret_verdict,
+		    unsigned int *ret_reason)
+{
+	struct weir_count now[RUNNER_COUNTERS];
+	unsigned int found = RUNNER_COUNTERS;
+
+	read_counts(r, now);
+	for (unsigned int i = 0; i < RUNNER_COUNTERS; i++) {
+		if (now[i].packets == r->counts[i].packets && now[i].bytes == r->counts[i].bytes)
+			continue;
+		if (found != RUNNER_COUNTERS)
+			fail_msg("one packet moved two counters: %s and %s",
+				 runner_reason_name(found % WEIR_REASON_MAX),
+				 runner_reason_name(i % WEIR_REASON_MAX));
+		found = i;
+	}
+	if (found == RUNNER_COUNTERS)
+		fail_msg("a packet was not counted");
+	assert_int_equal(now[found].packets - r->counts[found].packets, 1);
+	assert_int_equal(now[found].bytes - r->counts[found].bytes, bytes);
+	r->counts[found] = now[found];
+	*ret_verdict = found / WEIR_REASON_MAX;
+	*ret_reason = found % WEIR_REASON_MAX;
+}
+
+uint64_t runner_count(const struct runner *r, unsigned int verdict, unsigned int reason)
+{
+	struct weir_count now[RUNNER_COUNTERS];
+	uint64_t packets = 0;
+
+	read_counts(r, now);
+	for (unsigned int i = 0; i < WEIR_REASON_MAX; i++)
+		if (reason == WEIR_REASON_MAX || reason == i)
+			packets += now[verdict * WEIR_REASON_MAX + i].packets -
+				   r->counts[verdict * WEIR_REASON_MAX + i].packets;
+	return packets;
+}
+
+void runner_expect(struct runner *r, const char *promise, const struct packets_frame *frame,
+		   unsigned int verdict, unsigned int reason)
+{
+	int want = verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+	unsigned int counted_verdict, counted_reason;
+	int action;
+
+	runner_count_from_here(r);
+	action = runner_run(r, frame->data, frame->length, 0);
+	runner_counted(r, frame->length, &counted_verdict, &counted_reason);
+	if (action != want || counted_verdict != verdict || counted_reason != reason)
+		fail_msg("%s: want action %d, verdict %u, reason %s; got %d, %u, %s", promise, want,
+			 verdict, runner_reason_name(reason), action, counted_verdict,
+			 runner_reason_name(counted_reason));
+}
+
+const struct weir_limit *runner_limit(const struct runner *r, const char *name, unsigned int unit)
+{
+	const struct weir_limit *limits;
+	size_t count;
+
+	limits = datapath_limits(r->datapath, &count);
+	for (size_t i = 0; i < count; i++)
+		if (limits[i].unit == unit &&
+		    strncmp(limits[i].name, name, sizeof(limits[i].name)) == 0)
+			return &limits[i];
+	fail_msg("no limit '%s'", name);
+	return NULL;
+}

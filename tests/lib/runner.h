@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The real program with its real maps, in a pin directory of its own, fed with frames through
+ * BPF_PROG_TEST_RUN: what tests/bpf stands on. Policies come as YAML and lists as entries, through
+ * the same code as in the daemon. Everything here ends the running cmocka test if it fails.
+ */
+#ifndef TESTS_RUNNER_H
+#define TESTS_RUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/live.h>
+#include <weir/vocabulary.h>
+
+#include "datapath/datapath.h"
+#include "lists/set.h"
+#include "packets.h"
+
+#define RUNNER_COUNTERS (WEIR_VERDICT_MAX * WEIR_REASON_MAX)
+
+/* Policies begin like this. The second one takes away the built-in limit on fragments, too. */
+#define RUNNER_POLICY	 "apiVersion: weir/v1\nmode: enforce\n"
+#define RUNNER_UNLIMITED RUNNER_POLICY "packets: {fragments: pass}\n"
+
+struct runner {
+	struct datapath *datapath;
+	struct list_set *lists;
+	char pin_dir[64];
+	struct weir_count counts[RUNNER_COUNTERS]; /* at the last runner_counted() */
+};
+
+/** Why this machine cannot run these tests; NULL: it can. */
+const char *runner_obstacle(void);
+
+/** Load the program. No policy, empty lists. */
+void runner_open(struct runner *r);
+/** Let go of the maps and take them up again, as a daemon does that starts over. Lists are forgotten. */
+void runner_reopen(struct runner *r);
+/** Remove the pins. Accepts a runner that was zeroed or half opened. */
+void runner_close(struct runner *r);
+
+/** Compile @yaml and make it the live policy. Returns its generation. */
+uint32_t runner_policy(struct runner *r, const char *yaml);
+/** List @prefix until @until_ns, CLOCK_MONOTONIC; WEIR_FOREVER: for good. */
+void runner_list(struct runner *r, enum list_kind kind, const char *prefix, uint64_t until_ns);
+void runner_unlist_all(struct runner *r);
+
+/**
+ * Run the program once. The first @linear bytes lie in the first buffer (0: as much as fits there).
+ * Returns the XDP action, or -EINVAL where the kernel cannot split a frame like that.
+ */
+int runner_run(const struct runner *r, const uint8_t *frame, size_t length, size_t linear);
+
+/** Which counter moved since the last call. There must be one, by one packet and @bytes. */
+void runner_counted(struct runner *r, size_t bytes, unsigned int *ret_verdict,
+		    unsigned int *ret_reason);
+/** Forget what was counted until now. */
+void runner_count_from_here(struct runner *r);
+/** Packets counted since runner_count_from_here(), under @reason or all (WEIR_REASON_MAX). */
+uint64_t runner_count(const struct runner *r, unsigned int verdict, unsigned int reason);
+
+/** Run @frame and require the verdict, the action that goes with it, and the reason. */
+void runner_expect(struct runner *r, const char *promise, const struct packets_frame *frame,
+		   unsigned int verdict, unsigned int reason);
+
+const char *runner_reason_name(unsigned int reason);
+
+/* The limit called @name with @unit in the live policy. */
+const struct weir_limit *runner_limit(const struct runner *r, const char *name, unsigned int unit);
+
+#endif

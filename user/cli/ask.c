@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cli/ask.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/render.h"
+
+int ask_unreachable(const struct cli *cli, const struct fault *f)
+{
+	if (f->err == -EACCES || f->err == -EPERM)
+		return cli_fail(cli, CLI_DENIED, f->code, f->text, "try it as root");
+	if (f->err == -ETIMEDOUT)
+		return cli_fail(
+			cli, CLI_UNREACHABLE, f->code, f->text,
+			"it may still do what was asked; see its log, or use a longer --timeout");
+	if (strcmp(f->code, "client.unreachable") == 0)
+		return cli_fail(cli, CLI_UNREACHABLE, f->code, f->text,
+				"start it with 'weir daemon', or name its socket with --socket or "
+				"WEIR_SOCKET");
+	return cli_fail(cli, CLI_FAILED, f->code, f->text, NULL);
+}
+
+int ask_refused(const struct cli *cli, const struct client_response *response)
+{
+	_cleanup_(json_decrefp) json_t *problem = json_loads(response->body.data, 0, NULL);
+	int exit = response->status == 403 ? CLI_DENIED : CLI_FAILED;
+	const char *detail = member_text(problem, "detail");
+	const char *code = member_text(problem, "code");
+	const char *hint = member_text(problem, "hint");
+
+	if (!*detail)
+		detail = member_text(problem, "title");
+	if (!*detail)
+		cli_talk(cli, "the daemon refused with HTTP status %ld", response->status);
+	else if (*code)
+		cli_talk(cli, "%s [%s]", detail, code);
+	else
+		cli_talk(cli, "%s", detail);
+	if (*hint)
+		cli_talk(cli, "%s", hint);
+	if (cli->json && problem)
+		ask_print(cli, response);
+	return exit;
+}
+
+int ask(const struct cli *cli, const struct client_request *request, struct client_response *ret)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	struct fault f = {0};
+	int r = client_call(cli->socket, cli->timeout_ms, request, &response, &f);
+
+	if (r < 0)
+		return ask_unreachable(cli, &f);
+	if (response.status < 200 || response.status > 299)
+		return ask_refused(cli, &response);
+	*ret = response;
+	response.body = (struct text){0};
+	return CLI_OK;
+}
+
+int ask_get(const struct cli *cli, const char *path, struct client_response *ret)
+{
+	const struct client_request request = {.method = "GET", .path = path};
+
+	return ask(cli, &request, ret);
+}
+
+int ask_json(const struct cli *cli, const struct client_request *request, json_t **ret)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	int exit = ask(cli, request, &response);
+
+	if (exit != CLI_OK)
+		return exit;
+	if (!cli->json)
+		return ask_decode(cli, &response, ret);
+	ask_print(cli, &response);
+	*ret = NULL;
+	return CLI_OK;
+}
+
+int ask_get_json(const struct cli *cli, const char *path, json_t **ret)
+{
+	const struct client_request request = {.method = "GET", .path = path};
+
+	return ask_json(cli, &request, ret);
+}
+
+int ask_decode(const struct cli *cli, const struct client_response *response, json_t **ret)
+{
+	_cleanup_(json_decrefp) json_t *value = json_loadb(
+		response->body.data, response->body.length, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!json_is_object(value))
+		return cli_fail(cli, CLI_FAILED, "cli.answer",
+				"the daemon's answer is not what was expected: no JSON object",
+				NULL);
+	*ret = take_ptr(value);
+	return CLI_OK;
+}
+
+void ask_print(const struct cli *cli, const struct client_response *response)
+{
+	const struct text *body = &response->body;
+
+	fwrite(body->data, 1, body->length, cli->out);
+	if (!body->length || body->data[body->length - 1] != '\n')
+		fputc('\n', cli->out);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The command line client: what a command is, what it is given, and how it talks. The table of
+ * commands stands in main.c; usage, help and "did you mean" are made from it. Data goes to stdout,
+ * talk to stderr, and with -o json stdout holds one JSON value (audit tail: one per line), also
+ * when a command fails. Nothing here decides what may be done: the daemon does.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/address.h"
+#include "base/fault.h"
+
+#define CLI_SOCKET    "/run/weir/weir.sock"
+#define CLI_STATE_DIR "/var/lib/weir"
+#define CLI_BPFFS     "/sys/fs/bpf/weir"
+
+/* Scripts rely on these. */
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_DENIED = 4,
+	CLI_UNREACHABLE = 6,
+};
+
+/* Rows of the table in options.c. */
+enum cli_option {
+	CLI_OPTION_HELP,
+	CLI_OPTION_OUTPUT,
+	CLI_OPTION_SOCKET,
+	CLI_OPTION_TIMEOUT,
+	CLI_OPTION_TTL,
+	CLI_OPTION_REASON,
+	CLI_OPTION_LINES,
+	CLI_OPTION_DIR,
+	CLI_OPTION_STATE_DIR,
+	CLI_OPTION_BPFFS,
+	CLI_OPTION_MAX,
+};
+
+#define CLI_TAKES(option) (1U << CLI_OPTION_##option)
+#define CLI_OFFLINE	  (CLI_TAKES(HELP) | CLI_TAKES(OUTPUT))
+#define CLI_ONLINE	  (CLI_OFFLINE | CLI_TAKES(SOCKET) | CLI_TAKES(TIMEOUT))
+
+struct cli;
+
+struct command {
+	const char *name;     /* one word, or two: "policy check" */
+	const char *operands; /* as help shows them, "[X]" is optional: how many there may be */
+	const char *help;     /* one line */
+	uint32_t options;     /* of CLI_TAKES() */
+	int (*fn)(struct cli *cli);	    /* returns enum cli_exit */
+	int (*main)(int argc, char **argv); /* instead of fn: takes its arguments unparsed */
+};
+
+struct cli {
+	/* Set by the caller. */
+	const struct command *commands;
+	size_t command_count;
+	FILE *out, *err;
+
+	/* Set by cli_run() for the command. */
+	const struct command *command;
+	char **operands;
+	size_t operand_count;
+	const char *values[CLI_OPTION_MAX]; /* NULL = not given; "" for one without an argument */
+	const char *socket;
+	uint32_t timeout_ms;
+	bool json;
+	bool colour;
+};
+
+/** Run the command that @argv (which is reordered) names. Returns the exit code. */
+int cli_run(struct cli *cli, int argc, char **argv);
+
+/** The operand at @index, or @fallback if it was not given. */
+const char *cli_operand(const struct cli *cli, size_t index, const char *fallback);
+/** The option's value, or @fallback if it was not given. */
+const char *cli_value(const struct cli *cli, enum cli_option option, const char *fallback);
+
+/* Say why the command line is wrong, and where help is. Returns CLI_USAGE. */
+int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Report a failure, for people and for scripts; @hint may be NULL. Returns @exit. */
+int cli_fail(const struct cli *cli, int exit, const char *code, const char *detail,
+	     const char *hint);
+/* The same for a fault of the tiers below; CLI_DENIED if the system refused access. */
+int cli_fault(const struct cli *cli, const struct fault *f);
+
+/**
+ * Parse the operand at @index as an address or prefix. On failure the reason is printed, with a
+ * suggestion where there is one, and CLI_USAGE returned.
+ */
+int cli_prefix(const struct cli *cli, size_t index, struct prefix *ret);
+
+/* Commands: each is one row of the table in main.c. */
+int cmd_help(struct cli *cli);
+int cmd_version(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_metrics(struct cli *cli);
+int cmd_limits(struct cli *cli);
+int cmd_lists(struct cli *cli);
+int cmd_allow(struct cli *cli);
+int cmd_unallow(struct cli *cli);
+int cmd_block(struct cli *cli);
+int cmd_unblock(struct cli *cli);
+int cmd_source(struct cli *cli);
+int cmd_policy_show(struct cli *cli);
+int cmd_policy_check(struct cli *cli);
+int cmd_policy_apply(struct cli *cli);
+int cmd_audit_tail(struct cli *cli);
+int cmd_audit_verify(struct cli *cli);
+int cmd_detach(struct cli *cli);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "base/cleanup.h"
+
+DEFINE_CLEANUP(CURL *, curl_easy_cleanup)
+DEFINE_CLEANUP(struct curl_slist *, curl_slist_free_all)
+
+static size_t receive(char *data, size_t size, size_t count, void *userdata)
+{
+	struct text *body = userdata;
+	size_t length = size * count;
+
+	if (length > CLIENT_RESPONSE_MAX - body->length)
+		return 0; /* makes curl_easy_perform() fail with CURLE_WRITE_ERROR */
+	text_put(body, data, length);
+	return body->truncated ? 0 : length;
+}
+
+static void get_header(CURL *curl, const char *name, char *ret, size_t size)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+		snprintf(ret, size, "%s", header->value);
+}
+
+static int refused(const char *socket, int err, struct fault *reterr)
+{
+	if (err == ENOENT)
+		return fault(reterr, -err, "client.unreachable",
+			     "cannot reach the daemon: there is no socket %s", socket);
+	if (err == ECONNREFUSED)
+		return fault(reterr, -err, "client.unreachable",
+			     "cannot reach the daemon: nobody listens on %s", socket);
+	return fault(reterr, err ? -err : -ECONNREFUSED, "client.unreachable",
+		     "cannot reach the daemon on %s: %s", socket, strerror(err ?: ECONNREFUSED));
+}
+
+static int failed(CURL *curl, CURLcode code, const char *socket, const struct text *body,
+		  struct fault *reterr)
+{
+	long err = 0;
+
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &err);
+		return refused(socket, (int)err, reterr);
+	case CURLE_OPERATION_TIMEDOUT:
+		return fault(reterr, -ETIMEDOUT, "client.timeout",
+			     "the daemon on %s did not answer in time", socket);
+	case CURLE_OUT_OF_MEMORY:
+		return fault(reterr, -ENOMEM, "client.memory", "out of memory");
+	case CURLE_WRITE_ERROR:
+		if (body->truncated)
+			return fault(reterr, -ENOMEM, "client.memory", "out of memory");
+		return fault(reterr, -EFBIG, "client.too_big", "the daemon's answer exceeds %u MiB",
+			     CLIENT_RESPONSE_MAX >> 20);
+	default:
+		return fault(reterr, -EPROTO, "client.protocol",
+			     "no proper answer from the daemon on %s: %s", socket,
+			     curl_easy_strerror(code));
+	}
+}
+
+static int set_headers(CURL *curl, const struct client_request *request,
+		       struct curl_slist **headers)
+{
+	char type[128];
+	struct curl_slist *list;
+
+	/* No "Expect: 100-continue": it costs a round trip and gains nothing here. */
+	list = curl_slist_append(NULL, "Expect:");
+	if (!list)
+		return -ENOMEM;
+	*headers = list;
+	snprintf(type, sizeof(type), "Content-Type:%s%s", request->type ? " " : "",
+		 request->type ?: "");
+	if (!curl_slist_append(list, type))
+		return -ENOMEM;
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+	return 0;
+}
+
+int client_call(const char *socket, uint32_t timeout_ms, const struct client_request *request,
+		struct client_response *ret, struct fault *reterr)
+{
+	_cleanup_(curl_slist_free_allp) struct curl_slist *headers = NULL;
+	_cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
+	_cleanup_(client_response_done) struct client_response response = {.body.growing = true};
+	char url[512];
+	CURLcode code;
+
+	if (!curl || set_headers(curl, request, &headers) < 0)
+		return fault(reterr, -ENOMEM, "client.memory", "out of memory");
+	if (snprintf(url, sizeof(url), "http://weir%s", request->path) >= (int)sizeof(url))
+		return fault(reterr, -ENAMETOOLONG, "client.path", "the request is too long");
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever the environment says */
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
+	if (request->body) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+	}
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response.body);
+	code = curl_easy_perform(curl);
+	if (code != CURLE_OK)
+		return failed(curl, code, socket, &response.body, reterr);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
+	get_header(curl, "X-Weir-Generation", response.generation, sizeof(response.generation));
+	get_header(curl, "X-Weir-Sha256", response.sha256, sizeof(response.sha256));
+	text_put(&response.body, "", 0); /* an empty body is a string, too */
+	if (response.body.truncated)
+		return fault(reterr, -ENOMEM, "client.memory", "out of memory");
+	*ret = response;
+	response.body = (struct text){0};
+	return 0;
+}
+
+void client_response_done(struct client_response *response)
+{
+	text_done(&response->body);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One HTTP request to the daemon's Unix socket, and its answer. Knows nothing of commands. */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/text.h"
+
+#define CLIENT_RESPONSE_MAX (64U << 20) /* bytes of a body */
+
+struct client_request {
+	const char *method;
+	const char *path; /* "/v1/status" */
+	const char *type; /* of the body */
+	const char *body; /* NULL = none; an empty one is something else */
+	size_t length;
+};
+
+struct client_response {
+	long status;
+	struct text body;
+	char generation[24]; /* X-Weir-Generation; "" if there is none */
+	char sha256[72];     /* X-Weir-Sha256; likewise */
+};
+
+/**
+ * Ask @socket, for at most @timeout_ms. 0: there is an answer, of whatever status; end it with
+ * client_response_done(). Faults: "client.unreachable" (-ENOENT, -ECONNREFUSED, -EACCES and others
+ * of connect(2)), "client.timeout" (-ETIMEDOUT), "client.too_big" (-EFBIG), "client.protocol"
+ * (-EPROTO).
+ */
+int client_call(const char *socket, uint32_t timeout_ms, const struct client_request *request,
+		struct client_response *ret, struct fault *reterr);
+/* Accepts a zeroed response. */
+void client_response_done(struct client_response *response);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The audit log: its last records, from the daemon or from the files, and its verification. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit/hash.h"
+#include "audit/reader.h"
+#include "audit/verify.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/ask.h"
+#include "cli/render.h"
+
+#define TAIL_DEFAULT  "20"
+#define TAIL_MAX      10000
+#define DETAILS_SHOWN 12 /* of a record, on its line; all are in the JSON */
+
+static void put_detail(struct text *t, const char *key, const json_t *value)
+{
+	const char *string = json_string_value(value);
+
+	if (string)
+		text_printf(t, strpbrk(string, " =") || !*string ? " %s='%s'" : " %s=%s", key,
+			    string);
+	else if (json_is_integer(value))
+		text_printf(t, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+	else if (json_is_boolean(value))
+		text_printf(t, " %s=%s", key, json_is_true(value) ? "yes" : "no");
+}
+
+/* One record for people: time, event, who, on what, and then the details. */
+static void say_record(const struct cli *cli, const json_t *record)
+{
+	_cleanup_(text_done) struct text details = {.growing = true};
+	const json_t *actor = json_object_get(record, "actor");
+	const json_t *resource = json_object_get(record, "resource");
+	const char *user = member_text(actor, "username"),
+		   *outcome = member_text(record, "outcome");
+	bool success = strcmp(outcome, audit_outcome_to_str(AUDIT_SUCCESS)) == 0;
+	char time[RENDER_TIME_SIZE];
+	unsigned int shown = 0;
+	const char *key;
+	json_t *value;
+
+	render_time(member_text(record, "timestamp"), time);
+	json_object_foreach (json_object_get(record, "details"), key, value) {
+		if (++shown > DETAILS_SHOWN) {
+			text_puts(&details, " ...");
+			break;
+		}
+		put_detail(&details, key, value);
+	}
+	cli_say(cli, "%s %-20s %-8s %s %s%s%s%s", time, member_text(record, "event_type"),
+		*user ? user : member_text(actor, "user_id"), member_text(resource, "type"),
+		member_text(resource, "id"), success ? "" : " ", success ? "" : outcome,
+		details.data ?: "");
+}
+
+static int print_record(const struct cli *cli, const char *line, size_t length)
+{
+	_cleanup_(json_decrefp) json_t *record = NULL;
+
+	if (cli->json) {
+		fwrite(line, 1, length, cli->out);
+		fputc('\n', cli->out);
+		return CLI_OK;
+	}
+	record = json_loadb(line, length, 0, NULL);
+	if (!json_is_object(record))
+		return cli_fail(cli, CLI_FAILED, "cli.answer", "a record is no JSON object", NULL);
+	say_record(cli, record);
+	return CLI_OK;
+}
+
+static int tail_online(const struct cli *cli, uint32_t count)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	const char *line, *end;
+	char path[64];
+	int exit;
+
+	snprintf(path, sizeof(path), "/v1/audit/events?limit=%" PRIu32, count);
+	exit = ask_get(cli, path, &response);
+	line = response.body.data;
+	for (; exit == CLI_OK && *line; line = end + (*end == '\n')) {
+		end = strchrnul(line, '\n');
+		if (end > line)
+			exit = print_record(cli, line, (size_t)(end - line));
+	}
+	return exit;
+}
+
+static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
+{
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct reader_record record;
+	struct fault f = {0};
+	int exit = CLI_OK;
+	int r = reader_open(dir, &reader, &f);
+
+	if (r == 0)
+		r = reader_seek_tail(reader, count, &f);
+	for (; r >= 0 && exit == CLI_OK && count > 0; count--) {
+		_cleanup_(text_done) struct text line = {.growing = true};
+
+		r = reader_next(reader, &record, &f);
+		if (r <= 0)
+			break;
+		record_put_view(&line, record.data, record.length, &record.view, record.hash);
+		if (line.truncated)
+			exit = cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
+		else
+			exit = print_record(cli, line.data, line.length);
+	}
+	return r < 0 ? cli_fault(cli, &f) : exit;
+}
+
+int cmd_audit_tail(struct cli *cli)
+{
+	const char *dir = cli_value(cli, CLI_OPTION_DIR, NULL);
+	const char *lines = cli_value(cli, CLI_OPTION_LINES, TAIL_DEFAULT);
+	uint32_t count;
+
+	if (parse_u32(lines, 1, TAIL_MAX, &count) < 0)
+		return cli_usage(cli, "--lines '%s' is no number from 1 to %d", lines, TAIL_MAX);
+	return dir ? tail_offline(cli, dir, count) : tail_online(cli, count);
+}
+
+static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
+{
+	_cleanup_(json_decrefp) json_t *verdict = NULL;
+	char id[2 * AUDIT_ID_SIZE + 1], hash[AUDIT_HASH_TEXT], commit[CLOCK_RFC3339_SIZE];
+
+	hex_format(v->chain_id, AUDIT_ID_SIZE, id);
+	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
+	clock_format_rfc3339(v->last_commit_ns, commit);
+	verdict = json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}", "ok",
+			    v->status == AUDIT_OK, "status", audit_status_to_str(v->status),
+			    "finding", audit_finding_to_str(v->finding), "words", v->words,
+			    "records", (json_int_t)v->records, "batches", (json_int_t)v->batches,
+			    "segments", (json_int_t)v->segments, "tail_bytes",
+			    (json_int_t)v->tail_bytes, "last_commit",
+			    v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash", hash);
+	if (verdict && v->status != AUDIT_OK) {
+		json_object_set_new(verdict, "index", json_integer((json_int_t)v->index));
+		json_object_set_new(verdict, "segment", json_string(v->segment));
+		json_object_set_new(verdict, "offset", json_integer((json_int_t)v->offset));
+	}
+	return render_json(cli, verdict);
+}
+
+static void say_verdict(const struct cli *cli, const char *dir, const struct audit_verdict *v)
+{
+	char hash[AUDIT_HASH_TEXT], commit[CLOCK_RFC3339_SIZE], time[RENDER_TIME_SIZE];
+
+	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
+	clock_format_rfc3339(v->last_commit_ns, commit);
+	render_time(v->last_commit_ns ? commit : "", time);
+	if (v->status == AUDIT_OK) {
+		cli_say(cli, "%s: ok: %" PRIu64 " records in %" PRIu64 " segments, last commit %s",
+			dir, v->records, v->segments, time);
+	} else {
+		cli_say(cli, "%s: %s: %s at record %" PRIu64 ": %s", dir,
+			audit_status_to_str(v->status), audit_finding_to_str(v->finding), v->index,
+			v->words);
+		if (*v->segment)
+			cli_say(cli, "in %s at byte %" PRIu64, v->segment, v->offset);
+		cli_say(cli, "%" PRIu64 " records before that are in order", v->records);
+	}
+	cli_say(cli, "last hash %s", hash);
+	if (v->status == AUDIT_OK && v->tail_bytes)
+		cli_say(cli,
+			"%" PRIu64
+			" bytes follow the last commit: being written, or cut by a crash",
+			v->tail_bytes);
+}
+
+int cmd_audit_verify(struct cli *cli)
+{
+	const char *dir = cli_operand(cli, 0, CLI_STATE_DIR "/audit");
+	struct audit_verdict verdict;
+	struct fault f = {0};
+	int exit = CLI_OK;
+
+	if (audit_verify(dir, &verdict, &f) < 0)
+		return cli_fault(cli, &f);
+	if (cli->json)
+		exit = print_verdict(cli, &verdict);
+	else
+		say_verdict(cli, dir, &verdict);
+	return verdict.status == AUDIT_OK ? exit : CLI_FAILED;
+}

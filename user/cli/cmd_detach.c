@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * End enforcement. The daemon does it if there is one; if there is none, its pins are removed from
+ * here and its audit log is continued, so that this leaves a record, too. A daemon that runs but
+ * does not answer is never worked around.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "audit/chain.h"
+#include "base/cleanup.h"
+#include "cli/ask.h"
+#include "cli/render.h"
+#include "datapath/datapath.h"
+
+/* Open the log of the daemon that is gone; *@ret is NULL if it has none. */
+static int open_log(const struct cli *cli, struct chain **ret, struct fault *reterr)
+{
+	const char *state_dir = cli_value(cli, CLI_OPTION_STATE_DIR, CLI_STATE_DIR);
+	char path[PATH_MAX];
+	struct stat st;
+
+	*ret = NULL;
+	if (snprintf(path, sizeof(path), "%s/audit", state_dir) >= (int)sizeof(path))
+		return fault(reterr, -ENAMETOOLONG, "audit.open", "%.100s...: the path is too long",
+			     state_dir);
+	if (lstat(path, &st) == 0)
+		return chain_open(path, NULL, ret, reterr);
+	if (errno == ENOENT)
+		return 0;
+	return fault(reterr, -errno, "audit.open", "%.300s: %s", path, strerror(errno));
+}
+
+static int record_detach(struct chain *chain, const char *iface, const char *pin_dir,
+			 struct fault *reterr)
+{
+	const struct passwd *user = getpwuid(getuid());
+	struct audit_details details = {0};
+	char uid[16];
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_DETACH,
+		.actor = {.user_id = uid, .username = user ? user->pw_name : uid, .role = "admin"},
+		.resource = {"interface", iface},
+		.details = &details,
+	};
+	int r;
+
+	snprintf(uid, sizeof(uid), "%u", getuid());
+	audit_details_bool(&details, "daemon", false);
+	audit_details_string(&details, "bpffs", pin_dir);
+	r = chain_append(chain, &record);
+	if (r < 0)
+		return fault(reterr, r, "audit.write", "the record was refused: %s", strerror(-r));
+	return chain_commit(chain, reterr);
+}
+
+static int report(const struct cli *cli, const char *iface, bool recorded)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+
+	if (!cli->json) {
+		cli_say(cli, "detached %s; no daemon was running%s",
+			*iface ? iface : "(the interface is gone)",
+			recorded ? ", so the record of it was written from here" : "");
+		return CLI_OK;
+	}
+	answer = json_pack("{s:s, s:b, s:b}", "detached", iface, "daemon", 0, "recorded", recorded);
+	return render_json(cli, answer);
+}
+
+static int detach_offline(const struct cli *cli)
+{
+	_cleanup_(chain_closep) struct chain *chain = NULL;
+	const char *pin_dir = cli_value(cli, CLI_OPTION_BPFFS, CLI_BPFFS);
+	struct fault log_fault = {0}, f = {0};
+	char iface[IF_NAMESIZE] = "";
+	int r;
+
+	/* The log first: its lock tells whether a daemon is running after all. */
+	if (open_log(cli, &chain, &log_fault) == -EBUSY)
+		return cli_fail(
+			cli, CLI_UNREACHABLE, "detach.daemon",
+			"a daemon is running, but not on this socket: it holds the audit log",
+			"name its socket with --socket or WEIR_SOCKET");
+	r = datapath_remove(pin_dir, iface, &f);
+	if (r == -ENOENT)
+		return cli_fail(cli, CLI_FAILED, "detach.nothing",
+				"there is nothing to detach: no daemon is running, and nothing is "
+				"pinned",
+				"if the daemon had a --bpffs of its own, name it");
+	if (r < 0)
+		return cli_fault(cli, &f);
+	if (chain)
+		record_detach(chain, iface, pin_dir, &log_fault);
+	if (log_fault.err)
+		cli_talk(cli, "the audit log has no record of this: %s", log_fault.text);
+	return report(cli, iface, chain && !log_fault.err);
+}
+
+int cmd_detach(struct cli *cli)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	const struct client_request request = {.method = "POST", .path = "/v1/detach", .body = ""};
+	struct fault f = {0};
+	int r = client_call(cli->socket, cli->timeout_ms, &request, &response, &f);
+	int exit;
+
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		/* With a socket of its own goes a directory of its own: do not guess. */
+		if (strcmp(cli->socket, CLI_SOCKET) != 0 && !cli->values[CLI_OPTION_BPFFS])
+			return cli_fail(cli, CLI_UNREACHABLE, f.code, f.text,
+					"to detach without it, say what it used: --bpffs and "
+					"--state-dir");
+		return detach_offline(cli);
+	}
+	if (r < 0)
+		return ask_unreachable(cli, &f);
+	if (response.status != 200)
+		return ask_refused(cli, &response);
+	if (cli->json) {
+		ask_print(cli, &response);
+		return CLI_OK;
+	}
+	exit = ask_decode(cli, &response, &answer);
+	if (exit == CLI_OK)
+		cli_say(cli, "detached %s; the daemon ends", member_text(answer, "detached"));
+	return exit;
+}

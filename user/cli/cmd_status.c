@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the daemon says of itself: version, status, limits, metrics. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/ask.h"
+#include "cli/render.h"
+
+int cmd_version(struct cli *cli)
+{
+	if (cli->json)
+		cli_say(cli, "{\"version\":\"%s\"}", WEIR_VERSION);
+	else
+		cli_say(cli, "weir %s", WEIR_VERSION);
+	return CLI_OK;
+}
+
+static void put_list(struct table *t, const json_t *lists, const char *name)
+{
+	const json_t *list = json_object_get(lists, name);
+
+	table_cell(t, "%s list", name);
+	table_cell(t, "%" PRIu64 " addresses, %" PRIu64 " prefixes", member_u64(list, "addresses"),
+		   member_u64(list, "prefixes"));
+}
+
+static void put_policy(struct table *t, const json_t *status)
+{
+	const json_t *policy = json_object_get(status, "policy");
+	const char *name = member_text(policy, "name");
+	char loaded[RENDER_TIME_SIZE];
+
+	render_time(member_text(policy, "loaded_at"), loaded);
+	table_cell(t, "policy");
+	table_cell(t, "%s%sgeneration %" PRIu64 ", %" PRIu64 " limits, loaded %s, sha256 %.12s",
+		   name, *name ? ", " : "", member_u64(policy, "generation"),
+		   member_u64(status, "limits"), loaded, member_text(policy, "sha256"));
+}
+
+static void put_packets(struct table *t, const json_t *status)
+{
+	const json_t *packets = json_object_get(status, "packets");
+
+	table_cell(t, "packets");
+	table_cell(t,
+		   "%" PRIu64 " seen, %" PRIu64 " passed, %" PRIu64 " dropped, %" PRIu64
+		   " would be dropped",
+		   member_u64(packets, "seen"), member_u64(packets, "passed"),
+		   member_u64(packets, "dropped"), member_u64(packets, "would_drop"));
+}
+
+static void put_events(struct table *t, const json_t *status)
+{
+	const json_t *events = json_object_get(status, "events");
+
+	table_cell(t, "events");
+	table_cell(t,
+		   "%" PRIu64 " offered, %" PRIu64 " delivered, %" PRIu64 " lost, %" PRIu64
+		   " packets suppressed, ring at %" PRIu64 " of %" PRIu64 " bytes",
+		   member_u64(events, "offered"), member_u64(events, "delivered"),
+		   member_u64(events, "lost"), member_u64(events, "suppressed_packets"),
+		   member_u64(events, "ring_used_bytes"), member_u64(events, "ring_size_bytes"));
+}
+
+static void put_audit(struct table *t, const json_t *status)
+{
+	const json_t *audit = json_object_get(status, "audit");
+
+	table_cell(t, "audit");
+	table_cell(t, "%" PRIu64 " records, %" PRIu64 " pending, %" PRIu64 " lost, last hash %.16s",
+		   member_u64(audit, "records"), member_u64(audit, "pending"),
+		   member_u64(audit, "lost"), member_text(audit, "last_hash"));
+}
+
+/* What somebody should do something about. */
+static void say_trouble(const struct cli *cli, const json_t *status)
+{
+	const json_t *audit = json_object_get(status, "audit");
+	const char *attached = member_text(status, "attached");
+
+	if (strcmp(attached, "none") == 0)
+		cli_say(cli, "NOT ATTACHED: nothing is being limited or blocked");
+	if (strcmp(attached, "generic") == 0)
+		cli_say(cli, "attached in generic mode: slow, the driver has no native XDP");
+	if (!member_bool(json_object_get(status, "lists"), "persisted"))
+		cli_say(cli, "NOT KEPT: list entries would not survive a reboot, the store cannot "
+			     "be written");
+	if (member_bool(audit, "degraded"))
+		cli_say(cli, "AUDIT DEGRADED: %s", member_text(audit, "degraded_because"));
+}
+
+static int print_reasons(const struct cli *cli, const json_t *reasons)
+{
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *reason;
+	size_t i;
+
+	if (!json_array_size(reasons))
+		return CLI_OK;
+	fputc('\n', cli->out);
+	table_init(&t, "REASON", "VERDICT", ">PACKETS", ">BYTES", NULL);
+	json_array_foreach (reasons, i, reason) {
+		table_cell(&t, "%s", member_text(reason, "reason"));
+		table_cell(&t, "%s", member_text(reason, "verdict"));
+		table_cell(&t, "%" PRIu64, member_u64(reason, "packets"));
+		table_cell(&t, "%" PRIu64, member_u64(reason, "bytes"));
+	}
+	return table_print(&t, cli);
+}
+
+int cmd_status(struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *status = NULL;
+	_cleanup_(table_done) struct table t = {0};
+	char uptime[RENDER_DURATION_SIZE];
+	int exit = ask_get_json(cli, "/v1/status", &status);
+
+	if (exit != CLI_OK || !status)
+		return exit;
+	render_seconds(member_u64(status, "uptime_seconds"), uptime);
+	cli_say(cli, "weir %s on %s: mode %s, attached %s, up %s", member_text(status, "version"),
+		member_text(status, "iface"), member_text(status, "mode"),
+		member_text(status, "attached"), uptime);
+	say_trouble(cli, status);
+	table_init(&t, "", "", NULL);
+	put_policy(&t, status);
+	put_packets(&t, status);
+	put_list(&t, json_object_get(status, "lists"), "allow");
+	put_list(&t, json_object_get(status, "lists"), "block");
+	put_events(&t, status);
+	put_audit(&t, status);
+	exit = table_print(&t, cli);
+	if (exit != CLI_OK)
+		return exit;
+	return print_reasons(cli, json_object_get(status, "reasons"));
+}
+
+int cmd_limits(struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *limit;
+	size_t i;
+	int exit = ask_get_json(cli, "/v1/limits", &answer);
+
+	if (exit != CLI_OK || !answer)
+		return exit;
+	table_init(&t, "LIMIT", "UNIT", ">RATE", ">BURST", "PER", "APPLIES TO", ">PASSED",
+		   ">DROPPED", ">WOULD DROP", NULL);
+	json_array_foreach (json_object_get(answer, "items"), i, limit) {
+		const char *service = member_text(limit, "service");
+
+		table_cell(&t, "%s", member_text(limit, "name"));
+		table_cell(&t, "%s", member_text(limit, "unit"));
+		table_cell(&t, "%s", member_text(limit, "rate"));
+		table_cell(&t, "%" PRIu64, member_u64(limit, "burst"));
+		table_cell(&t, "%s", member_text(limit, "scope"));
+		table_cell(&t, "%s", *service ? service : "all packets");
+		table_cell(&t, "%" PRIu64, member_u64(limit, "passed"));
+		table_cell(&t, "%" PRIu64, member_u64(limit, "dropped"));
+		table_cell(&t, "%" PRIu64, member_u64(limit, "would_drop"));
+	}
+	return table_print(&t, cli);
+}
+
+int cmd_metrics(struct cli *cli)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *value = NULL;
+	int exit = ask_get(cli, "/v1/metrics", &response);
+
+	if (exit != CLI_OK)
+		return exit;
+	if (!cli->json) {
+		ask_print(cli, &response);
+		return CLI_OK;
+	}
+	value = json_pack("{s:s}", "text", response.body.data);
+	return render_json(cli, value);
+}

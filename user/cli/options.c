@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cli/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/render.h"
+
+static const struct option {
+	const char *name;
+	char letter;	 /* 0 = only the long form */
+	const char *arg; /* NULL = takes none */
+	const char *help;
+} options[CLI_OPTION_MAX] = {
+	[CLI_OPTION_HELP] = {"help", 'h', NULL, "this text"},
+	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT", "text (the default) or json"},
+	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
+			       "the daemon's socket (default: $WEIR_SOCKET or " CLI_SOCKET ")"},
+	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "DURATION",
+				"how long to wait for an answer (default: 10s)"},
+	[CLI_OPTION_TTL] = {"ttl", 't', "DURATION",
+			    "how long the entry holds: 90s, 10m, 2h, 7d (default: for ever)"},
+	[CLI_OPTION_REASON] = {"reason", 'r', "TEXT",
+			       "why; kept with the entry and in the audit log"},
+	[CLI_OPTION_LINES] = {"lines", 'n', "COUNT", "how many records (default: 20)"},
+	[CLI_OPTION_DIR] = {"dir", 'd', "DIR", "read the files in DIR; needs no daemon"},
+	[CLI_OPTION_STATE_DIR] = {"state-dir", 0, "DIR",
+				  "of the daemon that is gone (default: " CLI_STATE_DIR ")"},
+	[CLI_OPTION_BPFFS] = {"bpffs", 0, "DIR", "where it pinned (default: " CLI_BPFFS ")"},
+};
+
+/* Find the option that @arg, which begins with "-", names; what stands in the same word after the
+ * name is its *@ret_value. CLI_OPTION_MAX = none. */
+static enum cli_option find(const char *arg, const char **ret_value)
+{
+	bool is_long = arg[1] == '-';
+	size_t length = is_long ? strcspn(arg + 2, "=") : 0;
+
+	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++) {
+		const char *rest = arg + 2 + length;
+
+		if (is_long ? strlen(options[i].name) != length ||
+				      strncmp(options[i].name, arg + 2, length) != 0
+			    : options[i].letter != arg[1])
+			continue;
+		if (is_long && *rest == '=')
+			*ret_value = rest + 1;
+		else
+			*ret_value = *rest ? rest : NULL;
+		return i;
+	}
+	return CLI_OPTION_MAX;
+}
+
+static int unknown(const struct cli *cli, const char *arg)
+{
+	unsigned int best = 3; /* more than two typing errors are another word */
+	const char *meant = NULL;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg, "="), arg);
+	for (unsigned int i = 0; i < CLI_OPTION_MAX && name[1] == '-'; i++) {
+		unsigned int distance = text_distance(name + 2, options[i].name);
+
+		if (distance < best) {
+			best = distance;
+			meant = options[i].name;
+		}
+	}
+	if (meant)
+		return cli_usage(cli, "there is no option '%s'; did you mean '--%s'?", name, meant);
+	return cli_usage(cli, "there is no option '%s'", arg);
+}
+
+int options_split(struct cli *cli, int argc, char **argv, size_t *ret_words)
+{
+	size_t words = 0;
+	bool ended = false;
+
+	for (int i = 0; i < argc; i++) {
+		const char *value = NULL;
+		enum cli_option option;
+
+		if (ended || argv[i][0] != '-' || !argv[i][1]) {
+			argv[words++] = argv[i];
+			continue;
+		}
+		ended = strcmp(argv[i], "--") == 0;
+		if (ended)
+			continue;
+		option = find(argv[i], &value);
+		if (option == CLI_OPTION_MAX)
+			return unknown(cli, argv[i]);
+		if (!options[option].arg && value)
+			return cli_usage(cli, "'--%s' takes no value", options[option].name);
+		if (options[option].arg && !value) {
+			if (++i == argc)
+				return cli_usage(cli, "'--%s' needs a value: %s",
+						 options[option].name, options[option].arg);
+			value = argv[i];
+		}
+		if (options[option].arg && !*value)
+			return cli_usage(cli, "the value of '--%s' is empty", options[option].name);
+		cli->values[option] = value ?: "";
+	}
+	*ret_words = words;
+	return CLI_OK;
+}
+
+int options_check(struct cli *cli)
+{
+	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "text");
+	const char *timeout = cli_value(cli, CLI_OPTION_TIMEOUT, NULL);
+	const char *environment = getenv("WEIR_SOCKET");
+	uint64_t ns = CLI_TIMEOUT_DEFAULT_MS * NSEC_PER_MSEC;
+
+	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++)
+		if (cli->values[i] && !(cli->command->options & 1U << i))
+			return cli_usage(cli, "'weir %s' has no option '--%s'", cli->command->name,
+					 options[i].name);
+	cli->json = strcmp(output, "json") == 0;
+	if (!cli->json && strcmp(output, "text") != 0)
+		return cli_usage(cli, "--output '%s': only text and json are known", output);
+	cli->socket = cli_value(cli, CLI_OPTION_SOCKET,
+				environment && *environment ? environment : CLI_SOCKET);
+	if ((cli->command->options & CLI_TAKES(SOCKET)) &&
+	    strlen(cli->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return cli_usage(cli, "the path of the socket is too long: %s", cli->socket);
+	if (timeout && parse_duration_ns(timeout, &ns) < 0)
+		return cli_usage(cli, "--timeout '%s' is no duration; write 500ms, 10s or 1m",
+				 timeout);
+	if (ns < NSEC_PER_MSEC || ns > CLI_TIMEOUT_MAX_NS)
+		return cli_usage(cli, "--timeout '%s' is not between 1ms and 1h", timeout);
+	cli->timeout_ms = (uint32_t)(ns / NSEC_PER_MSEC);
+	return CLI_OK;
+}
+
+void options_help(const struct cli *cli, uint32_t mask)
+{
+	_cleanup_(table_done) struct table t = {0};
+
+	table_init(&t, "", "", NULL);
+	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++) {
+		const struct option *o = &options[i];
+		char letter[] = {'-', o->letter, ',', '\0'};
+
+		if (!(mask & 1U << i))
+			continue;
+		table_cell(&t, "  %3s --%s%s%s", o->letter ? letter : "", o->name,
+			   o->arg ? " " : "", o->arg ?: "");
+		table_cell(&t, "%s", o->help);
+	}
+	table_print(&t, cli);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * weir: one binary, the daemon and everything that asks it. This table is all that it can be told
+ * to do; usage and help are made from it.
+ */
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "daemon/daemon.h"
+
+#define ENTRY_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
+#define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
+
+static const struct command commands[] = {
+	{"daemon", "--iface NAME --policy FILE",
+	 "enforce a policy on an interface until told to stop", .main = daemon_main},
+	{"status", "", "what is enforced, and what became of the packets", CLI_ONLINE,
+	 .fn = cmd_status},
+	{"block", "CIDR", "put an address or prefix on the block list", ENTRY_OPTIONS,
+	 .fn = cmd_block},
+	{"unblock", "CIDR", "take it off the block list", CLI_ONLINE, .fn = cmd_unblock},
+	{"allow", "CIDR", "put it on the allow list, which wins over everything", ENTRY_OPTIONS,
+	 .fn = cmd_allow},
+	{"unallow", "CIDR", "take it off the allow list", CLI_ONLINE, .fn = cmd_unallow},
+	{"lists", "[LIST]", "the size of the lists, or the entries of one: allow or block",
+	 CLI_ONLINE, .fn = cmd_lists},
+	{"limits", "", "the limits, and what each let pass and dropped", CLI_ONLINE,
+	 .fn = cmd_limits},
+	{"source", "ADDRESS", "all that is known of one address, and why it passes or not",
+	 CLI_ONLINE, .fn = cmd_source},
+	{"policy check", "FILE", "say whether a policy is correct; needs no daemon", CLI_OFFLINE,
+	 .fn = cmd_policy_check},
+	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
+	 CLI_ONLINE, .fn = cmd_policy_apply},
+	{"policy show", "", "the policy in force", CLI_ONLINE, .fn = cmd_policy_show},
+	{"audit tail", "", "the last records of the audit log", TAIL_OPTIONS, .fn = cmd_audit_tail},
+	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
+	 .fn = cmd_audit_verify},
+	{"metrics", "", "the metrics as Prometheus reads them", CLI_ONLINE, .fn = cmd_metrics},
+	{"detach", "", "end enforcement, also when no daemon is running", DETACH_OPTIONS,
+	 .fn = cmd_detach},
+	{"version", "", "the version", CLI_OFFLINE, .fn = cmd_version},
+	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_OFFLINE,
+	 .fn = cmd_help},
+};
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {
+		.commands = commands,
+		.command_count = ARRAY_SIZE(commands),
+		.out = stdout,
+		.err = stderr,
+	};
+
+	return cli_run(&cli, argc, argv);
+}
