@@ -94,6 +94,8 @@ $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BU
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(TOOLS:%=%.o): \
 	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
 
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o): CPPFLAGS += -Ibpf
+
 # Test programs and tools link every tier; the linker takes what they use.
 $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(ARCHIVES)
 	$(call msg,LINK,$@)

@@ -69,8 +69,6 @@ int weir_ingress(struct xdp_md *ctx)
 	if (policy->mode == WEIR_MODE_OFF)
 		return verdict_exit(live, NULL, &packet, WEIR_REASON_OFF);
 
-	packet.now_ns = bpf_ktime_get_coarse_ns();
-	packet.time = packet.now_ns << WEIR_TIME_SHIFT;
 	reason = parse_packet(ctx, &packet);
 	if (reason == WEIR_NEXT)
 		reason = lists_check(live, &packet);

@@ -8,6 +8,7 @@
 #ifndef LIB_LIMITS_H
 #define LIB_LIMITS_H
 
+#include "lib/clock.h"
 #include "lib/gcra.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
@@ -86,24 +87,23 @@ static __always_inline __u64 *limits_word(const struct weir_limit *limit,
 	return bpf_map_lookup_elem(&weir_buckets, &key);
 }
 
-static __always_inline void limits_make_time_exact(struct packet *packet)
-{
-	__u32 zero = 0;
-	__u64 *latest;
-
-	if (packet->time_is_exact)
-		return;
-	latest = bpf_map_lookup_elem(&weir_clock, &zero);
-	packet->time = bpf_ktime_get_ns() << WEIR_TIME_SHIFT;
-	packet->time_is_exact = 1;
-	if (latest)
-		*latest = packet->time;
-}
-
 /*
  * The functions below that are not static are global to the verifier: it checks each once by itself
  * instead of again for every way that leads to it, which keeps the program far from its limits.
  */
+
+__noinline int limits_make_time_exact(struct packet *packet)
+{
+	__u32 zero = 0;
+	__u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+
+	if (!packet || !latest)
+		return 0;
+	packet->time = bpf_ktime_get_ns() << WEIR_TIME_SHIFT;
+	packet->time_is_exact = 1;
+	*latest = packet->time;
+	return 0;
+}
 
 /*
  * The coarse clock refuses a charge to the word @seen: ask again by the latest exact time that this
@@ -131,7 +131,8 @@ static __always_inline int limits_weigh(struct charge *charge, const struct weir
 	__u64 seen = *(volatile __u64 *)charge->word;
 
 	/* A word of 0 is a bucket never used: full, wherever on its circle the clock stands. */
-	if (!seen || gcra_wants_exact_time(seen, limit, packet->time, tick))
+	if (!packet->time_is_exact &&
+	    (!seen || gcra_wants_exact_time(seen, limit, packet->time, tick)))
 		limits_make_time_exact(packet);
 	charge->seen = seen;
 	charge->next =
@@ -237,6 +238,7 @@ __noinline int limits_check(const struct weir_policy *policy, struct packet *pac
 	mask = limits_match(policy, copy, packet);
 	if (!mask)
 		return WEIR_REASON_UNLIMITED;
+	clock_now_ns(packet);
 
 	rest = mask;
 #pragma unroll

@@ -4,6 +4,7 @@
 #ifndef LIB_LISTS_H
 #define LIB_LISTS_H
 
+#include "lib/clock.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 
@@ -13,8 +14,9 @@ static __always_inline const struct weir_list_value *lists_find(const struct wei
 	const struct weir_list_value *value = NULL;
 
 	/* An exact entry carries what covers it, so a hit needs no second look. */
-	if (live->has_addresses)
-		value = bpf_map_lookup_elem(&weir_addresses, packet->source);
+	if (packet->is_ip6 ? live->has_ip6 : live->has_ip4)
+		value = packet->is_ip6 ? bpf_map_lookup_elem(&weir_ip6, packet->source)
+				       : bpf_map_lookup_elem(&weir_ip4, &packet->source_quads[3]);
 	if (!value && live->has_prefixes) {
 		struct weir_list_key key = {.prefix_bits = 128};
 
@@ -24,15 +26,21 @@ static __always_inline const struct weir_list_value *lists_find(const struct wei
 	return value;
 }
 
-static __always_inline int lists_check(const struct weir_live *live, const struct packet *packet)
+/* @until_ns has not come yet. */
+static __always_inline int lists_in_force(__u64 until_ns, struct packet *packet)
+{
+	return until_ns == WEIR_FOREVER || (until_ns && until_ns > clock_now_ns(packet));
+}
+
+static __always_inline int lists_check(const struct weir_live *live, struct packet *packet)
 {
 	const struct weir_list_value *value = lists_find(live, packet);
 
 	if (!value)
 		return WEIR_NEXT;
-	if (value->allow_until_ns > packet->now_ns)
+	if (lists_in_force(value->allow_until_ns, packet))
 		return WEIR_REASON_ALLOWED;
-	if (value->block_until_ns > packet->now_ns)
+	if (lists_in_force(value->block_until_ns, packet))
 		return WEIR_REASON_BLOCKED;
 	return WEIR_NEXT;
 }

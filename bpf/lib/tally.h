@@ -3,32 +3,40 @@
 #ifndef LIB_TALLY_H
 #define LIB_TALLY_H
 
+#include "lib/clock.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 
 /* Random per load, so that nobody can aim many sources at one tally. */
 const volatile __u64 tally_seed = 0;
 
-/* The first of the tallies that may be this one's. */
-static __always_inline __u32 tally_slot(const struct packet *packet, int reason)
+/* What a tally is for besides the source: struct weir_tally.what. */
+static __always_inline __u64 tally_what(const struct packet *packet,
+					const struct weir_policy *policy, __u8 reason, __u8 verdict)
 {
-	__u64 mix = packet->source_words[0] ^ tally_seed;
+	return policy->generation | (__u64)(__u16)packet->limit_slot << 32 | (__u64)reason << 48 |
+	       (__u64)verdict << 56;
+}
 
-	mix = (mix * 0x9e3779b97f4a7c15ULL ^ packet->source_words[1] ^ (__u64)reason << 16 ^
-	       packet->limit_slot) *
-	      0xbf58476d1ce4e5b9ULL;
-	return (__u32)(mix >> 40) & (WEIR_TALLIES - 1) & ~(WEIR_TALLY_WAYS - 1U);
+/* The first of the tallies that may be this one's. */
+static __always_inline __u32 tally_slot(const struct packet *packet, __u64 what)
+{
+	__u64 mix = (packet->source_words[0] ^ tally_seed) * 0x9e3779b97f4a7c15ULL;
+
+	mix ^= packet->source_words[1] ^ what;
+	/* A product's low bits know nothing of its factors' high ones, and there an IPv4 address has
+	 * its last bytes: fold, and take high bits. */
+	mix = (mix ^ mix >> 32) * 0xbf58476d1ce4e5b9ULL;
+	return (__u32)(mix >> 48) & (WEIR_TALLIES - 1) & ~(WEIR_TALLY_WAYS - 1U);
 }
 
 static __always_inline int tally_is_for(const struct weir_tally *tally, const struct packet *packet,
-					const struct weir_policy *policy, int reason, int verdict)
+					__u64 what)
 {
 	const __u64 *source = (const __u64 *)tally->source;
 
-	return tally->packets && source[0] == packet->source_words[0] &&
-	       source[1] == packet->source_words[1] && tally->generation == policy->generation &&
-	       tally->limit == packet->limit_slot && tally->reason == reason &&
-	       tally->verdict == verdict;
+	return tally->what == what && source[1] == packet->source_words[1] &&
+	       source[0] == packet->source_words[0] && tally->packets;
 }
 
 /* A ring record may be written now (GCRA over WEIR_EVENTS_PER_SEC; per CPU, so nobody races). */
@@ -55,14 +63,11 @@ static __always_inline void tally_emit(struct weir_event_count *events,
 }
 
 /* Begin a tally where there is none, or none any more. */
-static __always_inline void tally_open(struct weir_tally *tally, const struct weir_policy *policy,
-				       const struct packet *packet, __u8 reason, __u8 verdict)
+static __always_inline void tally_open(struct weir_tally *tally, const struct packet *packet,
+				       __u64 what)
 {
 	__builtin_memcpy(tally->source, packet->source, sizeof(tally->source));
-	tally->generation = policy->generation;
-	tally->limit = (__u16)packet->limit_slot;
-	tally->reason = reason;
-	tally->verdict = verdict;
+	tally->what = what;
 	tally->bytes = packet->length;
 	tally->first_ns = tally->last_ns = packet->now_ns;
 	tally->kind = WEIR_EVENT_NONE;
@@ -80,25 +85,47 @@ static __always_inline void tally_announce(struct weir_event_count *events,
 	tally_emit(events, &begin);
 }
 
+/* A drop found neither a tally nor budget. */
+static __always_inline void tally_miss(struct weir_event_count *events, __u32 half)
+{
+	events->suppressed_packets++;
+	if (++events->misses < WEIR_TALLY_MISSES)
+		return;
+	events->misses = 0;
+	events->skip = WEIR_TALLY_SKIP;
+	events->skip_half = half;
+}
+
 /* Account for a drop. Global for the verifier's sake, see limits.h. */
-__noinline int tally_drop(const struct weir_policy *policy, const struct packet *packet, __u32 half,
+__noinline int tally_drop(const struct weir_policy *policy, struct packet *packet, __u32 half,
 			  __u8 reason, __u8 verdict)
 {
 	struct weir_tally *tally, *free = NULL;
 	struct weir_event_count *events;
 	__u32 index, slot, zero = 0;
+	__u64 what;
 
 	if (!policy || !packet)
 		return 0;
+	events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
+	if (!events)
+		return 0;
+	if (events->skip && events->skip_half == half) {
+		events->skip--;
+		events->suppressed_packets++;
+		return 0;
+	}
+	what = tally_what(packet, policy, reason, verdict);
 	slot = (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
-	       tally_slot(packet, reason);
+	       tally_slot(packet, what);
+	clock_now_ns(packet);
 #pragma unroll
 	for (int way = 0; way < WEIR_TALLY_WAYS; way++) {
 		index = slot + way;
 		tally = bpf_map_lookup_elem(&weir_tallies, &index);
 		if (!tally) /* a CPU that was not there when the maps were made */
 			return 0;
-		if (tally_is_for(tally, packet, policy, reason, verdict)) {
+		if (tally_is_for(tally, packet, what)) {
 			tally->packets++;
 			tally->bytes += packet->length;
 			tally->last_ns = packet->now_ns;
@@ -107,22 +134,17 @@ __noinline int tally_drop(const struct weir_policy *policy, const struct packet 
 		if (!tally->packets)
 			free = tally;
 	}
-	events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
-	if (!events)
-		return 0;
 	if (free) {
-		tally_open(free, policy, packet, reason, verdict);
+		tally_open(free, packet, what);
 		if (tally_has_budget(events, packet->now_ns))
 			tally_announce(events, free);
-		return 0;
+	} else if (tally_has_budget(events, packet->now_ns)) {
+		tally->kind = WEIR_EVENT_END;
+		tally_emit(events, tally);
+		tally_open(tally, packet, what);
+	} else {
+		tally_miss(events, half);
 	}
-	if (!tally_has_budget(events, packet->now_ns)) {
-		events->suppressed_packets++;
-		return 0;
-	}
-	tally->kind = WEIR_EVENT_END;
-	tally_emit(events, tally);
-	tally_open(tally, policy, packet, reason, verdict);
 	return 0;
 }
 

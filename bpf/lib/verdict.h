@@ -44,8 +44,8 @@ static __always_inline void verdict_count(int reason, int verdict, __u32 bytes)
 
 /** @policy may be NULL as long as @reason is one that passes. */
 static __always_inline int verdict_exit(const struct weir_live *live,
-					const struct weir_policy *policy,
-					const struct packet *packet, int reason)
+					const struct weir_policy *policy, struct packet *packet,
+					int reason)
 {
 	int verdict = WEIR_VERDICT_PASS;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Allow and block lists. Exact addresses live in a hash, prefixes in a longest-prefix trie; both map
- * to the same value. An entry carries what holds for every address under it, shorter prefixes that
+ * Allow and block lists. Exact addresses live in hashes, prefixes in a longest-prefix trie; all map to
+ * the same value. An entry carries what holds for every address under it, shorter prefixes that
  * cover it included ("pushed down" by userspace), so one lookup decides and an expired long prefix
  * never hides a short one. Allow wins over block.
  */

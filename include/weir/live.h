@@ -7,11 +7,12 @@
 
 /* One cache line, memory-mapped by the daemon, read by every packet. */
 struct weir_live {
-	__u32 generation;    /* of the policy; its lowest bit selects the copy; 0 = none loaded */
-	__u32 tally_half;    /* 0 or 1: where the datapath counts drops now */
-	__u32 has_addresses; /* the list of exact addresses is not empty */
-	__u32 has_prefixes;  /* the list of prefixes is not empty */
-	__u64 _pad[6];
+	__u32 generation;   /* of the policy; its lowest bit selects the copy; 0 = none loaded */
+	__u32 tally_half;   /* 0 or 1: where the datapath counts drops now */
+	__u32 has_ip4;	    /* the list of exact IPv4 addresses is not empty */
+	__u32 has_ip6;	    /* the list of exact IPv6 addresses is not empty */
+	__u32 has_prefixes; /* the list of prefixes is not empty */
+	__u32 _pad[11];
 };
 WEIR_LAYOUT(struct weir_live, 64);
 

@@ -42,19 +42,21 @@ const char *runner_obstacle(void)
 	return NULL;
 }
 
-static void open_datapath(struct runner *r)
-{
-	struct fault f = {0};
-
-	if (datapath_open(r->pin_dir, &r->datapath, &f) < 0)
-		fail_msg("%s: %s", f.code, f.text);
-	assert_int_equal(list_set_new(&r->lists), 0);
-}
-
 static void close_datapath(struct runner *r)
 {
 	datapath_close(take_ptr(r->datapath));
 	list_set_free(take_ptr(r->lists));
+}
+
+static void open_datapath(struct runner *r)
+{
+	struct fault f = {0};
+
+	if (datapath_open(r->pin_dir, &r->datapath, &f) < 0) {
+		runner_close(r); /* no tear-down follows a set-up that failed */
+		fail_msg("%s: %s", f.code, f.text);
+	}
+	assert_int_equal(list_set_new(&r->lists), 0);
 }
 
 void runner_open(struct runner *r)
@@ -75,8 +77,8 @@ void runner_reopen(struct runner *r)
 void runner_close(struct runner *r)
 {
 	close_datapath(r);
-	if (r->pin_dir[0])
-		datapath_remove(r->pin_dir, NULL, NULL);
+	if (r->pin_dir[0] && datapath_remove(r->pin_dir, NULL, NULL) < 0)
+		rmdir(r->pin_dir); /* opening may have failed before anything was pinned */
 	r->pin_dir[0] = '\0';
 }
 

@@ -177,18 +177,22 @@ const char *datapath_slot_name(const struct datapath *d, uint16_t slot)
 	return slot < WEIR_LIMIT_SLOTS ? d->slot_names[slot] : "";
 }
 
-/* Both list maps in one shape: the key of the address map is the tail of the prefix map's. */
+/* The map that @prefix belongs in, and its key there: all of @ret_key or the part that map keys by. */
 static int list_map_of(const struct datapath *d, const struct prefix *prefix,
 		       struct weir_list_key *ret_key, const void **ret_pointer)
 {
 	ret_key->prefix_bits = prefix->bits;
 	memcpy(ret_key->address, prefix->address, sizeof(ret_key->address));
-	if (prefix->bits == 128) {
-		*ret_pointer = ret_key->address;
-		return bpf_map__fd(d->skeleton->maps.weir_addresses);
+	if (prefix->bits < 128) {
+		*ret_pointer = ret_key;
+		return bpf_map__fd(d->skeleton->maps.weir_prefixes);
 	}
-	*ret_pointer = ret_key;
-	return bpf_map__fd(d->skeleton->maps.weir_prefixes);
+	if (address_is_ipv4(prefix->address)) {
+		*ret_pointer = ret_key->address + 12;
+		return bpf_map__fd(d->skeleton->maps.weir_ip4);
+	}
+	*ret_pointer = ret_key->address;
+	return bpf_map__fd(d->skeleton->maps.weir_ip6);
 }
 
 static bool map_is_empty(int fd)
@@ -198,6 +202,13 @@ static bool map_is_empty(int fd)
 	return bpf_map_get_next_key(fd, NULL, &key) < 0;
 }
 
+static uint32_t *list_switch_of(struct datapath *d, const struct prefix *prefix)
+{
+	if (prefix->bits < 128)
+		return &d->live->has_prefixes;
+	return address_is_ipv4(prefix->address) ? &d->live->has_ip4 : &d->live->has_ip6;
+}
+
 int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr)
 {
 	struct weir_list_key key;
@@ -205,10 +216,7 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 
 	/* An upsert that finds the switch off would have no effect until it is on: on first. */
 	for (size_t i = 0; i < diff->upsert_count; i++)
-		if (diff->upserts[i].prefix.bits == 128)
-			__atomic_store_n(&d->live->has_addresses, 1, __ATOMIC_RELEASE);
-		else
-			__atomic_store_n(&d->live->has_prefixes, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(list_switch_of(d, &diff->upserts[i].prefix), 1, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < diff->upsert_count; i++) {
 		int fd = list_map_of(d, &diff->upserts[i].prefix, &key, &pointer);
 
@@ -225,37 +233,37 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 				     "cannot delete list entry %zu of %zu: %s", i + 1,
 				     diff->delete_count, strerror(errno));
 	}
-	if (map_is_empty(bpf_map__fd(d->skeleton->maps.weir_addresses)))
-		__atomic_store_n(&d->live->has_addresses, 0, __ATOMIC_RELEASE);
+	if (map_is_empty(bpf_map__fd(d->skeleton->maps.weir_ip4)))
+		__atomic_store_n(&d->live->has_ip4, 0, __ATOMIC_RELEASE);
+	if (map_is_empty(bpf_map__fd(d->skeleton->maps.weir_ip6)))
+		__atomic_store_n(&d->live->has_ip6, 0, __ATOMIC_RELEASE);
 	if (map_is_empty(bpf_map__fd(d->skeleton->maps.weir_prefixes)))
 		__atomic_store_n(&d->live->has_prefixes, 0, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* Append what one map holds. @whole: its keys are bare addresses. */
-static int read_list_map(int fd, bool whole, struct list_image_entry *entries, size_t size,
+/* Append what one list map holds. Its keys are the last bytes of a struct weir_list_key, from @skip
+ * on; what they leave out is that of an exact IPv4 or IPv6 address. */
+static int read_list_map(int fd, size_t skip, struct list_image_entry *entries, size_t size,
 			 size_t *count)
 {
-	struct weir_list_key keys[2], *after = NULL, *key = &keys[0];
-	void *pointer = whole ? (void *)key->address : (void *)key;
+	struct weir_list_key key = {.prefix_bits = 128, .address = {[10] = 0xff, [11] = 0xff}};
+	struct weir_list_key previous;
+	char *at = (char *)&key + skip;
+	bool first = true;
 
-	while (bpf_map_get_next_key(fd,
-				    !after  ? NULL
-				    : whole ? (void *)after->address
-					    : (void *)after,
-				    pointer) == 0) {
+	while (bpf_map_get_next_key(fd, first ? NULL : (char *)&previous + skip, at) == 0) {
 		struct list_image_entry *entry = &entries[*count];
 
 		if (*count == size)
 			return -E2BIG;
-		if (bpf_map_lookup_elem(fd, pointer, &entry->value) < 0)
+		if (bpf_map_lookup_elem(fd, at, &entry->value) < 0)
 			return -errno;
-		entry->prefix.bits = whole ? 128 : (uint8_t)key->prefix_bits;
-		memcpy(entry->prefix.address, key->address, sizeof(key->address));
+		entry->prefix.bits = (uint8_t)key.prefix_bits;
+		memcpy(entry->prefix.address, key.address, sizeof(key.address));
 		++*count;
-		after = key;
-		key = key == &keys[0] ? &keys[1] : &keys[0];
-		pointer = whole ? (void *)key->address : (void *)key;
+		previous = key;
+		first = false;
 	}
 	return errno == ENOENT ? 0 : -errno;
 }
@@ -268,18 +276,21 @@ static int compare_entries(const void *a, const void *b)
 
 int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct fault *reterr)
 {
-	const size_t size = 2 * WEIR_LIST_MAP_ENTRIES;
+	const size_t size = 3 * WEIR_LIST_MAP_ENTRIES;
 	_cleanup_free_ struct list_image_entry *entries = calloc(size, sizeof(*entries));
 	size_t count = 0;
 	int r;
 
 	if (!entries)
 		return fault(reterr, -ENOMEM, "datapath.lists", "out of memory");
-	r = read_list_map(bpf_map__fd(d->skeleton->maps.weir_addresses), true, entries, size,
-			  &count);
+	r = read_list_map(bpf_map__fd(d->skeleton->maps.weir_prefixes), 0, entries, size, &count);
 	if (r == 0)
-		r = read_list_map(bpf_map__fd(d->skeleton->maps.weir_prefixes), false, entries,
-				  size, &count);
+		r = read_list_map(bpf_map__fd(d->skeleton->maps.weir_ip6),
+				  offsetof(struct weir_list_key, address), entries, size, &count);
+	if (r == 0)
+		r = read_list_map(bpf_map__fd(d->skeleton->maps.weir_ip4),
+				  offsetof(struct weir_list_key, address) + 12, entries, size,
+				  &count);
 	if (r < 0)
 		return fault(reterr, r, "datapath.lists", "cannot read the pinned lists: %s",
 			     strerror(-r));

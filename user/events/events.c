@@ -30,12 +30,14 @@ static bool same_window(const struct events_window *w, const struct weir_tally *
 
 static size_t hash_tally(const uint8_t source[static 16])
 {
-	uint64_t words[2];
+	uint64_t words[2], mix;
 
 	memcpy(words, source, sizeof(words));
-	return (size_t)((words[0] * 0x9e3779b97f4a7c15ULL ^ words[1] * 0xbf58476d1ce4e5b9ULL) >>
-			40) %
-	       TABLE_SIZE;
+	/* A product's low bits know nothing of its factors' high ones, and there an IPv4 address has
+	 * its last bytes: fold, and take high bits. */
+	mix = words[0] * 0x9e3779b97f4a7c15ULL ^ words[1];
+	mix = (mix ^ mix >> 32) * 0xbf58476d1ce4e5b9ULL;
+	return (size_t)(mix >> 48) % TABLE_SIZE;
 }
 
 static struct events_window *others_window(struct events *e, const struct weir_tally *t)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The packet's coarse time, read when somebody first asks: a source that is blocked for ever needs none. */
+#ifndef LIB_CLOCK_H
+#define LIB_CLOCK_H
+
+#include <weir/policy.h>
+
+#include "lib/kernel.h"
+#include "lib/packet.h"
+
+static __always_inline __u64 clock_now_ns(struct packet *packet)
+{
+	if (!packet->now_ns) {
+		packet->now_ns = bpf_ktime_get_coarse_ns();
+		packet->time = packet->now_ns << WEIR_TIME_SHIFT;
+	}
+	return packet->now_ns;
+}
+
+#endif

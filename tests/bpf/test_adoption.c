@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Enforcement outlives the daemon: what a second one finds in the pins that a first one left, what it
+ * refuses to take over, and that nothing is left of pins that were removed.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/bpf.h>
+
+#include "../lib/packets.h"
+#include "../lib/runner.h"
+#include "base/address.h"
+
+static struct runner runner;
+
+#define POLICY                                                                                     \
+	RUNNER_UNLIMITED "limits:\n"                                                               \
+			 "  - {name: first, scope: source, rate: 1/h, burst: 9}\n"                 \
+			 "  - {name: second, scope: source, rate: 1/h, burst: 3}\n"
+
+static int set_up(void **state)
+{
+	(void)state;
+	runner_open(&runner);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	runner_close(&runner);
+	return 0;
+}
+
+static int send(const char *source)
+{
+	struct packets_frame frame;
+
+	packets_build((const struct packets_layer[]){IP4(.from = source), UDP(), {0}}, &frame);
+	return runner_run(&runner, frame.data, frame.length, 0);
+}
+
+/* A daemon's day: a policy, lists, and packets of which some are dropped. */
+static void live_a_day(void)
+{
+	runner_policy(&runner, RUNNER_UNLIMITED);
+	runner_policy(&runner, POLICY);
+	runner_list(&runner, LIST_BLOCK, "192.0.2.0/24", WEIR_FOREVER);
+	runner_list(&runner, LIST_BLOCK, "203.0.113.9", WEIR_FOREVER);
+	runner_list(&runner, LIST_ALLOW, "192.0.2.7", WEIR_FOREVER);
+	for (unsigned int i = 0; i < 5; i++)
+		send("198.51.100.1");
+	assert_int_equal(send("192.0.2.1"), XDP_DROP);
+}
+
+static struct datapath_bucket bucket_of(const char *limit)
+{
+	struct datapath_bucket bucket;
+	uint8_t source[16];
+
+	assert_int_equal(address_parse("198.51.100.1", source), 0);
+	assert_int_equal(datapath_read_bucket(runner.datapath,
+					      runner_limit(&runner, limit, WEIR_UNIT_PACKETS),
+					      source, &bucket),
+			 0);
+	return bucket;
+}
+
+static void a_second_daemon_finds_everything_as_it_was(void **state)
+{
+	struct weir_count before[RUNNER_COUNTERS], after[RUNNER_COUNTERS];
+	struct weir_limit_count count;
+	struct list_image lists;
+	struct fault f = {0};
+	uint32_t generation;
+	uint16_t slot;
+
+	(void)state;
+	live_a_day();
+	generation = datapath_generation(runner.datapath);
+	slot = runner_limit(&runner, "second", WEIR_UNIT_PACKETS)->slot;
+	assert_int_equal(datapath_read_counts(runner.datapath, before), 0);
+	runner_reopen(&runner);
+
+	assert_int_equal(datapath_generation(runner.datapath), generation);
+	assert_int_equal(datapath_read_counts(runner.datapath, after), 0);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_int_equal(runner_limit(&runner, "second", WEIR_UNIT_PACKETS)->slot, slot);
+	assert_string_equal(datapath_slot_name(runner.datapath, slot), "second");
+	assert_int_equal(datapath_read_limit_count(runner.datapath, slot, &count), 0);
+	assert_int_equal(count.passed, 3);
+	assert_int_equal(count.dropped, 2);
+	assert_true(bucket_of("first").known);
+	assert_int_equal(bucket_of("first").available, 6);
+	assert_int_equal(bucket_of("second").available, 0);
+	assert_int_equal(datapath_read_lists(runner.datapath, &lists, &f), 0);
+	assert_int_equal(lists.count, 3);
+	list_image_done(&lists);
+}
+
+static void a_second_daemon_goes_on_enforcing(void **state)
+{
+	(void)state;
+	live_a_day();
+	runner_reopen(&runner);
+	/* Its program is a new one, and nobody has given it a policy. */
+	assert_int_equal(send("192.0.2.1"), XDP_DROP);
+	assert_int_equal(send("192.0.2.7"), XDP_PASS);
+	assert_int_equal(send("203.0.113.9"), XDP_DROP);
+	assert_int_equal(send("198.51.100.1"), XDP_DROP);
+	assert_int_equal(send("198.51.100.2"), XDP_PASS);
+	/* The same policy again changes nothing. */
+	runner_policy(&runner, POLICY);
+	assert_int_equal(bucket_of("first").available, 6);
+	assert_int_equal(send("198.51.100.1"), XDP_DROP);
+}
+
+static void drops_before_the_second_daemon_are_not_forgotten(void **state)
+{
+	const struct weir_tally *t;
+	uint64_t packets = 0;
+
+	(void)state;
+	live_a_day();
+	runner_reopen(&runner);
+	assert_int_equal(send("192.0.2.1"), XDP_DROP);
+	t = datapath_tallies(runner.datapath);
+	for (size_t i = 0; i < (size_t)datapath_cpus(runner.datapath) * 2 * WEIR_TALLIES; i++)
+		packets += t[i].packets;
+	assert_int_equal(packets, 2 + 1 + 1);
+}
+
+static void refuse_to_open(const char *pin_dir, int err, const char *code)
+{
+	_cleanup_(datapath_closep) struct datapath *datapath = NULL;
+	struct fault f = {0};
+
+	assert_int_equal(datapath_open(pin_dir, &datapath, &f), err);
+	assert_null(datapath);
+	assert_string_equal(f.code, code);
+}
+
+static void pins_of_another_abi_are_refused(void **state)
+{
+	(void)state;
+	live_a_day();
+	datapath_meta(runner.datapath)->abi = WEIR_ABI + 1;
+	refuse_to_open(runner.pin_dir, -EPROTONOSUPPORT, "datapath.abi");
+	/* What runs there goes on. */
+	assert_int_equal(send("192.0.2.1"), XDP_DROP);
+	datapath_meta(runner.datapath)->abi = WEIR_ABI;
+	runner_reopen(&runner);
+}
+
+static void a_directory_that_others_may_write_to_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(chmod(runner.pin_dir, 0722), 0);
+	refuse_to_open(runner.pin_dir, -EPERM, "datapath.owner");
+	assert_int_equal(chmod(runner.pin_dir, 0700), 0);
+}
+
+static void a_directory_that_is_not_in_a_bpffs_is_refused(void **state)
+{
+	char directory[] = "/tmp/weir-test-XXXXXX", inside[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(inside, sizeof(inside), "%s/pins", directory);
+	refuse_to_open(inside, -EINVAL, "datapath.bpffs");
+	assert_int_equal(access(inside, F_OK), -1); /* and not left behind */
+	assert_int_equal(rmdir(directory), 0);
+}
+
+static void removed_pins_are_gone(void **state)
+{
+	struct fault f = {0};
+
+	(void)state;
+	live_a_day();
+	assert_int_equal(datapath_remove(runner.pin_dir, NULL, &f), 0);
+	assert_int_equal(access(runner.pin_dir, F_OK), -1);
+	assert_int_equal(datapath_remove(runner.pin_dir, NULL, &f), -ENOENT);
+	runner_reopen(&runner);
+	assert_int_equal(datapath_generation(runner.datapath), 0);
+	assert_int_equal(send("192.0.2.1"), XDP_PASS);
+}
+
+static void cannot_run_here(void **state)
+{
+	(void)state;
+	print_message("skipped: %s\n", runner_obstacle());
+	skip();
+}
+
+#define ADOPTION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
+	const struct CMUnitTest tests[] = {
+		ADOPTION_TEST(a_second_daemon_finds_everything_as_it_was),
+		ADOPTION_TEST(a_second_daemon_goes_on_enforcing),
+		ADOPTION_TEST(drops_before_the_second_daemon_are_not_forgotten),
+		ADOPTION_TEST(pins_of_another_abi_are_refused),
+		ADOPTION_TEST(a_directory_that_others_may_write_to_is_refused),
+		ADOPTION_TEST(a_directory_that_is_not_in_a_bpffs_is_refused),
+		ADOPTION_TEST(removed_pins_are_gone),
+	};
+
+	if (runner_obstacle())
+		return cmocka_run_group_tests_name("adoption", obstacle, NULL, NULL);
+	return cmocka_run_group_tests_name("adoption", tests, NULL, NULL);
+}

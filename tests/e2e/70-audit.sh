@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The audit chain of a real flood, checked by those who do not trust weir: whatever is changed in a copy
+# of it, `weir audit verify` says so and where; and the links between records hold by sha256sum and jq.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+# damage WORDS FUNCTION - change a fresh copy of the chain; verification must fail and name a record.
+damage() {
+	rm -rf "$LAB_DIR/copy"
+	cp -a "$LAB_DIR/state/audit" "$LAB_DIR/copy"
+	(cd "$LAB_DIR/copy" && "$2")
+	check "$1: found" exits 1 weir audit verify "$LAB_DIR/copy"
+	check "$1: located" jq -e '.ok == false and .status != "ok" and .finding != "none" and
+		(.index | type) == "number" and (.words | length) > 10' \
+		<<<"$(weir audit verify "$LAB_DIR/copy" -o json || true)"
+}
+
+# flip FILE OFFSET - invert the lowest bit of a byte.
+flip() {
+	local byte
+
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+size() {
+	stat -c %s "$1"
+}
+
+# The offset of the first place in a file that a pattern matches.
+place() { # FILE PATTERN
+	grep -abo -m 1 -e "$2" "$1" | head -n 1 | cut -d: -f1
+}
+
+flip_a_record() {
+	flip "$FIRST" "$(place "$FIRST" ratelimit.dropped)"
+}
+
+flip_a_hash() {
+	flip "$FIRST" $(($(place "$FIRST" previous_hash) + 20))
+}
+
+flip_the_header() {
+	flip "$FIRST" 8
+}
+
+flip_the_rest_of_the_header() {
+	flip "$FIRST" 4000
+}
+
+flip_the_last_commit() {
+	flip "$LAST" $(($(size "$LAST") - 40))
+}
+
+# Cut out the frame of one record: 20 bytes, the record, padding to a multiple of eight.
+remove_a_record() {
+	local at length
+
+	at=$(($(place "$FIRST" '{"action":"[^"]*","actor":{[^}]*},"details":{"bytes"') - 20))
+	length=$(tail -c +$((at + 21)) "$FIRST" | head -z -n 1 | head -c 65536 | grep -abo '}' |
+		tail -n 1 | cut -d: -f1)
+	length=$(((20 + length + 1 + 7) / 8 * 8))
+	{
+		head -c "$at" "$FIRST"
+		tail -c +$((at + length + 1)) "$FIRST"
+	} >shorter
+	mv shorter "$FIRST"
+}
+
+truncate_to_the_header() {
+	truncate -s 4096 "$LAST"
+}
+
+truncate_by_one_byte() {
+	truncate -s -1 "$LAST"
+}
+
+# To the end of an earlier commit, so that what is left is in order by itself.
+truncate_to_an_earlier_commit() {
+	truncate -s "$SIZE_BEFORE" "$LAST"
+}
+
+append_a_byte() {
+	printf x >>"$FIRST"
+}
+
+delete_a_segment() {
+	rm "$FIRST"
+}
+
+delete_the_state() {
+	rm state
+}
+
+delete_everything_but_the_state() {
+	rm ./*.seg
+}
+
+exchange_two_records() {
+	sed -i 's/198\.18\.4\.1"/198.18.4.9"/' "$FIRST"
+}
+
+# Follow the links with nothing but jq and sha256sum: user/audit/README.md says how.
+links_hold() { # RECORDS
+	local line record hash previous='' n=0
+
+	while IFS= read -r line; do
+		hash=$(jq -r .hash <<<"$line")
+		record=$(jq -cS 'del(.hash)' <<<"$line")
+		if [[ $({ printf '\0'; printf %s "$record"; } | sha256sum) != "$hash  -" ]]; then
+			echo "the hash of this record is not $hash: $record"
+			return 1
+		fi
+		if [[ $previous && $(jq -r .previous_hash <<<"$line") != "$previous" ]]; then
+			echo "the record before this one does not have its previous_hash: $record"
+			return 1
+		fi
+		previous=$hash
+		n=$((n + 1))
+	done
+	echo "followed $n records"
+	((n == $1))
+}
+
+forged() { # a changed record in the middle of what was exported
+	jq -cS 'if .details.packets then .details.packets += 1 else . end'
+}
+
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	lists:
+	  block: {entries: [198.18.66.6]}
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10}
+YAML
+start_weir
+flood --to "$LAB_HOST4:9" --base 198.18.4.0 --sources 8 --packets 100000 >/dev/null
+flood --to "$LAB_HOST4:9" --base 198.18.66.6 --packets 10000 >/dev/null
+wait_for 15 has_record '.event_type == "ratelimit.dropped"'
+weir block 198.18.4.1 --reason 'the first of them' >/dev/null
+SIZE_BEFORE=$(stat -c %s "$LAB_DIR"/state/audit/*.seg)
+for i in $(seq 10); do
+	weir block "198.18.5.$i" >/dev/null
+done
+check 'the chain verifies while the daemon writes it' verify
+online=$(weir audit tail -n 20 -o json)
+check 'the last 20 records: each hash and each link holds by sha256sum alone' \
+	links_hold 20 <<<"$online"
+check 'a forged record fails that' refuse links_hold 20 <<<"$(forged <<<"$online")"
+check 'the status names the last hash' \
+	test "$(status .audit.last_hash)" = "$(tail -n 1 <<<"$online" | jq -r .hash)"
+stop_weir
+check 'it verifies after the daemon' verify
+check 'the files say what the daemon said' test "$(records true | grep -cFf <(echo "$online"))" = 20
+check 'all records: each hash and each link holds' \
+	links_hold "$(weir audit verify "$LAB_DIR/state/audit" -o json | jq .records)" \
+	<<<"$(records true)"
+
+# A second segment: the chain goes on in another file after a crash or when one is full.
+mapfile -t segments < <(cd "$LAB_DIR/state/audit" && ls ./*.seg)
+FIRST=${segments[0]} LAST=${segments[-1]}
+
+damage 'a bit of a record is flipped' flip_a_record
+damage 'a bit of a hash is flipped' flip_a_hash
+damage "a bit of a segment's header is flipped" flip_the_header
+damage "a bit of a header's unused rest is flipped" flip_the_rest_of_the_header
+damage 'a bit of the last commit is flipped' flip_the_last_commit
+damage 'a record is cut out' remove_a_record
+damage 'an address in a record is exchanged' exchange_two_records
+damage 'all records are cut off' truncate_to_the_header
+damage 'the last byte is cut off' truncate_by_one_byte
+damage 'the log is cut off behind an earlier commit' truncate_to_an_earlier_commit
+damage 'a byte is appended' append_a_byte
+damage 'a segment is deleted' delete_a_segment
+damage 'the state file is deleted' delete_the_state
+damage 'all segments are deleted' delete_everything_but_the_state
+
+finish

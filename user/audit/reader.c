@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Walks the segments with a light scan. How far a segment counts is said by the header of the next
+ * one, which may appear while we stand at the end: the list is read again there.
+ */
+#include "audit/reader.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "audit/directory.h"
+#include "audit/scan.h"
+
+struct reader {
+	int dir;
+	struct hasher hasher;
+	struct scan scan;
+	size_t next;   /* record of the current batch */
+	uint64_t from; /* records before this index are skipped */
+};
+
+int reader_open(const char *path, struct reader **ret, struct fault *reterr)
+{
+	_cleanup_(reader_closep) struct reader *r = calloc(1, sizeof(*r));
+	int error;
+
+	if (!r)
+		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the audit log");
+	r->dir = r->scan.fd = -1;
+	if (hasher_init(&r->hasher) < 0 || scan_init(&r->scan, &r->hasher, true) < 0)
+		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the audit log");
+	error = directory_open_readonly(path, &r->dir, reterr);
+	if (error < 0)
+		return error;
+	*ret = take_ptr(r);
+	return 0;
+}
+
+void reader_close(struct reader *r)
+{
+	if (!r)
+		return;
+	scan_done(&r->scan);
+	hasher_done(&r->hasher);
+	close_fdp(&r->dir);
+	free(r);
+}
+
+static int failed(int error, struct fault *reterr)
+{
+	return fault(reterr, error, "audit.read", "cannot read the audit log: %s",
+		     strerror(-error));
+}
+
+/* The segments around @index: the last one that begins at or before it, the first one after it. */
+static int neighbours(const struct reader *r, uint64_t index, uint64_t *ret_at, uint64_t *ret_after)
+{
+	_cleanup_free_ uint64_t *list = NULL;
+	size_t count;
+	int error = directory_segments(r->dir, &list, &count);
+
+	if (error < 0)
+		return error;
+	*ret_at = *ret_after = SEGMENT_NONE;
+	for (size_t i = 0; i < count && *ret_after == SEGMENT_NONE; i++) {
+		if (list[i] <= index)
+			*ret_at = list[i];
+		else
+			*ret_after = list[i];
+	}
+	return 0;
+}
+
+/* The segment after the current one; the first one of all if there is no current one. */
+static int successor(const struct reader *r, uint64_t *ret)
+{
+	uint64_t at, after;
+	int error;
+
+	if (r->scan.fd >= 0)
+		return neighbours(r, r->scan.header.first_index, &at, ret);
+	error = neighbours(r, 0, &at, &after);
+	if (error == 0)
+		*ret = at != SEGMENT_NONE ? at : after;
+	return error;
+}
+
+/* Begin to read segment @first. 1; 0: its header is still being written; -errno. */
+static int enter(struct reader *r, uint64_t first)
+{
+	int error = scan_open(&r->scan, r->dir, first);
+
+	if (error < 0)
+		return error == -ENODATA ? 0 : error;
+	scan_trust_header(&r->scan);
+	r->next = 0;
+	return 1;
+}
+
+static int damaged(uint64_t index, const char *words, struct fault *reterr)
+{
+	return fault(reterr, -EBADMSG, "audit.damaged",
+		     "the audit log is damaged near record %llu (%s): run 'weir audit verify'",
+		     (unsigned long long)index, words);
+}
+
+/* Load the next batch, from the next segment if need be. 1; 0: none yet; -errno. */
+static int next_batch(struct reader *r, struct fault *reterr)
+{
+	struct scan *s = &r->scan;
+	struct audit_problem problem;
+	bool final = false;
+
+	for (;;) {
+		uint64_t after;
+		int got = s->fd >= 0 ? scan_batch(s, &problem) : 0, error;
+
+		r->next = 0;
+		if (got == 1)
+			return 1;
+		if (got < 0 && got != -EBADMSG)
+			return failed(got, reterr);
+		error = successor(r, &after);
+		if (error == 0 && s->fd >= 0 && after != SEGMENT_NONE)
+			error = scan_limit(s, r->dir, after);
+		if (error < 0)
+			return failed(error, reterr);
+		/* Look again: more may have been committed before there was a successor. */
+		if (s->fd >= 0 && after != SEGMENT_NONE && !s->ended && !final) {
+			final = true;
+			continue;
+		}
+		if (got < 0 && s->offset < s->limit)
+			return damaged(problem.index, problem.words, reterr);
+		if (after == SEGMENT_NONE)
+			return 0;
+		error = enter(r, after);
+		if (error == -EBADMSG)
+			return damaged(after, "segment header", reterr);
+		if (error <= 0)
+			return error < 0 ? failed(error, reterr) : 0;
+		final = false;
+	}
+}
+
+int reader_seek(struct reader *r, uint64_t index, struct fault *reterr)
+{
+	uint64_t at = index, after;
+	int error;
+
+	do {
+		error = neighbours(r, at, &at, &after);
+		if (error == 0 && at != SEGMENT_NONE)
+			error = enter(r, at);
+		if (error < 0)
+			return error == -EBADMSG ? damaged(at, "segment header", reterr)
+						 : failed(error, reterr);
+		if (error == 0 && (at == SEGMENT_NONE || at == 0)) {
+			close_fdp(&r->scan.fd); /* nothing before @index: start with the first */
+			r->scan.fd = -1;
+			break;
+		}
+		at--; /* the header of that segment is still being written */
+	} while (error == 0);
+	r->from = index;
+	return 0;
+}
+
+int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr)
+{
+	struct state state;
+	int error = state_load(r->dir, &r->hasher, &state);
+
+	if (error == -ENOENT)
+		return reader_seek(r, 0, reterr);
+	if (error == -EBADMSG)
+		return damaged(0, "state file", reterr);
+	if (error < 0)
+		return failed(error, reterr);
+	return reader_seek(r, state.tip.next_index > count ? state.tip.next_index - count : 0,
+			   reterr);
+}
+
+int reader_next(struct reader *r, struct reader_record *ret, struct fault *reterr)
+{
+	struct scan *s = &r->scan;
+
+	for (;;) {
+		while (r->next < s->count) {
+			const struct scan_record *record = &s->records[r->next];
+			uint64_t index = s->before.next_index + r->next++;
+
+			if (index < r->from)
+				continue;
+			ret->data = (const char *)s->batch + record->at;
+			ret->length = record->length;
+			if (record_parse(ret->data, ret->length, &ret->view) < 0)
+				return damaged(index, "not a record", reterr);
+			hash_leaf(&r->hasher, ret->data, ret->length, ret->hash);
+			return 1;
+		}
+		int error = next_batch(r, reterr);
+
+		if (error <= 0)
+			return error;
+	}
+}

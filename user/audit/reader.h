@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Committed records in order, also while a daemon is writing. Reading checks checksums and batch
+ * ends, so that it never shows a torn record; it does not check the hash chain, which is verify's
+ * job. Batches that are not committed are not shown.
+ */
+#ifndef AUDIT_READER_H
+#define AUDIT_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit/record.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+
+struct reader;
+
+struct reader_record {
+	const char *data; /* the hashed bytes, no newline, no NUL; valid until the next call */
+	size_t length;
+	struct record_view view;
+	uint8_t hash[AUDIT_HASH_SIZE];
+};
+
+/** Open the chain in directory @path at its first record. -errno "audit.read". */
+int reader_open(const char *path, struct reader **ret, struct fault *reterr);
+void reader_close(struct reader *r);
+DEFINE_CLEANUP(struct reader *, reader_close)
+
+/**
+ * Continue at record @index or the first one after it. Reads at most one segment from its start.
+ */
+int reader_seek(struct reader *r, uint64_t index, struct fault *reterr);
+/** Continue at the last @count committed records, or at the first if there are fewer. */
+int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr);
+
+/**
+ * The next committed record. 1: @ret is filled; 0: no more yet (a later call sees what was
+ * committed meanwhile); -EBADMSG "audit.damaged": something here is not a log, run verify.
+ */
+int reader_next(struct reader *r, struct reader_record *ret, struct fault *reterr);
+
+#endif

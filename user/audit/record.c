@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Records as canonical JSON, written and read without a JSON library: thousands are written a
+ * second, and what is read back must be exactly what is written here, nothing more liberal.
+ */
+#include "audit/record.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/hash.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define UUID_TEXT_SIZE 37
+
+static const struct {
+	const char *name;
+	unsigned int severity;
+	const char *words;
+} events[] = {
+#define AUDIT_E(constant, name, severity, words)                                                   \
+	[AUDIT_EVENT_##constant] = {(name), (severity), (words)},
+#include "audit/event.def"
+#undef AUDIT_E
+};
+
+static const char *const outcomes[] = {
+	[AUDIT_SUCCESS] = "success",
+	[AUDIT_FAILURE] = "failure",
+	[AUDIT_DENIED] = "denied",
+};
+static_assert(ARRAY_SIZE(outcomes) == AUDIT_OUTCOME_MAX, "each outcome has a name");
+
+const char *audit_event_to_str(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].name;
+}
+
+const char *audit_event_words(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].words;
+}
+
+const char *audit_outcome_to_str(enum audit_outcome outcome)
+{
+	assert(outcome < AUDIT_OUTCOME_MAX);
+	return outcomes[outcome];
+}
+
+static struct audit_detail *details_add(struct audit_details *d, const char *key)
+{
+	assert(d->count < AUDIT_DETAILS_MAX);
+	assert(*key && key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0');
+	d->members[d->count] = (struct audit_detail){.key = key};
+	return &d->members[d->count++];
+}
+
+void audit_details_string(struct audit_details *d, const char *key, const char *value)
+{
+	struct audit_detail *m = details_add(d, key);
+
+	assert(value);
+	m->kind = AUDIT_DETAIL_STRING;
+	m->string = value;
+}
+
+void audit_details_u64(struct audit_details *d, const char *key, uint64_t value)
+{
+	struct audit_detail *m = details_add(d, key);
+
+	m->kind = AUDIT_DETAIL_U64;
+	m->number = value;
+}
+
+void audit_details_bool(struct audit_details *d, const char *key, bool value)
+{
+	struct audit_detail *m = details_add(d, key);
+
+	m->kind = AUDIT_DETAIL_BOOL;
+	m->number = value;
+}
+
+static void put_u64(struct text *t, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	text_put(t, digits + at, sizeof(digits) - at);
+}
+
+static void put_json_u64(struct text *t, uint64_t value)
+{
+	if (value > AUDIT_INTEGER_MAX)
+		text_put(t, "\"", 1);
+	put_u64(t, value);
+	if (value > AUDIT_INTEGER_MAX)
+		text_put(t, "\"", 1);
+}
+
+/* @before is everything up to the value: `,"role":`. */
+static void put_member(struct text *t, const char *before, const char *value)
+{
+	text_puts(t, before);
+	text_put_json(t, value ? value : "");
+}
+
+static void put_hash(struct text *t, const char *before, const uint8_t *hash)
+{
+	char hex[AUDIT_HASH_TEXT];
+
+	hex_format(hash, AUDIT_HASH_SIZE, hex);
+	text_puts(t, before);
+	text_put(t, hex, AUDIT_HASH_TEXT - 1);
+	text_put(t, "\"", 1);
+}
+
+/* UUIDs group their 16 bytes as 4-2-2-2-6. */
+static bool uuid_dash_before(unsigned int byte)
+{
+	return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
+static void uuid_format(const uint8_t id[static AUDIT_ID_SIZE], char ret[static UUID_TEXT_SIZE])
+{
+	for (unsigned int i = 0; i < AUDIT_ID_SIZE; i++) {
+		if (uuid_dash_before(i))
+			*ret++ = '-';
+		hex_format(id + i, 1, ret);
+		ret += 2;
+	}
+}
+
+static int uuid_parse(const struct record_slice *text, uint8_t ret[static AUDIT_ID_SIZE])
+{
+	const char *p = text->data;
+
+	if (text->length != UUID_TEXT_SIZE - 1)
+		return -EINVAL;
+	for (unsigned int i = 0; i < AUDIT_ID_SIZE; i++) {
+		if (uuid_dash_before(i) && *p++ != '-')
+			return -EINVAL;
+		if (hex_parse(p, 1, ret + i) < 0)
+			return -EINVAL;
+		p += 2;
+	}
+	return 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct audit_detail *const *x = a, *const *y = b;
+
+	return strcmp((*x)->key, (*y)->key);
+}
+
+static void put_details(struct text *t, const struct audit_details *d)
+{
+	const struct audit_detail *sorted[AUDIT_DETAILS_MAX];
+	unsigned int count = d ? d->count : 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		sorted[i] = &d->members[i];
+	qsort(sorted, count, sizeof(sorted[0]), by_key);
+	text_put(t, "{", 1);
+	for (unsigned int i = 0; i < count; i++) {
+		const struct audit_detail *m = sorted[i];
+
+		assert(i == 0 || strcmp(sorted[i - 1]->key, m->key) != 0);
+		text_puts(t, i ? ",\"" : "\"");
+		text_puts(t, m->key);
+		text_put(t, "\":", 2);
+		if (m->kind == AUDIT_DETAIL_STRING)
+			text_put_json(t, m->string);
+		else if (m->kind == AUDIT_DETAIL_U64)
+			put_json_u64(t, m->number);
+		else
+			text_puts(t, m->number ? "true" : "false");
+	}
+	text_put(t, "}", 1);
+}
+
+void record_write(const struct audit_record *r, const struct audit_position *at, struct text *t)
+{
+	static const struct audit_actor daemon = {.username = "weir", .role = "system"};
+	const struct audit_actor *actor = &r->actor;
+	const char *event = audit_event_to_str(r->event);
+	unsigned int severity = r->severity ? r->severity : events[r->event].severity;
+	char id[UUID_TEXT_SIZE], time[CLOCK_RFC3339_SIZE];
+
+	assert(severity >= 1 && severity <= 5 && at->index <= AUDIT_INDEX_MAX);
+	if (!actor->user_id && !actor->username && !actor->role && !actor->ip_address)
+		actor = &daemon;
+	uuid_format(at->event_id, id);
+	clock_format_rfc3339(r->time_ns ? r->time_ns : clock_real_ns(), time);
+
+	put_member(t, "{\"action\":", r->action ? r->action : strchr(event, '.') + 1);
+	put_member(t, ",\"actor\":{\"ip_address\":", actor->ip_address);
+	put_member(t, ",\"role\":", actor->role);
+	put_member(t, ",\"user_id\":", actor->user_id);
+	put_member(t, ",\"username\":", actor->username);
+	text_puts(t, "},\"details\":");
+	put_details(t, r->details);
+	put_member(t, ",\"event_id\":", id);
+	put_member(t, ",\"event_type\":", event);
+	text_puts(t, ",\"index\":");
+	put_u64(t, at->index);
+	put_member(t, ",\"outcome\":", audit_outcome_to_str(r->outcome));
+	put_hash(t, ",\"previous_hash\":\"", at->previous_hash);
+	put_member(t, ",\"resource\":{\"id\":", r->resource.id);
+	put_member(t, ",\"type\":", r->resource.type);
+	text_puts(t, "},\"severity\":");
+	put_u64(t, severity);
+	put_member(t, ",\"timestamp\":", time);
+	text_put(t, "}", 1);
+}
+
+struct scanner {
+	const char *at, *end;
+};
+
+static bool take(struct scanner *s, const char *literal)
+{
+	size_t length = strlen(literal);
+
+	if ((size_t)(s->end - s->at) < length || memcmp(s->at, literal, length) != 0)
+		return false;
+	s->at += length;
+	return true;
+}
+
+static bool take_char(struct scanner *s, char c)
+{
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
+}
+
+/* What RFC 8785 writes after a backslash: one of "\bfnrt, or u00 and two lower hex digits. */
+static bool take_escape(struct scanner *s)
+{
+	uint8_t code;
+
+	if (take(s, "u00")) {
+		if (s->end - s->at < 2 || hex_parse(s->at, 1, &code) < 0 || code >= 0x20)
+			return false;
+		s->at += 2;
+		return true;
+	}
+	if (s->at == s->end || !*s->at || !strchr("\"\\bfnrt", *s->at))
+		return false;
+	s->at++;
+	return true;
+}
+
+static bool take_string(struct scanner *s, struct record_slice *ret)
+{
+	const char *start = s->at + 1;
+
+	if (!take_char(s, '"'))
+		return false;
+	while (!take_char(s, '"')) {
+		if (s->at == s->end || (unsigned char)*s->at < 0x20)
+			return false;
+		if (*s->at++ == '\\' && !take_escape(s))
+			return false;
+	}
+	*ret = (struct record_slice){start, (size_t)(s->at - 1 - start)};
+	return utf8_valid(ret->data, ret->length);
+}
+
+static bool take_u64(struct scanner *s, uint64_t *ret)
+{
+	const char *start = s->at;
+	uint64_t value = 0;
+
+	while (s->at < s->end && *s->at >= '0' && *s->at <= '9' && value <= AUDIT_INTEGER_MAX / 10)
+		value = value * 10 + (uint64_t)(*s->at++ - '0');
+	*ret = value;
+	return s->at > start && value <= AUDIT_INTEGER_MAX && (*start != '0' || s->at == start + 1);
+}
+
+static bool take_scalar(struct scanner *s)
+{
+	struct record_slice string;
+	uint64_t number;
+
+	if (s->at < s->end && *s->at == '"')
+		return take_string(s, &string);
+	if (take(s, "true") || take(s, "false") || take(s, "null"))
+		return true;
+	if (take_char(s, '-') && s->at < s->end && *s->at == '0')
+		return false;
+	return take_u64(s, &number);
+}
+
+/* An object with anything in it. The record around it is the first level of AUDIT_DEPTH_MAX. */
+static bool take_object(struct scanner *s, struct record_slice *ret)
+{
+	const char *start = s->at;
+	char closers[AUDIT_DEPTH_MAX - 1];
+	unsigned int depth = 0;
+	struct record_slice key;
+
+	if (s->at == s->end || *s->at != '{')
+		return false;
+	do {
+		if (depth && closers[depth - 1] == '}' &&
+		    !(take_string(s, &key) && take_char(s, ':')))
+			return false;
+		if (s->at < s->end && (*s->at == '{' || *s->at == '[')) {
+			if (depth == ARRAY_SIZE(closers))
+				return false;
+			closers[depth++] = *s->at++ == '{' ? '}' : ']';
+			if (s->at < s->end && *s->at != closers[depth - 1])
+				continue;
+		} else if (!take_scalar(s)) {
+			return false;
+		}
+		while (depth && take_char(s, closers[depth - 1]))
+			depth--;
+		if (depth && !take_char(s, ','))
+			return false;
+	} while (depth);
+	*ret = (struct record_slice){start, (size_t)(s->at - start)};
+	return true;
+}
+
+int record_parse(const char *data, size_t length, struct record_view *ret)
+{
+	struct scanner s = {data, data + length};
+	struct record_view v = {0};
+	struct record_slice id, hash;
+	uint64_t severity;
+
+	if (length > AUDIT_RECORD_MAX)
+		return -EINVAL;
+	if (!take(&s, "{\"action\":") || !take_string(&s, &v.action) || !take(&s, ",\"actor\":") ||
+	    !take_object(&s, &v.actor) || !take(&s, ",\"details\":") ||
+	    !take_object(&s, &v.details) || !take(&s, ",\"event_id\":") || !take_string(&s, &id) ||
+	    !take(&s, ",\"event_type\":") || !take_string(&s, &v.event_type))
+		return -EINVAL;
+	v.hash_offset = (size_t)(s.at - data);
+	if (!take(&s, ",\"index\":") || !take_u64(&s, &v.index) || !take(&s, ",\"outcome\":") ||
+	    !take_string(&s, &v.outcome) || !take(&s, ",\"previous_hash\":") ||
+	    !take_string(&s, &hash) || !take(&s, ",\"resource\":") ||
+	    !take_object(&s, &v.resource) || !take(&s, ",\"severity\":") ||
+	    !take_u64(&s, &severity) || !take(&s, ",\"timestamp\":") ||
+	    !take_string(&s, &v.timestamp) || !take_char(&s, '}') || s.at != s.end)
+		return -EINVAL;
+	if (severity < 1 || severity > 5 || v.timestamp.length != CLOCK_RFC3339_SIZE - 1 ||
+	    hash.length != AUDIT_HASH_TEXT - 1 || uuid_parse(&id, v.event_id) < 0 ||
+	    hex_parse(hash.data, AUDIT_HASH_SIZE, v.previous_hash) < 0)
+		return -EINVAL;
+	v.severity = (unsigned int)severity;
+	*ret = v;
+	return 0;
+}
+
+void record_put_view(struct text *t, const char *data, size_t length,
+		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE])
+{
+	text_put(t, data, view->hash_offset);
+	put_hash(t, ",\"hash\":\"", hash);
+	text_put(t, data + view->hash_offset, length - view->hash_offset);
+}

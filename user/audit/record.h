@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One audit record: what a caller states, and the bytes that it becomes. A record is one line of
+ * canonical JSON (RFC 8785, restricted to ASCII keys and integers) with these members:
+ *
+ *   action, actor {ip_address, role, user_id, username}, details {...}, event_id, event_type,
+ *   index, outcome, previous_hash, resource {id, type}, severity, timestamp
+ *
+ * Its hash is the leaf hash of RFC 6962: SHA-256(0x00 || bytes), so that
+ * `{ printf '\0'; cat record; } | sha256sum` recomputes it.
+ */
+#ifndef AUDIT_RECORD_H
+#define AUDIT_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+#define AUDIT_RECORD_MAX  65000 /* bytes; what a C2SP entry bundle can carry, rounded down */
+#define AUDIT_DEPTH_MAX	  8	/* nesting of a record that is read back */
+#define AUDIT_DETAILS_MAX 32	/* members of `details` */
+#define AUDIT_INTEGER_MAX ((1ULL << 53) - 1) /* larger integers are written as decimal strings */
+#define AUDIT_INDEX_MAX	  AUDIT_INTEGER_MAX
+#define AUDIT_HASH_SIZE	  32
+#define AUDIT_HASH_TEXT	  65 /* lower hex and the NUL */
+#define AUDIT_ID_SIZE	  16
+
+enum audit_event {
+#define AUDIT_E(constant, name, severity, words) AUDIT_EVENT_##constant,
+#include "audit/event.def"
+#undef AUDIT_E
+	AUDIT_EVENT_MAX
+};
+
+enum audit_outcome {
+	AUDIT_SUCCESS,
+	AUDIT_FAILURE,
+	AUDIT_DENIED,
+	AUDIT_OUTCOME_MAX,
+};
+
+const char *audit_event_to_str(enum audit_event event); /* "list.add" */
+const char *audit_event_words(enum audit_event event);
+const char *audit_outcome_to_str(enum audit_outcome outcome);
+
+/* Who: NULL is written as "". Strings are borrowed until the record is written. */
+struct audit_actor {
+	const char *user_id;
+	const char *username;
+	const char *role; /* "system" for what the daemon does by itself */
+	const char *ip_address;
+};
+
+/* On what: {"list", "block"}, {"source", "198.51.100.7"}, {"interface", "eth0"}. NULL as above. */
+struct audit_resource {
+	const char *type;
+	const char *id;
+};
+
+/*
+ * The members of `details`, in any order; sorted when written. Start zeroed. Keys are string
+ * literals of [a-z0-9_], each used once (asserted); string values are borrowed until the record is
+ * written, must not be NULL, and invalid UTF-8 in them becomes U+FFFD. More than AUDIT_DETAILS_MAX
+ * is a programmer's error (asserted).
+ */
+struct audit_details {
+	unsigned int count;
+	struct audit_detail {
+		const char *key;
+		const char *string; /* NULL: the number */
+		uint64_t number;
+		enum { AUDIT_DETAIL_STRING, AUDIT_DETAIL_U64, AUDIT_DETAIL_BOOL } kind;
+	} members[AUDIT_DETAILS_MAX];
+};
+
+void audit_details_string(struct audit_details *d, const char *key, const char *value);
+void audit_details_u64(struct audit_details *d, const char *key, uint64_t value);
+void audit_details_bool(struct audit_details *d, const char *key, bool value);
+
+struct audit_record {
+	enum audit_event event;
+	enum audit_outcome outcome;
+	unsigned int severity;	  /* 1..5; 0 = as event.def says */
+	const char *action;	  /* NULL = the event's name after the dot: "add" */
+	struct audit_actor actor; /* all NULL: the daemon, user "weir", role "system" */
+	struct audit_resource resource;
+	const struct audit_details *details; /* NULL = {} */
+	uint64_t time_ns;		     /* CLOCK_REALTIME; 0 = now */
+};
+
+/* Where in the chain a record stands: what the chain adds to what the caller states. */
+struct audit_position {
+	uint64_t index;
+	const uint8_t *event_id;      /* AUDIT_ID_SIZE bytes, from hash_event_id() */
+	const uint8_t *previous_hash; /* AUDIT_HASH_SIZE bytes; zeros before the first record */
+};
+
+/** Append the record's bytes, without a newline, to @t; too long shows as @t->truncated. */
+void record_write(const struct audit_record *r, const struct audit_position *at, struct text *t);
+
+/* A stretch of a record that was read; not NUL-terminated. */
+struct record_slice {
+	const char *data;
+	size_t length;
+};
+
+/* What is read back from the bytes of a record. The slices point into those bytes. */
+struct record_view {
+	uint64_t index;
+	unsigned int severity;
+	uint8_t event_id[AUDIT_ID_SIZE];
+	uint8_t previous_hash[AUDIT_HASH_SIZE];
+	struct record_slice action, event_type, outcome,
+		timestamp;			      /* strings, without the quotes */
+	struct record_slice actor, details, resource; /* whole JSON objects */
+	size_t hash_offset; /* where the member "hash" belongs in canonical order */
+};
+
+/** Parse the bytes of a record. -EINVAL: weir did not write this; nothing else can go wrong. */
+int record_parse(const char *data, size_t length, struct record_view *ret);
+
+/**
+ * Append the record as people read it: its bytes with ,"hash":"..." in the canonical place. @data
+ * was accepted by record_parse(). Taking the member out again gives the bytes that were hashed.
+ */
+void record_put_view(struct text *t, const char *data, size_t length,
+		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE]);
+
+#endif
