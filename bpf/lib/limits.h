@@ -20,8 +20,7 @@
 /* One limit's part in deciding a packet. */
 struct charge {
 	__u64 *word;
-	__u64 seen; /* the word when it was read */
-	__u64 next; /* what it shall become */
+	__u64 tat; /* the word when it was read; once it is charged, what it became */
 };
 
 /* The lowest limit in @mask, which is not 0: the ones below its lowest bit, counted side by side.
@@ -105,47 +104,55 @@ __noinline int limits_make_time_exact(struct packet *packet)
 	return 0;
 }
 
+/* What charging the packet would make of a word that is @tat. A word of 0 is a bucket never used: full,
+ * wherever on its circle the clock stands. */
+static __always_inline __u64 limits_next(__u64 tat, const struct weir_limit *limit,
+					 const struct packet *packet)
+{
+	return gcra_next(tat ? tat : packet->time, packet->time, limits_cost(limit, packet));
+}
+
 /*
- * The coarse clock refuses a charge to the word @seen: ask again by the latest exact time that this
+ * The coarse clock refuses a charge to the word @tat: ask again by the latest exact time that this
  * CPU has read, which is never ahead of now but may be later. It lets a whole burst pass at once: the
  * burst's first packet found the bucket idle and started it at the exact time, which the coarse clock
  * reaches only with its next tick. 0: no, again.
  */
-__noinline int limits_weigh_again(const struct weir_limit *limit, struct packet *packet, __u64 seen,
-				  __u64 *ret_next)
+__noinline int limits_weigh_again(const struct weir_limit *limit, struct packet *packet, __u64 tat)
 {
 	__u32 zero = 0;
 	__u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
 
-	if (!limit || !packet || !ret_next || !latest || (__s64)(*latest - packet->time) <= 0)
+	if (!limit || !packet || !latest || (__s64)(*latest - packet->time) <= 0)
 		return 0;
 	packet->time = *latest;
-	*ret_next = gcra_next(seen, packet->time, limits_cost(limit, packet));
-	return gcra_conforms(*ret_next, packet->time, limit);
+	return gcra_conforms(limits_next(tat, limit, packet), packet->time, limit);
 }
 
-/* Work out what charging would do to the word as it is now. 0: the packet does not conform. */
+/* Whether the packet conforms to the word as it is now. */
 static __always_inline int limits_weigh(struct charge *charge, const struct weir_limit *limit,
 					__u64 tick, struct packet *packet)
 {
-	__u64 seen = *(volatile __u64 *)charge->word;
-
-	/* A word of 0 is a bucket never used: full, wherever on its circle the clock stands. */
+	charge->tat = *(volatile __u64 *)charge->word;
 	if (!packet->time_is_exact &&
-	    (!seen || gcra_wants_exact_time(seen, limit, packet->time, tick)))
+	    (!charge->tat || gcra_wants_exact_time(charge->tat, limit, packet->time, tick)))
 		limits_make_time_exact(packet);
-	charge->seen = seen;
-	charge->next =
-		gcra_next(seen ? seen : packet->time, packet->time, limits_cost(limit, packet));
-	if (gcra_conforms(charge->next, packet->time, limit))
+	if (gcra_conforms(limits_next(charge->tat, limit, packet), packet->time, limit))
 		return 1;
-	return !packet->time_is_exact && limits_weigh_again(limit, packet, seen, &charge->next);
+	return !packet->time_is_exact && limits_weigh_again(limit, packet, charge->tat);
 }
 
-static __always_inline int limits_swap(const struct charge *charge)
+/* Charge, unless another CPU changed the word since it was weighed. The time may have become exact
+ * since then, for another limit's sake: a later time conforms all the more. */
+static __always_inline int limits_swap(struct charge *charge, const struct weir_limit *limit,
+				       const struct packet *packet)
 {
-	return __sync_val_compare_and_swap(charge->word, charge->seen, charge->next) ==
-	       charge->seen;
+	__u64 next = limits_next(charge->tat, limit, packet);
+
+	if (__sync_val_compare_and_swap(charge->word, charge->tat, next) != charge->tat)
+		return 0;
+	charge->tat = next;
+	return 1;
 }
 
 static __always_inline int limits_over(const struct weir_limit *limit)
@@ -153,14 +160,14 @@ static __always_inline int limits_over(const struct weir_limit *limit)
 	return limit->unit == WEIR_UNIT_BYTES ? WEIR_REASON_OVER_BYTES : WEIR_REASON_OVER_PACKETS;
 }
 
-/* The word changed since it was weighed. WEIR_NEXT: charged all the same, and *@ret_next is the new
+/* The word changed since it was weighed. WEIR_NEXT: charged all the same, and *@ret_tat is the new
  * word. Otherwise the reason to refuse. */
 __noinline int limits_charge_contended(const struct weir_limit *limit, struct packet *packet,
-				       __u64 tick, __u64 *ret_next)
+				       __u64 tick, __u64 *ret_tat)
 {
 	struct charge charge;
 
-	if (!limit || !packet || !ret_next)
+	if (!limit || !packet || !ret_tat)
 		return WEIR_REASON_CONTENDED;
 	charge.word = limits_word(limit, packet);
 	if (!charge.word)
@@ -168,8 +175,8 @@ __noinline int limits_charge_contended(const struct weir_limit *limit, struct pa
 	for (int i = 1; i < LIMITS_ATTEMPTS; i++) {
 		if (!limits_weigh(&charge, limit, tick, packet))
 			return limits_over(limit);
-		if (limits_swap(&charge)) {
-			*ret_next = charge.next;
+		if (limits_swap(&charge, limit, packet)) {
+			*ret_tat = charge.tat;
 			return WEIR_NEXT;
 		}
 	}
@@ -264,9 +271,9 @@ __noinline int limits_check(const struct weir_policy *policy, struct packet *pac
 			break;
 		limit = limits_first(policy, rest);
 		rest &= rest - 1;
-		if (!limits_swap(&charges[i]))
+		if (!limits_swap(&charges[i], limit, packet))
 			reason = limits_charge_contended(limit, packet, policy->tick,
-							 &charges[i].next);
+							 &charges[i].tat);
 		if (reason != WEIR_NEXT) {
 			const struct weir_limit *earlier;
 
@@ -274,7 +281,7 @@ __noinline int limits_check(const struct weir_policy *policy, struct packet *pac
 			for (int j = 0; j < i; j++) {
 				earlier = limits_first(policy, rest);
 				rest &= rest - 1;
-				limits_refund(earlier, packet, charges[j].next);
+				limits_refund(earlier, packet, charges[j].tat);
 				limits_count_passed(earlier, -1);
 			}
 			return limits_refuse(limit, reason, policy, packet);

@@ -80,17 +80,6 @@ dropped_by_limit() { # NAME
 	weir limits -o json | jq --arg n "$1" '.items[] | select(.name == $n) | .dropped'
 }
 
-# Packets that the chain accounts for: of windows, and of losses.
-in_chain() {
-	records '.event_type | test("^(ratelimit|list.block|packet|audit.loss)")' |
-		jq -s '[.[].details.packets // 0 | tonumber] | add // 0'
-}
-
-all_in_chain() {
-	echo "$(in_chain) of $(status .packets.dropped) dropped packets are in the chain"
-	[[ $(in_chain) == "$(status .packets.dropped)" ]]
-}
-
 killed_under_load() {
 	local before until
 

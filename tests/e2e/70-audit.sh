@@ -7,14 +7,16 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
 
-# damage WORDS FUNCTION - change a fresh copy of the chain; verification must fail and name a record.
+# damage WORDS FINDING FUNCTION - change a fresh copy of the chain; verification must fail, and say what
+# it found and at which record.
 damage() {
 	rm -rf "$LAB_DIR/copy"
 	cp -a "$LAB_DIR/state/audit" "$LAB_DIR/copy"
-	(cd "$LAB_DIR/copy" && "$2")
+	(cd "$LAB_DIR/copy" && "$3")
 	check "$1: found" exits 1 weir audit verify "$LAB_DIR/copy"
-	check "$1: located" jq -e '.ok == false and .status != "ok" and .finding != "none" and
-		(.index | type) == "number" and (.words | length) > 10' \
+	# shellcheck disable=SC2016 # jq has variables, too
+	check "$1: named as $2, at a record" jq -e --arg finding "$2" \
+		'.ok == false and .finding == $finding and (.index | type) == "number"' \
 		<<<"$(weir audit verify "$LAB_DIR/copy" -o json || true)"
 }
 
@@ -45,7 +47,7 @@ flip_a_hash() {
 }
 
 flip_the_header() {
-	flip "$FIRST" 8
+	flip "$LAST" 8
 }
 
 flip_the_rest_of_the_header() {
@@ -92,6 +94,10 @@ delete_a_segment() {
 	rm "$FIRST"
 }
 
+delete_the_last_segment() {
+	rm "$LAST"
+}
+
 delete_the_state() {
 	rm state
 }
@@ -100,7 +106,7 @@ delete_everything_but_the_state() {
 	rm ./*.seg
 }
 
-exchange_two_records() {
+change_an_address() {
 	sed -i 's/198\.18\.4\.1"/198.18.4.9"/' "$FIRST"
 }
 
@@ -143,7 +149,6 @@ flood --to "$LAB_HOST4:9" --base 198.18.4.0 --sources 8 --packets 100000 >/dev/n
 flood --to "$LAB_HOST4:9" --base 198.18.66.6 --packets 10000 >/dev/null
 wait_for 15 has_record '.event_type == "ratelimit.dropped"'
 weir block 198.18.4.1 --reason 'the first of them' >/dev/null
-SIZE_BEFORE=$(stat -c %s "$LAB_DIR"/state/audit/*.seg)
 for i in $(seq 10); do
 	weir block "198.18.5.$i" >/dev/null
 done
@@ -161,23 +166,38 @@ check 'all records: each hash and each link holds' \
 	links_hold "$(weir audit verify "$LAB_DIR/state/audit" -o json | jq .records)" \
 	<<<"$(records true)"
 
-# A second segment: the chain goes on in another file after a crash or when one is full.
+# What a power cut leaves of a batch is no tampering: it is set aside and recorded, and the chain goes
+# on in a second segment.
+printf 'half a batch' >>"$LAB_DIR"/state/audit/*.seg
+check 'a torn batch at the end is told, and is no tampering' \
+	grep -q '12 bytes follow the last commit' <<<"$(verify)"
+start_weir
+check 'the next daemon records that it found one' has_record '.event_type == "audit.recovery"'
+SIZE_BEFORE=$(stat -c %s "$LAB_DIR"/state/audit/*.seg | tail -n 1)
+weir unblock 198.18.4.1 >/dev/null
+stop_weir
+check 'and the chain verifies with it' verify
 mapfile -t segments < <(cd "$LAB_DIR/state/audit" && ls ./*.seg)
+check 'it consists of two segments' test "${#segments[@]}" = 2
 FIRST=${segments[0]} LAST=${segments[-1]}
 
-damage 'a bit of a record is flipped' flip_a_record
-damage 'a bit of a hash is flipped' flip_a_hash
-damage "a bit of a segment's header is flipped" flip_the_header
-damage "a bit of a header's unused rest is flipped" flip_the_rest_of_the_header
-damage 'a bit of the last commit is flipped' flip_the_last_commit
-damage 'a record is cut out' remove_a_record
-damage 'an address in a record is exchanged' exchange_two_records
-damage 'all records are cut off' truncate_to_the_header
-damage 'the last byte is cut off' truncate_by_one_byte
-damage 'the log is cut off behind an earlier commit' truncate_to_an_earlier_commit
-damage 'a byte is appended' append_a_byte
-damage 'a segment is deleted' delete_a_segment
-damage 'the state file is deleted' delete_the_state
-damage 'all segments are deleted' delete_everything_but_the_state
+damage 'a bit of a record is flipped' frame.damaged flip_a_record
+check 'a bit of a record is flipped: the record is named by its index' test \
+	"$(weir audit verify "$LAB_DIR/copy" -o json | jq .index)" = \
+	"$(($(records true | grep -n -m 1 ratelimit.dropped | cut -d: -f1) - 1))"
+damage 'a bit of a hash is flipped' frame.damaged flip_a_hash
+damage "a bit of a segment's header is flipped" segment.header flip_the_header
+damage "a bit of a header's unused rest is flipped" segment.header flip_the_rest_of_the_header
+damage 'a bit of the last commit is flipped' frame.damaged flip_the_last_commit
+damage 'a record is cut out' record.order remove_a_record
+damage 'an address in a record is exchanged' frame.damaged change_an_address
+damage 'all records are cut off' log.truncated truncate_to_the_header
+damage 'the last byte is cut off' log.truncated truncate_by_one_byte
+damage 'the log is cut off behind an earlier commit' log.truncated truncate_to_an_earlier_commit
+damage 'a byte is appended to an earlier segment' segment.tail append_a_byte
+damage 'the first segment is deleted' segment.missing delete_a_segment
+damage 'the last segment is deleted' log.truncated delete_the_last_segment
+damage 'the state file is deleted' state.missing delete_the_state
+damage 'all segments are deleted' log.truncated delete_everything_but_the_state
 
 finish

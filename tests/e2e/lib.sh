@@ -15,6 +15,7 @@ readonly FLOOD=$PWD/build/tests/tools/flood
 tests=0 failures=0 finished=
 WEIR_PID=
 WEIR_INSIDE=() # a command that the daemon is started by, such as nsenter
+STATE=         # the state directory, as this script sees it
 
 # need_root - skip the script without root; otherwise make the lab, for as long as the script runs.
 need_root() {
@@ -27,6 +28,7 @@ need_root() {
 	lab_up
 	chmod 711 "$LAB_DIR" # others may connect to the socket in it
 	export WEIR_SOCKET=$LAB_DIR/weir.sock
+	STATE=$LAB_DIR/state
 }
 
 # Whatever ends the script: a plan that cannot be mistaken for success if it did not get to its end.
@@ -147,7 +149,7 @@ stop_weir() {
 	return "$status"
 }
 
-# fail_to_start [OPTION...] - the daemon must end by itself with status 1. What it said: $LAB_DIR/refusal.
+# fail_to_start [OPTION...] - the daemon must end by itself with status 1. $LAB_DIR/refusal: its words.
 fail_to_start() {
 	local status=0
 
@@ -203,7 +205,7 @@ echoes_from() {
 
 # records FILTER [LAST] - of the last records (10,000 if not told), those that pass the filter.
 records() {
-	"$WEIR" audit tail --dir "$LAB_DIR/state/audit" -n "${2:-10000}" -o json |
+	"$WEIR" audit tail --dir "$STATE/audit" -n "${2:-10000}" -o json |
 		jq -c "select($1)"
 }
 
@@ -212,8 +214,22 @@ has_record() {
 	[[ $(records "$1") ]]
 }
 
+# dropped_in_chain - packets that the chain accounts for: of windows, and of losses.
+dropped_in_chain() {
+	records '.event_type | test("^(ratelimit|list.block|packet|audit.loss)")' |
+		jq -s '[.[].details.packets // 0 | tonumber] | add // 0'
+}
+
+all_in_chain() {
+	local dropped
+
+	dropped=$(status .packets.dropped)
+	echo "$(dropped_in_chain) of $dropped dropped packets are in the chain"
+	[[ $(dropped_in_chain) == "$dropped" ]]
+}
+
 verify() {
-	"$WEIR" audit verify "$LAB_DIR/state/audit"
+	"$WEIR" audit verify "$STATE/audit"
 }
 
 # api METHOD PATH [CURL_OPTION...] - ask the daemon as curl does; prints the body, then the status.
