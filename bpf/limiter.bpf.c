@@ -19,39 +19,71 @@ static __always_inline int parse_load(const struct parse_bytes *bytes, __u32 off
 }
 
 /* Global for the verifier's sake, see lib/limits.h. */
-__noinline int parse_thoroughly(struct xdp_md *ctx, struct packet *packet)
+__noinline int parse_network_thoroughly(struct xdp_md *ctx, struct packet *packet,
+					struct parse_payload *payload)
 {
 	struct parse_bytes bytes = {.frame = ctx};
 	int reason;
 
-	if (!packet)
+	if (!packet || !payload)
 		return WEIR_REASON_UNCONFIGURED;
-	reason = parse_frame(&bytes, packet);
+	payload->thoroughly = 1;
+	reason = parse_network(&bytes, payload, packet);
 	return reason == PARSE_THOROUGHLY ? WEIR_REASON_IP6_EXT_TOO_DEEP : reason;
 }
 
-static __always_inline int parse_packet(struct xdp_md *ctx, struct packet *packet)
+__noinline int parse_transport_thoroughly(struct xdp_md *ctx, struct packet *packet,
+					  struct parse_payload *payload)
+{
+	struct parse_bytes bytes = {.frame = ctx};
+
+	if (!packet || !payload)
+		return WEIR_REASON_UNCONFIGURED;
+	return parse_transport(&bytes, payload, packet);
+}
+
+static __always_inline int network_check(struct xdp_md *ctx, struct packet *packet,
+					 struct parse_payload *payload)
 {
 	struct parse_bytes bytes = {
 		.data = (const __u8 *)(long)ctx->data,
 		.end = (const __u8 *)(long)ctx->data_end,
 		.direct = 1,
 	};
-	int reason;
+	__u32 linear = ctx->data_end - ctx->data;
+	int reason = PARSE_THOROUGHLY;
 
 	/* A driver may split a frame anywhere; parsing only what the first buffer holds would either
 	 * drop good frames or be evaded. */
-	if (ctx->data_end - ctx->data < packet->length &&
-	    ctx->data + PARSE_DIRECT_BYTES > ctx->data_end)
-		return parse_thoroughly(ctx, packet);
-	reason = parse_frame(&bytes, packet);
-	return reason == PARSE_THOROUGHLY ? parse_thoroughly(ctx, packet) : reason;
+	if (linear >= packet->length || linear >= PARSE_DIRECT_BYTES)
+		reason = parse_network(&bytes, payload, packet);
+	if (reason == PARSE_THOROUGHLY)
+		reason = parse_network_thoroughly(ctx, packet, payload);
+	return reason;
+}
+
+static __always_inline int transport_check(struct xdp_md *ctx, struct packet *packet,
+					   struct parse_payload *payload)
+{
+	struct parse_bytes bytes = {
+		.data = (const __u8 *)(long)ctx->data,
+		.end = (const __u8 *)(long)ctx->data_end,
+		.direct = 1,
+	};
+	struct parse_payload direct = *payload;
+
+	if (payload->thoroughly)
+		return parse_transport_thoroughly(ctx, packet, payload);
+	/* No more than it is, but older verifiers forget bounds that were on the stack. */
+	direct.offset &= PARSE_DIRECT_OFFSET_MASK;
+	return parse_transport(&bytes, &direct, packet);
 }
 
 SEC("xdp.frags")
 int weir_ingress(struct xdp_md *ctx)
 {
 	struct packet packet = {.limit_slot = WEIR_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
+	struct parse_payload payload = {};
 	const struct weir_policy *policy;
 	const struct weir_live *live;
 	__u32 zero = 0, generation, copy;
@@ -69,9 +101,11 @@ int weir_ingress(struct xdp_md *ctx)
 	if (policy->mode == WEIR_MODE_OFF)
 		return verdict_exit(live, NULL, &packet, WEIR_REASON_OFF);
 
-	reason = parse_packet(ctx, &packet);
+	reason = network_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
 		reason = lists_check(live, &packet);
+	if (reason == WEIR_NEXT)
+		reason = transport_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
 		reason = limits_check(policy, &packet, copy);
 	return verdict_exit(live, policy, &packet, reason);

@@ -67,6 +67,15 @@ struct {
 	__type(value, struct weir_list_value);
 } weir_ip4 SEC(".maps");
 
+/* bucket -> cells; userspace, memory-mapped; 2 MiB. See struct weir_front_bucket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << WEIR_FRONT_BITS);
+	__type(key, __u32);
+	__type(value, struct weir_front_bucket);
+} weir_front SEC(".maps");
+
 /* IPv6 source address -> what the lists say; userspace; about 96 bytes an entry */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

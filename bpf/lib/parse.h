@@ -20,7 +20,8 @@
 #define PARSE_THOROUGHLY (-2)
 
 /* The most that the direct way reads: link, two tags, IPv4 with options or IPv6, TCP. */
-#define PARSE_DIRECT_BYTES (14 + 2 * 4 + 60 + 20)
+#define PARSE_DIRECT_BYTES	 (14 + 2 * 4 + 60 + 20)
+#define PARSE_DIRECT_OFFSET_MASK 127 /* where the transport header may begin: below 14 + 8 + 60 */
 
 /* Headers may lie unaligned (see wire.h), and the sanitizer of the host tests need not say so. */
 #define parse_inline static inline __attribute__((always_inline, no_sanitize("alignment")))
@@ -45,8 +46,9 @@ parse_inline int parse_load(const struct parse_bytes *bytes, __u32 offset, void 
 struct parse_payload {
 	__u32 offset;
 	__u32 left; /* bytes from there on, padding of the frame not counted */
-	int is_first_fragment;
+	__u32 is_first_fragment;
 	__u8 hop_limit;
+	__u8 thoroughly; /* the direct way did not do */
 };
 
 /* @size bytes at @offset, possibly in @copy; NULL if the frame ends before them. */
@@ -127,20 +129,6 @@ parse_inline int parse_icmp6(const struct parse_bytes *bytes, const struct parse
 	if (icmp->type >= ICMP6_ROUTER_SOLICIT && icmp->type <= ICMP6_NEIGHBOUR_ADVERT &&
 	    !icmp->code && payload->hop_limit == 255 && !payload->is_first_fragment)
 		return WEIR_REASON_NEIGHBOUR;
-	return WEIR_NEXT;
-}
-
-parse_inline int parse_transport(const struct parse_bytes *bytes,
-				 const struct parse_payload *payload, struct packet *packet)
-{
-	if (packet->protocol == PROTOCOL_TCP)
-		return parse_tcp(bytes, payload, packet);
-	if (packet->protocol == PROTOCOL_UDP)
-		return parse_udp(bytes, payload, packet);
-	if (packet->protocol == PROTOCOL_ICMP && !packet->is_ip6)
-		return parse_icmp4(bytes, payload);
-	if (packet->protocol == PROTOCOL_ICMP6 && packet->is_ip6)
-		return parse_icmp6(bytes, payload);
 	return WEIR_NEXT;
 }
 
@@ -262,20 +250,22 @@ parse_inline int parse_ip6(const struct parse_bytes *bytes, struct parse_payload
 }
 
 /**
- * Fill @packet (zeroed but for length) from @bytes. WEIR_NEXT, the reason that decides already, or
- * PARSE_THOROUGHLY, which the thorough way never returns.
+ * Fill @packet (zeroed but for length) and @payload (zeroed) from @bytes, up to the transport header.
+ * WEIR_NEXT, the reason that decides already, or PARSE_THOROUGHLY, which the thorough way never
+ * returns.
  */
-parse_inline int parse_frame(const struct parse_bytes *bytes, struct packet *packet)
+parse_inline int parse_network(const struct parse_bytes *bytes, struct parse_payload *payload,
+			       struct packet *packet)
 {
 	struct wire_ethernet copy;
 	const struct wire_ethernet *ethernet = parse_at(bytes, 0, &copy, sizeof(copy));
-	struct parse_payload payload = {.offset = sizeof(*ethernet)};
 	__u32 type;
 	int reason;
 
 	if (!ethernet)
 		return WEIR_REASON_VLAN_TRUNCATED;
 	type = wire_u16(ethernet->type);
+	payload->offset = sizeof(*ethernet);
 #pragma unroll
 	for (int i = 0; i <= PARSE_VLAN_TAGS_MAX; i++) {
 		const struct wire_vlan *vlan;
@@ -285,21 +275,39 @@ parse_inline int parse_frame(const struct parse_bytes *bytes, struct packet *pac
 			break;
 		if (i == PARSE_VLAN_TAGS_MAX)
 			return WEIR_REASON_VLAN_TOO_DEEP;
-		vlan = parse_at(bytes, payload.offset, &tag, sizeof(tag));
+		vlan = parse_at(bytes, payload->offset, &tag, sizeof(tag));
 		if (!vlan)
 			return WEIR_REASON_VLAN_TRUNCATED;
 		type = wire_u16(vlan->type);
-		payload.offset += sizeof(*vlan);
+		payload->offset += sizeof(*vlan);
 	}
 	if (type == ETHERTYPE_IP4)
-		reason = parse_ip4(bytes, &payload, packet);
-	else if (type == ETHERTYPE_IP6)
-		reason = parse_ip6(bytes, &payload, packet);
-	else
+		return parse_ip4(bytes, payload, packet);
+	if (type != ETHERTYPE_IP6)
 		return type == ETHERTYPE_ARP ? WEIR_REASON_NEIGHBOUR : WEIR_REASON_NOT_IP;
-	if (reason != WEIR_NEXT || packet->is_later_fragment)
-		return reason;
-	return parse_transport(bytes, &payload, packet);
+	reason = parse_ip6(bytes, payload, packet);
+	/* Neighbour discovery is told before anything else is asked: no list can cut it off. */
+	if (reason == WEIR_NEXT && packet->protocol == PROTOCOL_ICMP6 && !packet->is_later_fragment)
+		return parse_icmp6(bytes, payload);
+	return reason;
+}
+
+/**
+ * The transport header, for what parse_network() left undecided. WEIR_NEXT, or the reason that decides.
+ * Behind the lists: a source that is blocked, or allowed whatever it sends, need not be read further.
+ */
+parse_inline int parse_transport(const struct parse_bytes *bytes,
+				 const struct parse_payload *payload, struct packet *packet)
+{
+	if (packet->is_later_fragment)
+		return WEIR_NEXT;
+	if (packet->protocol == PROTOCOL_TCP)
+		return parse_tcp(bytes, payload, packet);
+	if (packet->protocol == PROTOCOL_UDP)
+		return parse_udp(bytes, payload, packet);
+	if (packet->protocol == PROTOCOL_ICMP && !packet->is_ip6)
+		return parse_icmp4(bytes, payload);
+	return WEIR_NEXT;
 }
 
 #endif

@@ -29,4 +29,34 @@ struct weir_list_value {
 };
 WEIR_LAYOUT(struct weir_list_value, 16);
 
+/*
+ * What stands before the hash of exact IPv4 addresses: every entry of it has a cell here, and most
+ * packets are decided by the one cache line that is their bucket, listed or not. Cells are filled
+ * from the first on; an empty one ends the search. A cell is one word, so it changes at once:
+ * the address as in the packet, and above it what to do. Entries with a deadline, and those that
+ * found their bucket full, are looked up in the hash.
+ */
+#define WEIR_FRONT_BITS	 15 /* of the bucket's index */
+#define WEIR_FRONT_CELLS 8
+
+enum weir_front {
+	WEIR_FRONT_EMPTY,
+	WEIR_FRONT_ALLOW,     /* for ever */
+	WEIR_FRONT_BLOCK,     /* for ever */
+	WEIR_FRONT_ELSEWHERE, /* the hash knows */
+	WEIR_FRONT_REMOVED,   /* and what is greater holds no address: search on */
+	WEIR_FRONT_FULL, /* last cell of a bucket: whoever is not found here may be in the hash */
+};
+
+struct weir_front_bucket {
+	__u64 cells[WEIR_FRONT_CELLS];
+};
+WEIR_LAYOUT(struct weir_front_bucket, 64);
+
+/* The bucket of an address; Fibonacci hashing (Knuth, TAOCP 6.4). */
+static inline __u32 weir_front_index(__u32 address)
+{
+	return (address * 2654435769U) >> (32 - WEIR_FRONT_BITS);
+}
+
 #endif

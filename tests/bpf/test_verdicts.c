@@ -204,8 +204,10 @@ static void a_blocked_address_is_dropped_whatever_it_sends(void **state)
 	EXPECT(PASS, UNLIMITED, "the IPv6 neighbour", IP6(.from = "2001:db8::2"), UDP());
 	EXPECT(PASS, NEIGHBOUR, "discovery", IP6(.from = "2001:db8::1", .hop_limit = 255),
 	       ICMP6(.number = 135), DATA(24));
-	EXPECT(DROP, UDP_LENGTH, "a malformed packet is that before all", IP4(.from = "192.0.2.1"),
-	       UDP(.lie = 1));
+	EXPECT(DROP, BLOCKED, "a malformed UDP header, which nobody looks at any more",
+	       IP4(.from = "192.0.2.1"), UDP(.lie = 1));
+	EXPECT(DROP, IP4_LENGTH, "a malformed IP header is that before all",
+	       IP4(.from = "192.0.2.1", .lie = 100), UDP());
 }
 
 static void blocked_prefixes_nest(void **state)

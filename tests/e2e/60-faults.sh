@@ -27,13 +27,6 @@ refused() {
 	check "$1: named" grep -qE -e "$2" "$LAB_DIR/refusal"
 }
 
-attached() { # PROGRAM_NAME
-	lab_host bpftool -j net show dev "$LAB_IF_HOST" | jq -e --arg n "$1" \
-		'any(.[].xdp[]; .id) and $n == $n' >/dev/null &&
-		lab_host bpftool -j prog show id "$(lab_host ip -j link show "$LAB_IF_HOST" |
-			jq '.[0].xdp.prog.id')" | jq -e --arg n "$1" '.name == $n' >/dev/null
-}
-
 enforcing() {
 	(($(echoes_from "$BLOCKED") == 0))
 }
@@ -53,7 +46,7 @@ small_disk() {
 
 fill_the_disk() {
 	cat /dev/zero >"$DISK/ballast" 2>/dev/null || true
-	[[ $(df --output=avail "$DISK" | tail -n 1 | tr -d ' ') == 0 ]]
+	[[ $(stat -f -c %a "$DISK") == 0 ]]
 }
 
 degraded() { # true|false
@@ -117,8 +110,8 @@ disk_full() {
 	stop_weir
 	weir detach --bpffs "$LAB_BPFFS" --state-dir "$LAB_DIR/none" >/dev/null
 	kill "$HOLDER"
-	WEIR_INSIDE=()
-	STATE=$LAB_DIR/state
+	# shellcheck disable=SC2034 # for lib.sh
+	WEIR_INSIDE=() STATE=$LAB_DIR/state
 }
 
 state_directories() {
@@ -138,7 +131,7 @@ state_directories() {
 	refused 'a state directory without a parent' "$LAB_DIR/none/state" \
 		--state-dir "$LAB_DIR/none/state"
 	check 'nothing was written to any of them' test \
-		-z "$(ls -A "$LAB_DIR/foreign" "$LAB_DIR/open" "$LAB_DIR/real" | grep -v :)"
+		-z "$(find "$LAB_DIR/foreign" "$LAB_DIR/open" "$LAB_DIR/real" -mindepth 1)"
 }
 
 sockets() {
@@ -150,9 +143,10 @@ sockets() {
 	refused 'a socket path that is too long' 'longer than' \
 		--socket "$LAB_DIR/$(printf 'x%.0s' {1..120})"
 	start_weir
-	refused 'the socket of a running daemon' 'another daemon answers|another process' \
+	refused 'the socket of a running daemon' "another daemon answers at $WEIR_SOCKET" \
 		--state-dir "$LAB_DIR/real" --bpffs "$LAB_BPFFS-2"
-	rm -rf "$LAB_BPFFS-2"
+	check 'the socket of a running daemon: refused before anything was made' test \
+		! -e "$LAB_BPFFS-2" -a ! -e "$LAB_DIR/real/audit"
 	check 'the running daemon answers as before' weir status
 	stop_weir KILL || true
 	check 'the socket of a dead one' test -S "$WEIR_SOCKET"
@@ -164,8 +158,11 @@ second_daemons() {
 	local before
 
 	before=$(status .policy.generation)
+	lab_host ip link add spare0 type veth peer name spare1
 	refused 'a second daemon with the same state directory' "audit.*(lock|another process)" \
-		--socket "$LAB_DIR/second.sock" --bpffs "$LAB_BPFFS-2"
+		--socket "$LAB_DIR/second.sock" --bpffs "$LAB_BPFFS-2" --iface spare0
+	check 'a second daemon with the same state directory: did not attach' refuse \
+		jq -e '.[0].xdp' <<<"$(lab_host ip -j link show spare0)"
 	rm -rf "$LAB_BPFFS-2"
 	refused 'a second daemon with the same pins' "$LAB_BPFFS.*another daemon" \
 		--socket "$LAB_DIR/second.sock" --state-dir "$LAB_DIR/real"

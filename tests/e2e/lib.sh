@@ -231,9 +231,3 @@ all_in_chain() {
 verify() {
 	"$WEIR" audit verify "$STATE/audit"
 }
-
-# api METHOD PATH [CURL_OPTION...] - ask the daemon as curl does; prints the body, then the status.
-api() {
-	curl -gsS --max-time 20 --unix-socket "$WEIR_SOCKET" -X "$1" -w '\n%{http_code}\n' \
-		"${@:3}" "http://weir$2"
-}

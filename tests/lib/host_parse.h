@@ -30,6 +30,14 @@ parse_inline int parse_load(const struct parse_bytes *bytes, __u32 offset, void 
 	return 0;
 }
 
+static inline int host_parse(const struct parse_bytes *bytes, struct packet *packet)
+{
+	struct parse_payload payload = {0};
+	int reason = parse_network(bytes, &payload, packet);
+
+	return reason == WEIR_NEXT ? parse_transport(bytes, &payload, packet) : reason;
+}
+
 /** @linear bytes of a frame of @length lie at @data. May want it the thorough way. */
 static inline int host_parse_directly(const uint8_t *data, size_t linear, size_t length,
 				      struct packet *ret)
@@ -37,7 +45,7 @@ static inline int host_parse_directly(const uint8_t *data, size_t linear, size_t
 	struct parse_bytes bytes = {.data = data, .end = data + linear, .direct = 1};
 
 	*ret = (struct packet){.length = (uint32_t)length};
-	return parse_frame(&bytes, ret);
+	return host_parse(&bytes, ret);
 }
 
 static inline int host_parse_thoroughly(const uint8_t *data, size_t length, struct packet *ret)
@@ -46,7 +54,7 @@ static inline int host_parse_thoroughly(const uint8_t *data, size_t length, stru
 	struct parse_bytes bytes = {.frame = &frame};
 
 	*ret = (struct packet){.length = (uint32_t)length};
-	return parse_frame(&bytes, ret);
+	return host_parse(&bytes, ret);
 }
 
 #endif

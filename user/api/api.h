@@ -18,7 +18,6 @@ struct api;
 
 struct api_options {
 	uv_loop_t *loop;
-	struct engine *engine;
 	const char *socket_path;
 	const char *metrics_address; /* NULL = no TCP listener */
 	void (*detached)(
@@ -26,7 +25,13 @@ struct api_options {
 	void *userdata;
 };
 
-int api_start(const struct api_options *options, struct api **ret, struct fault *reterr);
+/**
+ * Take the sockets. That another daemon answers there shows before anything is enforced; who connects
+ * has to wait until api_serve().
+ */
+int api_open(const struct api_options *options, struct api **ret, struct fault *reterr);
+/** Answer requests about @engine. On failure only api_stop() makes sense. */
+int api_serve(struct api *a, struct engine *engine, struct fault *reterr);
 /* The engine's recorder must have stopped before. Finishes when the loop runs next. Accepts NULL. */
 void api_stop(struct api *a);
 

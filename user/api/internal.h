@@ -11,6 +11,8 @@
 
 struct api {
 	struct api_options options;
+	struct engine *engine;
+	int control_fd, metrics_fd; /* -1 = none, or handed to its server */
 	struct http_server *control, *metrics;
 	bool detach_when_sent;
 };

@@ -204,14 +204,16 @@ static bool from_browser(const struct http_request *request)
 
 static void dispatch(struct call *c)
 {
-	const char *allowed = NULL, *rest;
+	char allowed[64] = "";
+	const char *rest;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
 		rest = match(&routes[i], c->request->path);
 		if (!rest)
 			continue;
 		if (strcmp(routes[i].method, c->request->method) != 0) {
-			allowed = routes[i].method;
+			snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed),
+				 "%s%s", *allowed ? ", " : "", routes[i].method);
 			continue;
 		}
 		if (routes[i].permission == MEMBER && !c->request->peer.is_member) {
@@ -225,7 +227,7 @@ static void dispatch(struct call *c)
 		c->rest = rest;
 		return routes[i].handle(c);
 	}
-	if (!allowed)
+	if (!*allowed)
 		return reply_problem(c, 404, "request.path", "there is nothing at this path");
 	http_response_header(c->response, "Allow", "%s", allowed);
 	reply_problem(c, 405, "request.method", "this path does not take %s", c->request->method);
@@ -237,7 +239,7 @@ static void handle_control(const struct http_request *request, struct http_respo
 	struct api *a = userdata;
 	struct call c = {
 		.api = a,
-		.engine = a->options.engine,
+		.engine = a->engine,
 		.request = request,
 		.response = response,
 		.actor = {.uid = request->peer.uid,
@@ -260,7 +262,7 @@ static void handle_tcp(const struct http_request *request, struct http_response 
 	struct api *a = userdata;
 	struct call c = {
 		.api = a,
-		.engine = a->options.engine,
+		.engine = a->engine,
 		.request = request,
 		.response = response,
 	};
@@ -277,7 +279,7 @@ static void hold(void (*release)(bool durable, void *token), void *token, void *
 {
 	struct api *a = userdata;
 
-	if (recorder_when_durable(engine_recorder(a->options.engine), release, token) < 0)
+	if (recorder_when_durable(engine_recorder(a->engine), release, token) < 0)
 		release(false, token);
 }
 
@@ -296,44 +298,63 @@ static void released(struct http_response *response, bool durable, void *userdat
 		a->options.detached(a->options.userdata);
 }
 
-int api_start(const struct api_options *options, struct api **ret, struct fault *reterr)
+static void api_free(struct api *a)
 {
-	_cleanup_free_ struct api *a = calloc(1, sizeof(*a));
+	close_fdp(&a->control_fd);
+	close_fdp(&a->metrics_fd);
+	free(a);
+}
+DEFINE_CLEANUP(struct api *, api_free)
+
+int api_open(const struct api_options *options, struct api **ret, struct fault *reterr)
+{
+	_cleanup_(api_freep) struct api *a = calloc(1, sizeof(*a));
+	int r = 0;
+
+	if (!a)
+		return fault(reterr, -ENOMEM, "http.start", "out of memory");
+	a->options = *options;
+	a->control_fd = a->metrics_fd = -1;
+	if (options->metrics_address)
+		r = http_listen_tcp(options->metrics_address, &a->metrics_fd, reterr);
+	if (r == 0)
+		r = http_listen_unix(options->socket_path, &a->control_fd, reterr);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(a);
+	return 0;
+}
+
+/* Start a server at *@fd, which is its own from then on. */
+static int serve(struct http_options *http, int *fd, struct http_server **ret, struct fault *reterr)
+{
+	int r;
+
+	http->listen_fd = *fd;
+	r = http_start(http, ret, reterr);
+	if (r == 0)
+		*fd = -1;
+	return r;
+}
+
+int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
+{
 	struct http_options http = {
-		.loop = options->loop,
+		.loop = a->options.loop,
 		.group = API_GROUP,
 		.handle = handle_control,
 		.hold = hold,
 		.released = released,
 		.userdata = a,
 	};
-	_cleanup_close_ int tcp = -1;
 	int r;
 
-	if (!a)
-		return fault(reterr, -ENOMEM, "http.start", "out of memory");
-	a->options = *options;
-	if (options->metrics_address) {
-		r = http_listen_tcp(options->metrics_address, &tcp, reterr);
-		if (r < 0)
-			return r;
-	}
-	r = http_listen_unix(options->socket_path, &http.listen_fd, reterr);
-	if (r == 0)
-		r = http_start(&http, &a->control, reterr);
-	if (r < 0)
+	a->engine = engine;
+	r = serve(&http, &a->control_fd, &a->control, reterr);
+	if (r < 0 || a->metrics_fd < 0)
 		return r;
-	if (options->metrics_address) {
-		http.listen_fd = take_fd(&tcp);
-		http.handle = handle_tcp;
-		r = http_start(&http, &a->metrics, reterr);
-		if (r < 0) {
-			http_stop(a->control);
-			return r;
-		}
-	}
-	*ret = take_ptr(a);
-	return 0;
+	http.handle = handle_tcp;
+	return serve(&http, &a->metrics_fd, &a->metrics, reterr);
 }
 
 void api_stop(struct api *a)
@@ -343,5 +364,5 @@ void api_stop(struct api *a)
 	unlink(a->options.socket_path);
 	http_stop(a->control);
 	http_stop(a->metrics);
-	free(a);
+	api_free(a);
 }

@@ -225,19 +225,19 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 		.wake = wake_loop,
 		.userdata = d,
 	};
-	struct api_options api = {
+	const struct api_options api = {
 		.loop = &d->loop,
 		.socket_path = s->socket,
 		.metrics_address = s->metrics_address,
 		.detached = on_detached,
 		.userdata = d,
 	};
-	int r = engine_open(&engine, &d->engine, reterr);
+	int r = api_open(&api, &d->api, reterr);
 
-	if (r < 0)
-		return r;
-	api.engine = d->engine;
-	r = api_start(&api, &d->api, reterr);
+	if (r == 0)
+		r = engine_open(&engine, &d->engine, reterr);
+	if (r == 0)
+		r = api_serve(d->api, d->engine, reterr);
 	if (r < 0)
 		return r;
 	uv_signal_start(&d->terminate, on_terminate, SIGTERM);

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -121,6 +122,21 @@ static int check_abi(const char *pin_dir, struct fault *reterr)
 	return 0;
 }
 
+/* Two daemons on the same maps would undo each other's changes and share out the drops. */
+static int lock_pins(struct datapath *d, struct fault *reterr)
+{
+	d->lock_fd = open(d->pin_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (d->lock_fd >= 0 && flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (d->lock_fd >= 0 && errno == EWOULDBLOCK)
+		return fault(reterr, -EBUSY, "datapath.locked",
+			     "the pins in %s are in use by another daemon: choose another --bpffs "
+			     "or stop it",
+			     d->pin_dir);
+	return fault(reterr, -errno, "datapath.bpffs", "cannot lock %s: %s", d->pin_dir,
+		     strerror(errno));
+}
+
 static int map_shared(const struct bpf_map *map, size_t bytes, void **ret)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -144,6 +160,8 @@ static int map_all_shared(struct datapath *d)
 		{d->skeleton->maps.weir_meta, sizeof(*d->meta), (void **)&d->meta},
 		{d->skeleton->maps.weir_ports, 2 * WEIR_PORTS * sizeof(*d->ports),
 		 (void **)&d->ports},
+		{d->skeleton->maps.weir_front, sizeof(*d->front) << WEIR_FRONT_BITS,
+		 (void **)&d->front},
 		{d->skeleton->maps.weir_tallies,
 		 (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies), (void **)&d->tallies},
 	};
@@ -172,9 +190,12 @@ void datapath_close(struct datapath *d)
 	unmap_shared(d->live, sizeof(*d->live));
 	unmap_shared(d->meta, sizeof(*d->meta));
 	unmap_shared(d->ports, 2 * WEIR_PORTS * sizeof(*d->ports));
+	unmap_shared(d->front, sizeof(*d->front) << WEIR_FRONT_BITS);
+	unmap_shared(d->front, sizeof(*d->front) << WEIR_FRONT_BITS);
 	unmap_shared(d->tallies, (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies));
 	limiter_bpf__destroy(d->skeleton);
 	close_fdp(&d->link_fd);
+	close_fdp(&d->lock_fd);
 	free(d);
 }
 
@@ -247,7 +268,7 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 
 	if (!d)
 		return fault(reterr, -ENOMEM, "datapath.load", "out of memory");
-	d->link_fd = -1;
+	d->link_fd = d->lock_fd = -1;
 	if (cpus < 0)
 		return fault(reterr, cpus, "datapath.load", "cannot count the CPUs: %s",
 			     strerror(-cpus));
@@ -260,6 +281,9 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 	if (r < 0)
 		return r;
 	r = check_abi(pin_dir, reterr);
+	if (r < 0)
+		return r;
+	r = lock_pins(d, reterr);
 	if (r < 0)
 		return r;
 	r = load(d, reterr);
@@ -312,20 +336,28 @@ static int pin(int fd, const char *pin_dir, const char *name, struct fault *rete
 	return 0;
 }
 
+/* Nothing of others is attached to @iface. */
+static int check_free(const char *iface, uint32_t ifindex, struct fault *reterr)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (bpf_xdp_query((int)ifindex, 0, &query) || query.attach_mode == XDP_ATTACHED_NONE)
+		return 0;
+	return foreign_fault(
+		iface,
+		query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id,
+		reterr);
+}
+
 static int attach_new(struct datapath *d, const char *iface, uint32_t ifindex, bool allow_generic,
 		      struct fault *reterr)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	int program = bpf_program__fd(d->skeleton->progs.weir_ingress);
-	int fd;
+	int fd, r = check_free(iface, ifindex, reterr);
 
-	if (!bpf_xdp_query((int)ifindex, 0, &query)) {
-		uint32_t id = query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id;
-
-		if (query.attach_mode != XDP_ATTACHED_NONE)
-			return foreign_fault(iface, id, reterr);
-	}
+	if (r < 0)
+		return r;
 	fd = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
 	if (fd == -EOPNOTSUPP || fd == -EINVAL) {
 		if (!allow_generic)
@@ -356,9 +388,10 @@ static int link_ifindex(int fd, uint32_t *ret)
 	return 0;
 }
 
-/* -ENOENT: there is no link to take over. */
-static int attach_adopt(struct datapath *d, const char *iface, uint32_t ifindex,
-			struct fault *reterr)
+/* Open the pinned link of @iface. -ENOENT: there is none, or one that will never work again because
+ * its interface was deleted. */
+static int open_link(const struct datapath *d, const char *iface, uint32_t ifindex, int *ret_fd,
+		     struct fault *reterr)
 {
 	char path[PATH_MAX], other[IF_NAMESIZE];
 	uint32_t linked;
@@ -376,22 +409,49 @@ static int attach_adopt(struct datapath *d, const char *iface, uint32_t ifindex,
 	if (r < 0)
 		return fault(reterr, r, "datapath.attach", "cannot read %s: %s", path,
 			     strerror(-r));
-	if (!linked) /* its interface was deleted: the link will never work again */
-		return unlink(path) < 0 ? fault(reterr, -errno, "datapath.bpffs",
-						"cannot remove %s: %s", path, strerror(errno))
-					: -ENOENT;
+	if (!linked)
+		return -ENOENT;
 	if (linked != ifindex)
 		return fault(
 			reterr, -EBUSY, "datapath.other_interface",
 			"%s is attached to %s, not to %s: use another --bpffs, or 'weir detach' "
 			"first",
 			path, if_indextoname(linked, other) ?: "another interface", iface);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int attach_adopt(struct datapath *d, const char *iface, uint32_t ifindex,
+			struct fault *reterr)
+{
+	_cleanup_close_ int fd = -1;
+	int r = open_link(d, iface, ifindex, &fd, reterr);
+
+	if (r < 0)
+		return r;
 	r = bpf_link_update(fd, bpf_program__fd(d->skeleton->progs.weir_ingress), NULL);
 	if (r < 0)
 		return fault(reterr, r, "datapath.attach", "cannot swap the program on %s: %s",
 			     iface, strerror(-r));
 	d->link_fd = take_fd(&fd);
 	return 0;
+}
+
+static int no_interface(const char *iface, struct fault *reterr)
+{
+	return fault(reterr, -ENODEV, "datapath.interface", "there is no interface '%s'", iface);
+}
+
+int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr)
+{
+	uint32_t ifindex = if_nametoindex(iface);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!ifindex)
+		return no_interface(iface, reterr);
+	r = open_link(d, iface, ifindex, &fd, reterr);
+	return r == -ENOENT ? check_free(iface, ifindex, reterr) : r;
 }
 
 int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, bool *ret_adopted,
@@ -402,8 +462,7 @@ int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, b
 	int r;
 
 	if (!ifindex)
-		return fault(reterr, -ENODEV, "datapath.interface", "there is no interface '%s'",
-			     iface);
+		return no_interface(iface, reterr);
 	r = attach_adopt(d, iface, ifindex, reterr);
 	if (r == -ENOENT) {
 		adopted = false;

@@ -42,13 +42,19 @@ const char *datapath_mode_to_str(enum datapath_mode mode); /* "none", "native", 
  * bpffs. Does not attach.
  *
  * Faults: datapath.bpffs (not a bpffs), datapath.owner (the directory is not ours, or others may
- * write to it), datapath.abi (pins of an incompatible weir), datapath.load (the kernel refused).
+ * write to it), datapath.abi (pins of an incompatible weir), datapath.locked (another process has them
+ * open), datapath.load (the kernel refused).
  */
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr);
 /* Releases descriptors and mappings. Pins, and with them enforcement, stay. Accepts NULL. */
 void datapath_close(struct datapath *d);
 DEFINE_CLEANUP(struct datapath *, datapath_close)
 
+/**
+ * Whether datapath_attach() would find @iface, no link of ours on another interface, and nothing of
+ * others on it; with the faults of that. Changes nothing, so it comes before whatever does.
+ */
+int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr);
 /**
  * Attach to @iface, or if a link is pinned that is attached there already, swap its program for the
  * one just loaded, without a gap. *@ret_adopted says which. @allow_generic permits the slow generic

@@ -25,7 +25,11 @@ uint32_t datapath_generation(const struct datapath *d)
 int tables_adopt(struct datapath *d, struct fault *reterr)
 {
 	uint32_t copy = d->live->generation & 1;
+	int r = front_rebuild(d);
 
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot read the pinned lists: %s",
+			     strerror(-r));
 	if (!d->live->generation)
 		return 0;
 	if (bpf_map_lookup_elem(bpf_map__fd(d->skeleton->maps.weir_policy), &copy, &d->policy) < 0)
@@ -177,6 +181,20 @@ const char *datapath_slot_name(const struct datapath *d, uint16_t slot)
 	return slot < WEIR_LIMIT_SLOTS ? d->slot_names[slot] : "";
 }
 
+static bool is_exact_ip4(const struct prefix *prefix)
+{
+	return prefix->bits == 128 && address_is_ipv4(prefix->address);
+}
+
+/* As it stands in a packet. */
+static uint32_t ip4_of(const struct prefix *prefix)
+{
+	uint32_t address;
+
+	memcpy(&address, prefix->address + 12, sizeof(address));
+	return address;
+}
+
 /* The map that @prefix belongs in, and its key there: all of @ret_key or the part that map keys by. */
 static int list_map_of(const struct datapath *d, const struct prefix *prefix,
 		       struct weir_list_key *ret_key, const void **ret_pointer)
@@ -187,7 +205,7 @@ static int list_map_of(const struct datapath *d, const struct prefix *prefix,
 		*ret_pointer = ret_key;
 		return bpf_map__fd(d->skeleton->maps.weir_prefixes);
 	}
-	if (address_is_ipv4(prefix->address)) {
+	if (is_exact_ip4(prefix)) {
 		*ret_pointer = ret_key->address + 12;
 		return bpf_map__fd(d->skeleton->maps.weir_ip4);
 	}
@@ -206,7 +224,7 @@ static uint32_t *list_switch_of(struct datapath *d, const struct prefix *prefix)
 {
 	if (prefix->bits < 128)
 		return &d->live->has_prefixes;
-	return address_is_ipv4(prefix->address) ? &d->live->has_ip4 : &d->live->has_ip6;
+	return is_exact_ip4(prefix) ? &d->live->has_ip4 : &d->live->has_ip6;
 }
 
 int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr)
@@ -218,16 +236,22 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 	for (size_t i = 0; i < diff->upsert_count; i++)
 		__atomic_store_n(list_switch_of(d, &diff->upserts[i].prefix), 1, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < diff->upsert_count; i++) {
-		int fd = list_map_of(d, &diff->upserts[i].prefix, &key, &pointer);
+		const struct prefix *prefix = &diff->upserts[i].prefix;
+		int fd = list_map_of(d, prefix, &key, &pointer);
 
 		if (bpf_map_update_elem(fd, pointer, &diff->upserts[i].value, BPF_ANY) < 0)
 			return fault(reterr, -errno, "datapath.lists",
 				     "cannot write list entry %zu of %zu: %s", i + 1,
 				     diff->upsert_count, strerror(errno));
+		if (is_exact_ip4(prefix))
+			front_put(d, ip4_of(prefix), &diff->upserts[i].value);
 	}
 	for (size_t i = 0; i < diff->delete_count; i++) {
-		int fd = list_map_of(d, &diff->deletes[i], &key, &pointer);
+		const struct prefix *prefix = &diff->deletes[i];
+		int fd = list_map_of(d, prefix, &key, &pointer);
 
+		if (is_exact_ip4(prefix))
+			front_remove(d, ip4_of(prefix));
 		if (bpf_map_delete_elem(fd, pointer) < 0 && errno != ENOENT)
 			return fault(reterr, -errno, "datapath.lists",
 				     "cannot delete list entry %zu of %zu: %s", i + 1,

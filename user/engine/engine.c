@@ -232,6 +232,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	if (r == 0)
 		r = datapath_open(options->pin_dir, &e->datapath, reterr);
 	if (r == 0)
+		r = datapath_check_interface(e->datapath, options->iface, reterr);
+	if (r == 0)
 		r = start_recorder(e, reterr);
 	if (r < 0)
 		return r;
