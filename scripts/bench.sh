@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lab.sh
 
 readonly BUILD=${BUILD:-build}
-readonly ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-1}
+readonly ROUNDS=${ROUNDS:-11} SECONDS_EACH=${SECONDS_EACH:-0.5}
 readonly REFERENCE=$BUILD/tests/lib/reference.bpf.o
 
 # Two labs side by side: the reference program on the host's interface of one, weir on the other's.
@@ -99,24 +99,30 @@ median() {
 	printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
+# Ratios are taken round by round, between runs that were neighbours in time: what else the machine
+# did then met both.
 bench_veth() {
-	local -A pps=() middle=()
-	local name round
+	local -A pps=() ratio=()
+	local name round floor now
 	local names=(bare_drop block block_prefix limit)
+	local base=([0]=198.18.16.0 [1]=198.18.16.0 [2]=198.18.32.0 [3]=198.18.48.0)
+	local port=(1000 1000 1000 1002)
 
 	for ((round = 0; round < ROUNDS; round++)); do
-		pps[bare_drop]+=" $(flood_pps "$lab_reference" 198.18.16.0 1000)"
-		pps[block]+=" $(flood_pps "$lab_weir" 198.18.16.0 1000)"
-		pps[block_prefix]+=" $(flood_pps "$lab_weir" 198.18.32.0 1000)"
-		pps[limit]+=" $(flood_pps "$lab_weir" 198.18.48.0 1002)"
+		for i in "${!names[@]}"; do
+			now=$(flood_pps "$([[ $i == 0 ]] && echo "$lab_reference" || echo "$lab_weir")" \
+				"${base[i]}" "${port[i]}")
+			[[ $i != 0 ]] || floor=$now
+			pps[${names[i]}]+=" $now"
+			ratio[${names[i]}]+=" $(jq -n "$now / $floor")"
+		done
 	done
 	for name in "${names[@]}"; do
 		# shellcheck disable=SC2086 # one word per round
-		middle[$name]=$(median ${pps[$name]})
-		jq -cn --arg name "veth/$name" --argjson pps "${middle[$name]}" \
-			--argjson floor "${middle[bare_drop]}" \
+		jq -cn --arg name "veth/$name" --argjson pps "$(median ${pps[$name]})" \
+			--argjson ratio "$(median ${ratio[$name]})" \
 			'{bench: $name, value: ($pps / 1e4 | round / 100), unit: "Mpps",
-			  ratio_to: "veth/bare_drop", ratio: ($pps / $floor * 100 | round / 100)}'
+			  ratio_to: "veth/bare_drop", ratio: ($ratio * 100 | round / 100)}'
 	done
 }
 

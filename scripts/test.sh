@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Runs the tests and adds them up: cmocka programs (plain and with sanitizers), BPF tests, and the
-# end-to-end scripts, which print TAP. `test.sh [unit|bpf|e2e]`. The last line is
+# end-to-end scripts, which print TAP. `test.sh [lint|unit|bpf|e2e]`. The last line is
 # "N passed, N failed", with ", N skipped" if a kernel feature or a privilege was missing.
 
 set -uo pipefail
@@ -49,6 +49,19 @@ wanted() {
 	[[ $ONLY == all || $ONLY == "$1" ]]
 }
 
+# The checker's findings, as one test.
+lint() {
+	if scripts/check.sh; then
+		echo 'ok 1 - the tree keeps its own rules'
+	else
+		echo 'not ok 1 - the tree keeps its own rules'
+		return 1
+	fi
+}
+
+if wanted lint; then
+	run lint lint
+fi
 if wanted unit; then
 	for program in build/tests/unit/test_*; do
 		[[ -x $program && ! $program == *.* ]] || continue

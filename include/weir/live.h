@@ -19,14 +19,23 @@ WEIR_LAYOUT(struct weir_live, 64);
 /* Written by userspace, kept with the pins: says whose they are and how far reading has come. */
 struct weir_meta {
 	__u32 abi;
-	__u32 cpus;		 /* how many the per-CPU areas were made for */
-	__u64 events_delivered;	 /* ring records consumed, by all daemons so far */
-	__u64 accounted_packets; /* dropped packets that durable audit records stand for */
-	__u64 unseen_packets;	 /* of those: lost or suppressed, and recorded as that */
-	__u64 created_ns;	 /* CLOCK_REALTIME */
-	char version[24];	 /* of the daemon that created the maps, NUL-terminated */
+	__u32 cpus;		/* how many the per-CPU areas were made for */
+	__u64 events_delivered; /* ring records consumed, by all daemons so far */
+	/* Dropped packets: those that daemons took out of tallies and ring; of those, the ones that
+	 * durable audit records stand for; and the lost and suppressed ones in such records. What was
+	 * taken and is not recorded is in the daemon's memory, or was when it died. */
+	__u64 taken_packets;
+	__u64 recorded_packets;
+	__u64 unseen_packets;
+	/* What the last two become once the audit chain is longer than commit_index. Written before
+	 * the commit, so that dying after it makes no difference. */
+	__u64 commit_index;
+	__u64 commit_recorded;
+	__u64 commit_unseen;
+	__u64 created_ns; /* CLOCK_REALTIME */
+	char version[24]; /* of the daemon that created the maps, NUL-terminated */
 };
-WEIR_LAYOUT(struct weir_meta, 64);
+WEIR_LAYOUT(struct weir_meta, 96);
 
 struct weir_count {
 	__u64 packets;

@@ -24,9 +24,9 @@ write_policy() { # RATE
 }
 
 flood_on_all_cpus() { # SECONDS
-	flood --to "$LAB_HOST4:9" --base 198.18.4.0 --sources "$SOURCES" --threads "$(nproc)" \
-		--seconds "$1" >/dev/null &
-	FLOOD_PID=$!
+	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:9" \
+		--base 198.18.4.0 --sources "$SOURCES" --threads "$(nproc)" --seconds "$1" >/dev/null
+	FLOOD_PID=$LAB_PID
 }
 
 # A source that nobody used yet, so that its bucket is full.
@@ -118,7 +118,7 @@ killed_under_load() {
 killed_again_and_again() {
 	local round
 
-	flood_on_all_cpus 8
+	flood_on_all_cpus 20
 	for round in 1 2 3 4 5; do
 		sleep "0.$((RANDOM % 10))" # any moment will do
 		stop_weir KILL || true
@@ -127,8 +127,8 @@ killed_again_and_again() {
 		check "kill $round: and is continued" \
 			test "$(records '.event_type == "system.start"' | wc -l)" = $((round + 2))
 	done
-	kill "$FLOOD_PID" 2>/dev/null || true
-	wait "$FLOOD_PID" 2>/dev/null || true
+	kill "$FLOOD_PID"
+	wait "$FLOOD_PID" || true
 	check 'after five kills no record is missing and none was changed' \
 		refuse has_record '.event_type == "audit.violation"'
 	check 'and each dropped packet is in the chain once' wait_for 15 all_in_chain

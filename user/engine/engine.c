@@ -27,19 +27,6 @@ void engine_record(struct engine *e, struct audit_record *record, const struct e
 		log_error("an audit record was lost", "event", audit_event_to_str(record->event));
 }
 
-static uint64_t dropped_packets(void *userdata)
-{
-	struct engine *e = userdata;
-	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
-	uint64_t sum = 0;
-
-	if (datapath_read_counts(e->datapath, counts) < 0)
-		return 0;
-	for (unsigned int i = WEIR_VERDICT_DROP * WEIR_REASON_MAX; i < ARRAY_SIZE(counts); i++)
-		sum += counts[i].packets;
-	return sum;
-}
-
 static int event_counts(struct weir_event_count *ret, void *userdata)
 {
 	struct engine *e = userdata;
@@ -75,7 +62,6 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 				.ring_fd = datapath_ring_fd(e->datapath),
 			},
 		.chain_dir = e->audit_dir,
-		.dropped_packets = dropped_packets,
 		.event_counts = event_counts,
 		.limit_name = limit_name,
 		.wake = wake,

@@ -306,26 +306,19 @@ static void record_unrecorded(struct recorder *r)
 	r->unrecorded_packets = 0;
 }
 
-/* A daemon that was killed took its open windows along. What they held is the difference between the
- * counters and all that is accounted for; packets dropped while we look only make it smaller, so the
- * figure never exceeds the truth. */
+/* A daemon that was killed took its open windows along: all that it had taken and not recorded. */
 static void record_crash_losses(struct recorder *r)
 {
-	uint64_t dropped = r->options.dropped_packets(r->options.userdata);
-	struct weir_event_count counts;
-	uint64_t known;
+	struct weir_meta *meta = r->options.events.meta;
+	uint64_t lost;
 
-	events_drain(r->events);
-	events_harvest_all(r->events);
-	if (r->options.event_counts(&counts, r->options.userdata) < 0)
-		return;
-	known = r->options.events.meta->accounted_packets + events_pending_packets(r->events) +
-		counts.lost_packets + counts.suppressed_packets -
-		r->options.events.meta->unseen_packets;
-	if (dropped <= known)
-		return;
-	if (append_loss(r, "the daemon did not end in order", dropped - known, 0) == 0)
-		r->window_packets += dropped - known;
+	if (chain_length(r->chain) > meta->commit_index) {
+		meta->recorded_packets = meta->commit_recorded;
+		meta->unseen_packets = meta->commit_unseen;
+	}
+	lost = meta->taken_packets - meta->recorded_packets;
+	if (lost && append_loss(r, "the daemon did not end in order", lost, 0) == 0)
+		r->window_packets += lost;
 }
 
 static void close_windows(struct recorder *r)
@@ -409,15 +402,21 @@ static void publish_stats(struct recorder *r)
 static void commit(struct recorder *r)
 {
 	bool was_degraded = chain_is_degraded(r->chain), had_pending = chain_pending(r->chain) > 0;
+	struct weir_meta *meta = r->options.events.meta;
 	struct fault f = {0};
-	int result = chain_commit(r->chain, &f);
+	int result;
 
+	/* In this order: a new index with old sums does no harm, the reverse would. */
+	__atomic_store_n(&meta->commit_index, chain_length(r->chain), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&meta->commit_recorded, meta->recorded_packets + r->window_packets,
+			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&meta->commit_unseen, meta->unseen_packets + r->unseen_packets,
+			 __ATOMIC_SEQ_CST);
+	result = chain_commit(r->chain, &f);
 	r->committed_ns = clock_monotonic_ns();
 	if (result == 0) {
-		struct weir_meta *meta = r->options.events.meta;
-
-		meta->accounted_packets += r->window_packets + r->unseen_packets;
-		meta->unseen_packets += r->unseen_packets;
+		meta->recorded_packets = meta->commit_recorded;
+		meta->unseen_packets = meta->commit_unseen;
 		r->window_packets = r->unseen_packets = 0;
 		r->stats.commits += had_pending;
 	}

@@ -33,9 +33,7 @@ struct recorder;
 struct recorder_options {
 	struct events_source events;
 	const char *chain_dir;
-	/* Dropped and would-drop packets so far, by the datapath's counters. Called on the recorder's
-	 * thread; so are the next two. */
-	uint64_t (*dropped_packets)(void *userdata);
+	/* What the datapath lost and suppressed so far. Called on the recorder's thread; so is the next. */
 	int (*event_counts)(struct weir_event_count *ret, void *userdata);
 	/* The name of a limit's slot, copied to @ret. */
 	void (*limit_name)(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata);

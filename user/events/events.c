@@ -86,6 +86,7 @@ static void add(struct events *e, const struct weir_tally *t)
 	if (!w->last_ns)
 		w->last_ns = 1; /* the clock of a machine that has just booted */
 	e->pending_packets += t->packets;
+	e->from.meta->taken_packets += t->packets;
 }
 
 static int on_record(void *userdata, void *data, size_t size)

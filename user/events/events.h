@@ -25,7 +25,8 @@
 
 struct events;
 
-/* Borrowed from the datapath; must outlive the struct events. */
+/* Borrowed from the datapath; must outlive the struct events. Of meta, events_delivered and taken_packets
+ * are kept here. */
 struct events_source {
 	struct weir_live *live;
 	struct weir_meta *meta;
