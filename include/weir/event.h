@@ -22,7 +22,7 @@
  * the half is flipped: a flood from more sources than there are tallies shall not cost memory
  * accesses, too. */
 #define WEIR_TALLY_MISSES   64
-#define WEIR_TALLY_SKIP	    8192
+#define WEIR_TALLY_SKIP	    1024
 #define WEIR_RING_BYTES	    (1U << 20) /* 14,563 records of 64 bytes */
 #define WEIR_NO_LIMIT	    0xffff     /* the reason involves no limit */
 

@@ -65,10 +65,9 @@ problem() {
 
 # says PATTERN COMMAND... - what it prints on either stream matches
 says() {
-	("${@:2}" 2>&1 || true) | tee "$LAB_DIR/said" | grep -qE -e "$1" || {
-		cat "$LAB_DIR/said"
-		return 1
-	}
+	"${@:2}" >"$LAB_DIR/said" 2>&1 || true
+	cat "$LAB_DIR/said"
+	grep -qE -e "$1" "$LAB_DIR/said"
 }
 
 is_json() { # COMMAND... - nothing but JSON values on standard output, and success

@@ -63,14 +63,15 @@ remove_a_record() {
 	local at length
 
 	at=$(($(place "$FIRST" '{"action":"[^"]*","actor":{[^}]*},"details":{"bytes"') - 20))
-	length=$(tail -c +$((at + 21)) "$FIRST" | head -z -n 1 | head -c 65536 | grep -abo '}' |
-		tail -n 1 | cut -d: -f1)
+	tail -c +$((at + 21)) "$FIRST" >rest
+	length=$(head -z -n 1 rest | grep -abo '}' | tail -n 1 | cut -d: -f1)
 	length=$(((20 + length + 1 + 7) / 8 * 8))
 	{
 		head -c "$at" "$FIRST"
 		tail -c +$((at + length + 1)) "$FIRST"
 	} >shorter
 	mv shorter "$FIRST"
+	rm rest
 }
 
 truncate_to_the_header() {

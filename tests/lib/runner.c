@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/magic.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "lists/image.h"
 #include "policy/policy.h"
@@ -59,10 +61,30 @@ static void open_datapath(struct runner *r)
 	assert_int_equal(list_set_new(&r->lists), 0);
 }
 
+/* Remove what a test left behind that crashed: the process its directory is named after is gone. */
+static void sweep(void)
+{
+	_cleanup_closedir_ DIR *dir = opendir(BPFFS);
+	struct dirent *entry;
+	char path[sizeof(BPFFS) + sizeof(entry->d_name) + 1];
+	int pid;
+
+	while (dir && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "weir-test-%d-", &pid) != 1 || kill(pid, 0) == 0 ||
+		    errno != ESRCH)
+			continue;
+		snprintf(path, sizeof(path), BPFFS "/%s", entry->d_name);
+		if (datapath_remove(path, NULL, NULL) < 0)
+			rmdir(path);
+	}
+}
+
 void runner_open(struct runner *r)
 {
 	static unsigned int opened;
 
+	if (!opened)
+		sweep();
 	*r = (struct runner){0};
 	snprintf(r->pin_dir, sizeof(r->pin_dir), BPFFS "/weir-test-%d-%u", (int)getpid(), ++opened);
 	open_datapath(r);

@@ -95,8 +95,9 @@ static int prepare_pin_dir(const char *pin_dir, struct fault *reterr)
 	return 0;
 }
 
-/* Refuse pins that another ABI made before libbpf compares map by map and says it less clearly. */
-static int check_abi(const char *pin_dir, struct fault *reterr)
+/* Refuse pins that another ABI made before libbpf compares map by map and says it less clearly.
+ * *@ret_fresh: there are none. */
+static int check_abi(const char *pin_dir, bool *ret_fresh, struct fault *reterr)
 {
 	char path[PATH_MAX];
 	struct weir_meta meta;
@@ -107,10 +108,12 @@ static int check_abi(const char *pin_dir, struct fault *reterr)
 	if (r < 0)
 		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", pin_dir);
 	fd = bpf_obj_get(path);
+	*ret_fresh = fd < 0 && errno == ENOENT;
+	if (*ret_fresh)
+		return 0;
 	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : fault(reterr, -errno, "datapath.bpffs",
-					       "cannot open %s: %s", path, strerror(errno));
+		return fault(reterr, -errno, "datapath.bpffs", "cannot open %s: %s", path,
+			     strerror(errno));
 	if (bpf_map_lookup_elem(fd, &zero, &meta) < 0)
 		return fault(reterr, -errno, "datapath.abi", "cannot read %s: %s", path,
 			     strerror(errno));
@@ -280,20 +283,27 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 	r = prepare_pin_dir(pin_dir, reterr);
 	if (r < 0)
 		return r;
-	r = check_abi(pin_dir, reterr);
+	r = check_abi(pin_dir, &d->fresh, reterr);
 	if (r < 0)
 		return r;
 	r = lock_pins(d, reterr);
 	if (r < 0)
 		return r;
 	r = load(d, reterr);
-	if (r < 0)
+	if (r == 0)
+		r = tables_adopt(d, reterr);
+	if (r < 0) {
+		datapath_abandon(d);
 		return r;
-	r = tables_adopt(d, reterr);
-	if (r < 0)
-		return r;
+	}
 	*ret = take_ptr(d);
 	return 0;
+}
+
+void datapath_abandon(struct datapath *d)
+{
+	if (d->fresh && d->link_fd < 0)
+		datapath_remove(d->pin_dir, NULL, NULL);
 }
 
 /* Name what is attached to @ifindex, for people. */

@@ -55,6 +55,9 @@ DEFINE_CLEANUP(struct datapath *, datapath_close)
  * others on it; with the faults of that. Changes nothing, so it comes before whatever does.
  */
 int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr);
+/* Starting failed later on: remove the pins if nobody had any before and nothing is attached by them. */
+void datapath_abandon(struct datapath *d);
+
 /**
  * Attach to @iface, or if a link is pinned that is attached there already, swap its program for the
  * one just loaded, without a gap. *@ret_adopted says which. @allow_generic permits the slow generic

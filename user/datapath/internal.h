@@ -13,6 +13,7 @@ struct datapath {
 	struct limiter_bpf *skeleton;
 	char pin_dir[PATH_MAX];
 	unsigned int cpus; /* possible ones: how many values a per-CPU lookup returns */
+	bool fresh;	   /* the pins are ours: no daemon was here before */
 	int link_fd;	   /* -1 = not attached by us yet */
 	int lock_fd;	   /* the directory of the pins: locked as long as it is open */
 

@@ -201,6 +201,22 @@ static int attach(struct engine *e, struct fault *reterr)
 	return 0;
 }
 
+/* With the datapath open: everything up to enforcing @policy. */
+static int take_over(struct engine *e, struct policy **policy, struct fault *reterr)
+{
+	int r = datapath_check_interface(e->datapath, e->options.iface, reterr);
+
+	if (r == 0)
+		r = start_recorder(e, reterr);
+	if (r < 0)
+		return r;
+	open_store(e);
+	r = lists_load(e, reterr);
+	if (r == 0)
+		r = apply_policy(e, policy, &ENGINE_SYSTEM, reterr);
+	return r < 0 ? r : attach(e, reterr);
+}
+
 int engine_open(const struct engine_options *options, struct engine **ret, struct fault *reterr)
 {
 	_cleanup_(engine_closep) struct engine *e = calloc(1, sizeof(*e));
@@ -217,20 +233,13 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		r = policy_load(options->policy_path, &policy, reterr);
 	if (r == 0)
 		r = datapath_open(options->pin_dir, &e->datapath, reterr);
-	if (r == 0)
-		r = datapath_check_interface(e->datapath, options->iface, reterr);
-	if (r == 0)
-		r = start_recorder(e, reterr);
 	if (r < 0)
 		return r;
-	open_store(e);
-	r = lists_load(e, reterr);
-	if (r == 0)
-		r = apply_policy(e, &policy, &ENGINE_SYSTEM, reterr);
-	if (r == 0)
-		r = attach(e, reterr);
-	if (r < 0)
+	r = take_over(e, &policy, reterr);
+	if (r < 0) {
+		datapath_abandon(e->datapath);
 		return r;
+	}
 	*ret = take_ptr(e);
 	return 0;
 }
