@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Enforcement outlives the daemon. However it ends (killed under load, asked to, told to let go), what
-# was enforced stays enforced unless somebody said otherwise, the next daemon takes over what it finds,
-# and the audit chain says what happened in between.
+# Enforcement outlives the daemon. However it ends (killed under load, asked to, told to let go),
+# what was enforced stays enforced unless somebody said otherwise, the next daemon takes over what
+# it finds, and the audit chain says what happened in between.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
@@ -25,7 +25,8 @@ write_policy() { # RATE
 
 flood_on_all_cpus() { # SECONDS
 	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:9" \
-		--base 198.18.4.0 --sources "$SOURCES" --threads "$(nproc)" --seconds "$1" >/dev/null
+		--base 198.18.4.0 --sources "$SOURCES" --threads "$(nproc)" --seconds "$1" \
+		>/dev/null
 	FLOOD_PID=$LAB_PID
 }
 
@@ -72,8 +73,9 @@ no_less_than() { # STATUS_BEFORE STATUS_NOW
 	# shellcheck disable=SC2016 # jq's own variables
 	jq -en --argjson before "$1" --argjson now "$2" '
 		$now.packets.seen > $before.packets.seen and
-		all($before.reasons[]; . as $b | any($now.reasons[];
-			.reason == $b.reason and .verdict == $b.verdict and .packets >= $b.packets))'
+		all($before.reasons[]; . as $b |
+			any($now.reasons[]; .reason == $b.reason and .verdict == $b.verdict and
+				.packets >= $b.packets))'
 }
 
 dropped_by_limit() { # NAME
@@ -153,7 +155,8 @@ told_to_reload() {
 	check 'SIGHUP applies a changed policy' wait_for 5 reload_is_done 20/s
 	check 'a limit keeps its counters when its rate changes' \
 		test "$(dropped_by_limit all)" -ge "$dropped" -a "$dropped" -gt 0
-	check 'the generation counts one up' test "$(status .policy.generation)" = $((generation + 1))
+	check 'the generation counts one up' \
+		test "$(status .policy.generation)" = $((generation + 1))
 
 	echo 'limits: none' >>"$LAB_DIR/policy.yaml"
 	kill -HUP "$WEIR_PID"

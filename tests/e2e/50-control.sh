@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# How weir is asked and told: each command, as text and as JSON, with its exit codes; the routes behind
-# them and what they refuse; who may do what; what an answer promises about the record of a change.
+# How weir is asked and told: each command, as text and as JSON, with its exit codes; the routes
+# behind them and what they refuse; who may do what; what an answer promises about the record of a
+# change.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
@@ -131,7 +132,8 @@ exit_codes() {
 	check 'a failure with -o json is JSON, too' jq -e '.code' \
 		<<<"$(weir unblock 198.18.1.1 -o json 2>/dev/null || true)"
 	check "'statsu' is taken for 'status'" says "did you mean.*status" weir statsu
-	check "'policy aply' is taken for 'policy apply'" says "did you mean.*apply" weir policy aply
+	check "'policy aply' is taken for 'policy apply'" \
+		says "did you mean.*apply" weir policy aply
 	check "'--reson' is taken for '--reason'" says "did you mean.*--reason" \
 		weir block 198.18.1.1 --reson x
 	check "a prefix with bits beyond its length is taken for what it means" \
@@ -146,7 +148,8 @@ refusals() {
 	problem 'a method that none of three is' 405 request.method PATCH /v1/lists/block
 	check 'a method that none of three is: Allow names all three' \
 		grep -qiE '^allow: GET, POST, DELETE' "$LAB_DIR/headers"
-	problem "a browser's request" 403 auth.browser GET /v1/status -H 'Origin: http://example.com'
+	problem "a browser's request" 403 auth.browser GET /v1/status \
+		-H 'Origin: http://example.com'
 	problem 'a body that is no JSON' 400 request.json POST /v1/lists/block -d '{'
 	problem 'a body that is no object' 400 request.json POST /v1/lists/block -d '[]'
 	problem 'an unknown member' 422 request.member POST /v1/lists/block \
@@ -217,7 +220,8 @@ changes() {
 	sha=$(sha256sum <"$LAB_DIR/changed.yaml")
 	check 'and has its SHA-256' test "$(status .policy.sha256)" = "${sha%% *}"
 	sed -i 's/2k/many/' "$LAB_DIR/changed.yaml"
-	check 'a policy with a mistake is refused: 1' exits 1 weir policy apply "$LAB_DIR/changed.yaml"
+	check 'a policy with a mistake is refused: 1' \
+		exits 1 weir policy apply "$LAB_DIR/changed.yaml"
 	check 'and changes neither the file nor what is in force' test \
 		"$(sha256sum <"$LAB_DIR/policy.yaml"):$(status .policy.sha256)" = "$sha:${sha%% *}"
 	stop_weir

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What goes wrong around weir: a disk that fills up, files and programs of others in its place, a
-# database that is broken. Enforcement goes on; nothing of others is touched; and whatever is refused
-# is named, with what to do about it.
+# database that is broken. Enforcement goes on; nothing of others is touched; and whatever is
+# refused is named, with what to do about it.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
@@ -21,7 +21,8 @@ write_policy() { # RATE
 	YAML
 }
 
-# refused WORDS PATTERN [DAEMON OPTION...] - the daemon does not start, and says so in words that match.
+# refused WORDS PATTERN [DAEMON OPTION...] - the daemon does not start, and says why in words that
+# match.
 refused() {
 	check "$1: refused" fail_to_start "${@:3}"
 	check "$1: named" grep -qE -e "$2" "$LAB_DIR/refusal"
@@ -36,7 +37,8 @@ small_disk() {
 	mkdir "$LAB_DIR/disk"
 	# shellcheck disable=SC2016 # of the inner shell
 	lab_spawn host unshare --mount --propagation private sh -c \
-		'mount -t tmpfs -o size=2m,mode=700 tmpfs "$1" && exec sleep infinity' - "$LAB_DIR/disk"
+		'mount -t tmpfs -o size=2m,mode=700 tmpfs "$0" && exec sleep infinity' \
+		"$LAB_DIR/disk"
 	HOLDER=$LAB_PID
 	DISK=/proc/$HOLDER/root$LAB_DIR/disk
 	wait_for 5 eval "grep -q ' $LAB_DIR/disk tmpfs ' /proc/$HOLDER/mounts"
@@ -59,7 +61,8 @@ kept_what_was_promised() {
 
 	while read -r cidr persisted; do
 		[[ $persisted == false ]] ||
-			weir lists block -o json | jq -e --arg c "$cidr" 'any(.items[]; .cidr == $c)' ||
+			jq -e --arg c "$cidr" 'any(.items[]; .cidr == $c)' \
+				<<<"$(weir lists block -o json)" ||
 			return 1
 	done <"$LAB_DIR/promises"
 }
@@ -190,8 +193,9 @@ foreign_program() {
 	bpftool prog load build/tests/lib/reference.bpf.o "$LAB_BPFFS-foreign" type xdp
 	lab_host ip link set dev "$LAB_IF_HOST" xdpdrv pinned "$LAB_BPFFS-foreign"
 	refused 'an XDP program of somebody else' "already runs the XDP '[a-z_]+' .*left alone"
-	check 'it is still attached' test "$(lab_host ip -j link show "$LAB_IF_HOST" |
-		jq '.[0].xdp.prog.id')" = "$(bpftool -j prog show pinned "$LAB_BPFFS-foreign" | jq .id)"
+	check 'it is still attached' test \
+		"$(lab_host ip -j link show "$LAB_IF_HOST" | jq '.[0].xdp.prog.id')" = \
+		"$(bpftool -j prog show pinned "$LAB_BPFFS-foreign" | jq .id)"
 	lab_host ip link set dev "$LAB_IF_HOST" xdpdrv off
 	rm -rf "$LAB_BPFFS-foreign"
 }

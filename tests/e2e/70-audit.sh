@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The audit chain of a real flood, checked by those who do not trust weir: whatever is changed in a copy
-# of it, `weir audit verify` says so and where; and the links between records hold by sha256sum and jq.
+# The audit chain of a real flood, checked by those who do not trust weir: whatever is changed in a
+# copy of it, `weir audit verify` says so and where; and the links between records hold by sha256sum
+# and jq alone.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
 
-# damage WORDS FINDING FUNCTION - change a fresh copy of the chain; verification must fail, and say what
-# it found and at which record.
+# damage WORDS FINDING FUNCTION - change a fresh copy of the chain; verification must fail, and say
+# what it found and at which record.
 damage() {
 	rm -rf "$LAB_DIR/copy"
 	cp -a "$LAB_DIR/state/audit" "$LAB_DIR/copy"
@@ -26,7 +27,8 @@ flip() {
 
 	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
 	# shellcheck disable=SC2059 # the format is the byte
-	printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+	printf "\\x$(printf %02x $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 size() {
@@ -167,8 +169,8 @@ check 'all records: each hash and each link holds' \
 	links_hold "$(weir audit verify "$LAB_DIR/state/audit" -o json | jq .records)" \
 	<<<"$(records true)"
 
-# What a power cut leaves of a batch is no tampering: it is set aside and recorded, and the chain goes
-# on in a second segment.
+# What a power cut leaves of a batch is no tampering: it is set aside and recorded, and the chain
+# goes on in a second segment.
 printf 'half a batch' >>"$LAB_DIR"/state/audit/*.seg
 check 'a torn batch at the end is told, and is no tampering' \
 	grep -q '12 bytes follow the last commit' <<<"$(verify)"

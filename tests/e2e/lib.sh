@@ -23,6 +23,7 @@ need_root() {
 		echo '1..0 # SKIP needs root for network namespaces and BPF'
 		exit 0
 	fi
+	exec {TAP}>&1 # a signal may come while a test's output goes elsewhere
 	trap end EXIT
 	trap 'exit 130' INT TERM HUP PIPE
 	lab_up
@@ -35,6 +36,7 @@ need_root() {
 end() {
 	local status=$?
 
+	exec >&"$TAP"
 	set +e
 	trap - EXIT
 	trap '' INT TERM HUP PIPE
@@ -149,7 +151,8 @@ stop_weir() {
 	return "$status"
 }
 
-# fail_to_start [OPTION...] - the daemon must end by itself with status 1. $LAB_DIR/refusal: its words.
+# fail_to_start [OPTION...] - the daemon must end by itself with status 1. What it said is in
+# $LAB_DIR/refusal.
 fail_to_start() {
 	local status=0
 
@@ -185,7 +188,12 @@ flood() {
 host_counter() {
 	# shellcheck disable=SC2016 # awk's own fields
 	lab_host awk -v protocol="$1:" -v name="$2" '
-		$1 == protocol && !field { for (i = 2; i <= NF; i++) if ($i == name) field = i; next }
+		$1 == protocol && !field {
+			for (i = 2; i <= NF; i++)
+				if ($i == name)
+					field = i
+			next
+		}
 		$1 == protocol { print $field }' /proc/net/snmp
 }
 

@@ -228,9 +228,9 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	e->options = *options;
 	e->started_ns = clock_real_ns();
 	pthread_mutex_init(&e->names, NULL);
-	r = make_paths(e, reterr);
+	r = policy_load(options->policy_path, &policy, reterr);
 	if (r == 0)
-		r = policy_load(options->policy_path, &policy, reterr);
+		r = make_paths(e, reterr);
 	if (r == 0)
 		r = datapath_open(options->pin_dir, &e->datapath, reterr);
 	if (r < 0)
