@@ -49,7 +49,7 @@ TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wil
 .PHONY: all demo run test unit bench fmt lint install help clean setup san
 
 all: setup ## build build/weir
-	@$(MAKE) --no-print-directory $(BUILD)/weir
+	@$(MAKE) --no-print-directory -s $(BUILD)/weir
 
 setup:
 	$(Q)scripts/setup.sh
@@ -121,8 +121,8 @@ unit: setup ## unit tests only, plain and with sanitizers
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
 	$(Q)scripts/test.sh unit
 
-bench: all ## performance, as JSON lines on stdout and a table on stderr; ONLY=group
-	@$(MAKE) --no-print-directory $(TOOLS) >&2
+bench: ## performance, as JSON lines on stdout and a table on stderr; ONLY=group
+	@$(MAKE) --no-print-directory all $(TOOLS) >&2
 	$(Q)scripts/bench.sh $(ONLY)
 
 fmt: ## format the C sources
