@@ -65,6 +65,13 @@ parse_inline const void *parse_at(const struct parse_bytes *bytes, __u32 offset,
 	return at + size > bytes->end ? 0 : at;
 }
 
+/* Eight bytes of an address as the one word that later stages read: a load that spans two stores
+ * which are still under way would have to wait for both. */
+parse_inline __u64 parse_word(__be32 first, __be32 second)
+{
+	return first | (__u64)second << 32;
+}
+
 /* First fragments must hold all headers: a shorter one is an evasion, not an accident. */
 parse_inline int parse_cut(const struct parse_payload *payload, int reason)
 {
@@ -150,9 +157,8 @@ parse_inline int parse_ip4(const struct parse_bytes *bytes, struct parse_payload
 	if (total < header || payload->offset + total > packet->length)
 		return WEIR_REASON_IP4_LENGTH;
 
-	packet->source_quads[2] = packet->destination_quads[2] = __builtin_bswap32(0x0000ffff);
-	packet->source_quads[3] = ip->source;
-	packet->destination_quads[3] = ip->destination;
+	packet->source_words[1] = parse_word(WIRE_MAPPED_PREFIX, ip->source);
+	packet->destination_words[1] = parse_word(WIRE_MAPPED_PREFIX, ip->destination);
 	packet->protocol = ip->protocol;
 
 	fragment = wire_u16(ip->fragment);
@@ -228,8 +234,10 @@ parse_inline int parse_ip6(const struct parse_bytes *bytes, struct parse_payload
 		return WEIR_REASON_IP6_LENGTH;
 
 	packet->is_ip6 = 1;
-	__builtin_memcpy(packet->source, ip->source, 16);
-	__builtin_memcpy(packet->destination, ip->destination, 16);
+	packet->source_words[0] = parse_word(ip->source[0], ip->source[1]);
+	packet->source_words[1] = parse_word(ip->source[2], ip->source[3]);
+	packet->destination_words[0] = parse_word(ip->destination[0], ip->destination[1]);
+	packet->destination_words[1] = parse_word(ip->destination[2], ip->destination[3]);
 	packet->protocol = ip->next_header;
 
 	if (bytes->direct)

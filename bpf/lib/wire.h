@@ -105,4 +105,7 @@ struct wire_icmp { /* RFC 792 and RFC 4443, the part they share */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wire_u16() assumes little-endian");
 #define wire_u16(field) __builtin_bswap16(field)
 
+/* The 32 bits before an IPv4 address in its IPv6-mapped form. */
+#define WIRE_MAPPED_PREFIX 0xffff0000U
+
 #endif
