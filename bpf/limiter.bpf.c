@@ -18,7 +18,12 @@ static __always_inline int parse_load(const struct parse_bytes *bytes, __u32 off
 	return (int)bpf_xdp_load_bytes(bytes->frame, offset, to, size);
 }
 
-/* Global for the verifier's sake, see lib/limits.h. */
+/*
+ * The direct way looks for headers in the first buffer only, where they nearly always are. Whatever it
+ * finds wrong is looked at again the thorough way, which knows all buffers: a driver may split a
+ * frame anywhere, and to believe the first buffer would either drop good frames or be evaded. Both
+ * functions are global for the verifier's sake, see lib/limits.h.
+ */
 __noinline int parse_network_thoroughly(struct xdp_md *ctx, struct packet *packet,
 					struct parse_payload *payload)
 {
@@ -50,15 +55,12 @@ static __always_inline int network_check(struct xdp_md *ctx, struct packet *pack
 		.end = (const __u8 *)(long)ctx->data_end,
 		.direct = 1,
 	};
-	__u32 linear = ctx->data_end - ctx->data;
-	int reason = PARSE_THOROUGHLY;
+	int reason;
 
-	/* A driver may split a frame anywhere; parsing only what the first buffer holds would either
-	 * drop good frames or be evaded. */
-	if (linear >= packet->length || linear >= PARSE_DIRECT_BYTES)
-		reason = parse_network(&bytes, payload, packet);
-	if (reason == PARSE_THOROUGHLY)
-		reason = parse_network_thoroughly(ctx, packet, payload);
+	packet->length = bpf_xdp_get_buff_len(ctx);
+	reason = parse_network(&bytes, payload, packet);
+	if (reason == PARSE_THOROUGHLY || REASON_CLASS_MALFORMED(reason))
+		return parse_network_thoroughly(ctx, packet, payload);
 	return reason;
 }
 
@@ -71,12 +73,24 @@ static __always_inline int transport_check(struct xdp_md *ctx, struct packet *pa
 		.direct = 1,
 	};
 	struct parse_payload direct = *payload;
+	int reason;
 
 	if (payload->thoroughly)
 		return parse_transport_thoroughly(ctx, packet, payload);
 	/* No more than it is, but older verifiers forget bounds that were on the stack. */
 	direct.offset &= PARSE_DIRECT_OFFSET_MASK;
-	return parse_transport(&bytes, &direct, packet);
+	reason = parse_transport(&bytes, &direct, packet);
+	if (REASON_CLASS_MALFORMED(reason))
+		return parse_transport_thoroughly(ctx, packet, payload);
+	return reason;
+}
+
+/* Not examined, but counted by its length. */
+static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir_live *live,
+					   struct packet *packet, int reason)
+{
+	packet->length = bpf_xdp_get_buff_len(ctx);
+	return verdict_exit(live, NULL, packet, reason);
 }
 
 SEC("xdp.frags")
@@ -95,11 +109,10 @@ int weir_ingress(struct xdp_md *ctx)
 	generation = *(volatile const __u32 *)&live->generation;
 	copy = generation & 1;
 	policy = bpf_map_lookup_elem(&weir_policy, &copy);
-	packet.length = bpf_xdp_get_buff_len(ctx);
 	if (!generation || !policy || policy->generation != generation)
-		return verdict_exit(live, NULL, &packet, WEIR_REASON_UNCONFIGURED);
+		return pass_unexamined(ctx, live, &packet, WEIR_REASON_UNCONFIGURED);
 	if (policy->mode == WEIR_MODE_OFF)
-		return verdict_exit(live, NULL, &packet, WEIR_REASON_OFF);
+		return pass_unexamined(ctx, live, &packet, WEIR_REASON_OFF);
 
 	reason = network_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)

@@ -19,9 +19,8 @@
 /* Not a reason: the frame needs the thorough way (see struct parse_bytes). */
 #define PARSE_THOROUGHLY (-2)
 
-/* The most that the direct way reads: link, two tags, IPv4 with options or IPv6, TCP. */
-#define PARSE_DIRECT_BYTES	 (14 + 2 * 4 + 60 + 20)
-#define PARSE_DIRECT_OFFSET_MASK 127 /* where the transport header may begin: below 14 + 8 + 60 */
+/* On the direct way the transport header begins below 14 + 2 * 4 + 60. */
+#define PARSE_DIRECT_OFFSET_MASK 127
 
 /* Headers may lie unaligned (see wire.h), and the sanitizer of the host tests need not say so. */
 #define parse_inline static inline __attribute__((always_inline, no_sanitize("alignment")))

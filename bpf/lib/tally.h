@@ -109,13 +109,43 @@ static __always_inline int tally_skips(__u32 half)
 	return 1;
 }
 
-/* Account for a drop. Global for the verifier's sake, see limits.h. */
+/* Where the tally for @what may be: the first of WEIR_TALLY_WAYS. */
+static __always_inline __u32 tally_index(const struct packet *packet, __u64 what, __u32 half)
+{
+	return (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
+	       tally_slot(packet, what);
+}
+
+/* One more for a tally that is open, which is what nearly all drops of a flood from few sources are. A
+ * packet whose time nobody has asked for brings the tally's up to date only now and then. */
+static __always_inline int tally_hit(const struct weir_policy *policy, struct packet *packet,
+				     __u32 half, __u8 reason, __u8 verdict)
+{
+	__u64 what = tally_what(packet, policy, reason, verdict);
+	__u32 index = tally_index(packet, what, half);
+
+#pragma unroll
+	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
+		struct weir_tally *tally = bpf_map_lookup_elem(&weir_tallies, &index);
+
+		if (!tally || !tally_is_for(tally, packet, what))
+			continue;
+		if (packet->now_ns || !(tally->packets & 15))
+			tally->last_ns = clock_now_ns(packet);
+		tally->packets++;
+		tally->bytes += packet->length;
+		return 1;
+	}
+	return 0;
+}
+
+/* Account for a drop that has no tally yet. Global for the verifier's sake, see limits.h. */
 __noinline int tally_drop(const struct weir_policy *policy, struct packet *packet, __u32 half,
 			  __u8 reason, __u8 verdict)
 {
-	struct weir_tally *tally, *free = NULL;
+	struct weir_tally *tally = NULL, *free = NULL;
 	struct weir_event_count *events;
-	__u32 index, slot, zero = 0;
+	__u32 index, zero = 0;
 	__u64 what;
 
 	if (!policy || !packet)
@@ -124,21 +154,13 @@ __noinline int tally_drop(const struct weir_policy *policy, struct packet *packe
 	if (!events)
 		return 0;
 	what = tally_what(packet, policy, reason, verdict);
-	slot = (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
-	       tally_slot(packet, what);
+	index = tally_index(packet, what, half);
 	clock_now_ns(packet);
 #pragma unroll
-	for (int way = 0; way < WEIR_TALLY_WAYS; way++) {
-		index = slot + way;
+	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
 		tally = bpf_map_lookup_elem(&weir_tallies, &index);
 		if (!tally) /* a CPU that was not there when the maps were made */
 			return 0;
-		if (tally_is_for(tally, packet, what)) {
-			tally->packets++;
-			tally->bytes += packet->length;
-			tally->last_ns = packet->now_ns;
-			return 0;
-		}
 		if (!tally->packets)
 			free = tally;
 	}

@@ -52,7 +52,8 @@ static __always_inline int verdict_exit(const struct weir_live *live,
 	if (policy && verdict_refuses(reason, policy)) {
 		verdict = policy->mode == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
 							    : WEIR_VERDICT_WOULD_DROP;
-		if (!tally_skips(live->tally_half))
+		if (!tally_skips(live->tally_half) &&
+		    !tally_hit(policy, packet, live->tally_half, (__u8)reason, (__u8)verdict))
 			tally_drop(policy, packet, live->tally_half, (__u8)reason, (__u8)verdict);
 	}
 	verdict_count(reason, verdict, packet->length);

@@ -46,8 +46,8 @@ struct weir_tally {
 	__u64 packets; /* 0 = the tally is free */
 	__u64 bytes;
 	__u64 first_ns; /* CLOCK_MONOTONIC, coarse */
-	__u64 last_ns;
-	__u32 kind; /* enum weir_event_kind; in a ring record only */
+	__u64 last_ns;	/* may be some packets old, and at most one half */
+	__u32 kind;	/* enum weir_event_kind; in a ring record only */
 	__u32 ifindex;
 };
 WEIR_LAYOUT(struct weir_tally, 64);

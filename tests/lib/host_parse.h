@@ -38,11 +38,10 @@ static inline int host_parse(const struct parse_bytes *bytes, struct packet *pac
 	return reason == WEIR_NEXT ? parse_transport(bytes, &payload, packet) : reason;
 }
 
-/** @linear bytes of a frame of @length lie at @data. May want it the thorough way. */
-static inline int host_parse_directly(const uint8_t *data, size_t linear, size_t length,
-				      struct packet *ret)
+/** The first buffer, @length bytes at @data, is taken for the whole frame. */
+static inline int host_parse_directly(const uint8_t *data, size_t length, struct packet *ret)
 {
-	struct parse_bytes bytes = {.data = data, .end = data + linear, .direct = 1};
+	struct parse_bytes bytes = {.data = data, .end = data + length, .direct = 1};
 
 	*ret = (struct packet){.length = (uint32_t)length};
 	return host_parse(&bytes, ret);
