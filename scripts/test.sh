@@ -82,7 +82,7 @@ if wanted e2e; then
 	done
 fi
 
-printf '%d passed, %d failed' "$passed" "$failed"
-[[ $skipped == 0 ]] || printf ', %d skipped' "$skipped"
-echo
+summary="$passed passed, $failed failed"
+[[ $skipped == 0 ]] || summary+=", $skipped skipped"
+echo "$summary" | tee build/test-summary
 [[ $failed == 0 ]]
