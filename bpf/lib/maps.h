@@ -67,7 +67,7 @@ struct {
 	__type(value, struct weir_list_value);
 } weir_ip4 SEC(".maps");
 
-/* bucket -> cells; userspace, memory-mapped; 2 MiB. See struct weir_front_bucket. */
+/* bucket -> cells; userspace, memory-mapped; 256 KiB. See struct weir_front_bucket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -36,7 +36,8 @@ WEIR_LAYOUT(struct weir_list_value, 16);
  * the address as in the packet, and above it what to do. Entries with a deadline, and those that
  * found their bucket full, are looked up in the hash.
  */
-#define WEIR_FRONT_BITS	 15 /* of the bucket's index */
+#define WEIR_FRONT_BITS                                                                            \
+	12 /* of the bucket index: 256 KiB, which the TLB covers; 2 MiB cost 10 ns more */
 #define WEIR_FRONT_CELLS 8
 
 enum weir_front {
