@@ -232,6 +232,7 @@ static __always_inline void limits_count_passed(const struct weir_limit *limit, 
 		count->passed += difference;
 }
 
+/* Weigh the packet by every limit that applies, then charge them all or none. */
 __noinline int limits_check(const struct weir_policy *policy, struct packet *packet, __u32 copy)
 {
 	struct charge charges[WEIR_LIMITS_PER_PACKET];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* All maps of the limiter. Each: key -> value; who writes; memory. They are pinned and outlive the
- * daemon. Userspace sizes weir_tallies by the CPUs and weir_buckets by the policy before loading. */
+ * daemon. Userspace sizes weir_tallies by the CPUs before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
 
@@ -129,7 +129,7 @@ struct {
 } weir_lim_counts SEC(".maps");
 
 /* (cpu * 2 + half) * WEIR_TALLIES + slot -> tally; the datapath on its CPU; userspace clears the
- * quiet half through the mapping; 128 KiB per CPU */
+ * quiet half through the mapping; 512 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -11,7 +11,7 @@
 #include <weir/types.h>
 
 #define WEIR_LIST_ENTRIES_MAX 65536 /* both lists together */
-/* Each of the two maps has room for an old and a new image side by side, and for the one entry that
+/* Each of the list maps has room for an old and a new image side by side, and for the one entry that
  * stops short IPv6 prefixes from covering IPv4. Memory is taken as entries come. */
 #define WEIR_LIST_MAP_ENTRIES (2 * WEIR_LIST_ENTRIES_MAX + 2)
 #define WEIR_FOREVER	      (~0ULL)
@@ -36,8 +36,8 @@ WEIR_LAYOUT(struct weir_list_value, 16);
  * the address as in the packet, and above it what to do. Entries with a deadline, and those that
  * found their bucket full, are looked up in the hash.
  */
-#define WEIR_FRONT_BITS                                                                            \
-	12 /* of the bucket index: 256 KiB, which the TLB covers; 2 MiB cost 10 ns more */
+/* Bits of the bucket's index. 256 KiB in all, which the TLB covers; 2 MiB cost 10 ns more a packet. */
+#define WEIR_FRONT_BITS	 12
 #define WEIR_FRONT_CELLS 8
 
 enum weir_front {

@@ -89,8 +89,8 @@ WEIR_LAYOUT(struct weir_bucket_key, 24);
 /* Two policies' worth, so that a slot leaves the live policy before it is given away again. */
 #define WEIR_LIMIT_SLOTS (2 * WEIR_LIMITS_MAX)
 
-/* What one limit did, per CPU. passed + dropped + would_drop = packets it was asked about, except
- * those that a later limit refused: they are taken out of passed again. */
+/* What one limit did, per CPU. passed: packets that it and every other limit let through; the others:
+ * packets that it was the one to refuse. */
 struct weir_limit_count {
 	__u64 passed;
 	__u64 dropped;

@@ -341,7 +341,6 @@ static bool take_waiting(struct recorder *r)
 {
 	struct item *item, *next;
 	bool urgent = false;
-
 	uint64_t refused;
 
 	pthread_mutex_lock(&r->lock);
