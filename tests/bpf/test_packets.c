@@ -16,6 +16,7 @@
 #include "../lib/host_parse.h"
 #include "../lib/packets.h"
 #include "../lib/runner.h"
+#include "base/words.h"
 
 #define MUTATIONS 20000
 #define SEED	  0x6b65726eULL
@@ -162,8 +163,8 @@ static void frames_in_pieces_get_the_same_verdict(void **state)
 			runner_counted(&runner, frame.length, &verdict, &reason);
 			if (verdict != c->verdict || reason != c->reason)
 				fail_msg("%s, %zu + %zu bytes: want %s, got %s", c->promise, linear,
-					 frame.length - linear, runner_reason_name(c->reason),
-					 runner_reason_name(reason));
+					 frame.length - linear, reason_to_str(c->reason),
+					 reason_to_str(reason));
 		}
 	}
 }
@@ -191,8 +192,8 @@ static void bent_frames_are_read_as_on_the_host(void **state)
 		if (reason != want)
 			fail_msg("mutation %u of seed %#llx (%zu bytes, %zu in the first buffer): "
 				 "host %s, kernel %s",
-				 i, SEED, frame.length, linear, runner_reason_name(want),
-				 runner_reason_name(reason));
+				 i, SEED, frame.length, linear, reason_to_str(want),
+				 reason_to_str(reason));
 	}
 	for (unsigned int i = 0; i < RUNNER_COUNTERS; i++)
 		total += runner.counts[i].packets - before[i].packets;

@@ -17,21 +17,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/words.h"
 #include "lists/image.h"
 #include "policy/policy.h"
 
 #define BPFFS "/sys/fs/bpf"
-
-static const char *const reason_names[WEIR_REASON_MAX] = {
-#define WEIR_R(name, number, text, class, words) [number] = (text),
-#include <weir/tbl/reason.def>
-#undef WEIR_R
-};
-
-const char *runner_reason_name(unsigned int reason)
-{
-	return reason < WEIR_REASON_MAX && reason_names[reason] ? reason_names[reason] : "?";
-}
 
 const char *runner_obstacle(void)
 {
@@ -192,8 +182,8 @@ void runner_counted(struct runner *r, size_t bytes, unsigned int *ret_verdict,
 			continue;
 		if (found != RUNNER_COUNTERS)
 			fail_msg("one packet moved two counters: %s and %s",
-				 runner_reason_name(found % WEIR_REASON_MAX),
-				 runner_reason_name(i % WEIR_REASON_MAX));
+				 reason_to_str(found % WEIR_REASON_MAX),
+				 reason_to_str(i % WEIR_REASON_MAX));
 		found = i;
 	}
 	if (found == RUNNER_COUNTERS)
@@ -230,8 +220,8 @@ void runner_expect(struct runner *r, const char *promise, const struct packets_f
 	runner_counted(r, frame->length, &counted_verdict, &counted_reason);
 	if (action != want || counted_verdict != verdict || counted_reason != reason)
 		fail_msg("%s: want action %d, verdict %u, reason %s; got %d, %u, %s", promise, want,
-			 verdict, runner_reason_name(reason), action, counted_verdict,
-			 runner_reason_name(counted_reason));
+			 verdict, reason_to_str(reason), action, counted_verdict,
+			 reason_to_str(counted_reason));
 }
 
 const struct weir_limit *runner_limit(const struct runner *r, const char *name, unsigned int unit)

@@ -65,8 +65,6 @@ uint64_t runner_count(const struct runner *r, unsigned int verdict, unsigned int
 void runner_expect(struct runner *r, const char *promise, const struct packets_frame *frame,
 		   unsigned int verdict, unsigned int reason);
 
-const char *runner_reason_name(unsigned int reason);
-
 /* The limit called @name with @unit in the live policy. */
 const struct weir_limit *runner_limit(const struct runner *r, const char *name, unsigned int unit);
 

@@ -44,9 +44,6 @@ json_t *json_list_entry(const struct list_entry *entry);
 json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind);
 json_t *json_list_count(const struct engine *e, enum list_kind kind);
 
-const char *reason_to_str(unsigned int reason);
-const char *verdict_to_str(unsigned int verdict);
-
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 

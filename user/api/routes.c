@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include <weir/vocabulary.h>
-
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,28 +35,6 @@ static const struct route {
 	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
 	{"POST", "/v1/detach", MEMBER, handle_detach},
 };
-
-static const char *const reason_names[WEIR_REASON_MAX] = {
-#define WEIR_R(name, number, text, class, words) [number] = text,
-#include <weir/tbl/reason.def>
-#undef WEIR_R
-};
-
-static const char *const verdict_names[WEIR_VERDICT_MAX] = {
-#define WEIR_V(name, number, text, words) [number] = text,
-#include <weir/tbl/verdict.def>
-#undef WEIR_V
-};
-
-const char *reason_to_str(unsigned int reason)
-{
-	return reason < WEIR_REASON_MAX && reason_names[reason] ? reason_names[reason] : "unknown";
-}
-
-const char *verdict_to_str(unsigned int verdict)
-{
-	return verdict < WEIR_VERDICT_MAX ? verdict_names[verdict] : "unknown";
-}
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,
 		     char *body)

@@ -6,6 +6,7 @@
 
 #include "api/internal.h"
 #include "base/clock.h"
+#include "base/words.h"
 
 static json_t *json_buckets(struct call *c, const uint8_t source[static 16], bool *ret_over)
 {

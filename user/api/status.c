@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "metrics/metrics.h"
 
 static const char *attached_to_str(const struct engine *e)
@@ -182,8 +183,7 @@ static void put_packets(struct metrics *m, struct call *c)
 			bool expected = reason < 15 ? verdict == WEIR_VERDICT_PASS
 						    : verdict == WEIR_VERDICT_DROP;
 
-			if (strcmp(reason_to_str(reason), "unknown") == 0 ||
-			    (!expected && !counts[i].packets))
+			if (!reason_exists(reason) || (!expected && !counts[i].packets))
 				continue;
 			metrics_sample(m, bytes ? counts[i].bytes : counts[i].packets, "iface",
 				       iface, "verdict", verdict_to_str(verdict), "reason",

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/words.h"
 
 /* A record or a barrier that waits, and, for a barrier that passed, its answer. */
 struct item {
@@ -216,18 +217,6 @@ static enum audit_event window_event(const struct events_window *w)
 	}
 }
 
-static const char *const reason_names[WEIR_REASON_MAX] = {
-#define WEIR_R(name, number, text, class, words) [number] = text,
-#include <weir/tbl/reason.def>
-#undef WEIR_R
-};
-
-static const char *const verdict_names[WEIR_VERDICT_MAX] = {
-#define WEIR_V(name, number, text, words) [number] = text,
-#include <weir/tbl/verdict.def>
-#undef WEIR_V
-};
-
 static void append_window(const struct events_window *w, void *userdata)
 {
 	struct recorder *r = userdata;
@@ -240,7 +229,6 @@ static void append_window(const struct events_window *w, void *userdata)
 		.resource = {"source", source},
 		.details = &details,
 	};
-	const char *reason = w->reason < WEIR_REASON_MAX ? reason_names[w->reason] : NULL;
 
 	if (!w->others)
 		address_format(w->source, source);
@@ -250,9 +238,8 @@ static void append_window(const struct events_window *w, void *userdata)
 	audit_details_u64(&details, "bytes", w->bytes);
 	audit_details_string(&details, "first_seen", first);
 	audit_details_string(&details, "last_seen", last);
-	audit_details_string(&details, "reason", reason ?: "unknown");
-	audit_details_string(&details, "verdict",
-			     w->verdict < WEIR_VERDICT_MAX ? verdict_names[w->verdict] : "unknown");
+	audit_details_string(&details, "reason", reason_to_str(w->reason));
+	audit_details_string(&details, "verdict", verdict_to_str(w->verdict));
 	audit_details_u64(&details, "policy_generation", w->generation);
 	if (w->limit != WEIR_NO_LIMIT) {
 		r->options.limit_name(w->limit, limit, r->options.userdata);
