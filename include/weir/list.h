@@ -1,63 +1,93 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Allow and block lists. Exact addresses live in hashes, prefixes in a longest-prefix trie; all map to
- * the same value. An entry carries what holds for every address under it, shorter prefixes that
- * cover it included ("pushed down" by userspace), so one lookup decides and an expired long prefix
- * never hides a short one. Allow wins over block.
+ * Allow and block lists. Every listed address or prefix is one entry of one hash table, found by
+ * {prefix, length}. An entry carries what holds for every address under it, shorter prefixes that
+ * cover it included ("pushed down" by userspace), so the longest match decides alone and an expired
+ * long prefix never hides a short one. Allow wins over block.
+ *
+ * Which lengths to look for: IPv4 has an index of one byte per /16, and of one per /24 where a /16
+ * needs it, that says which prefix is the longest match there and whether there is anything longer
+ * than /24. So an address is decided by one or two bytes of index and, if it is listed, one cache line
+ * of the table, whatever the size of the lists (after DIR-24-8: Gupta, Lin and McKeown, "Routing
+ * lookups in hardware at memory access speeds", INFOCOM 98, with the hash in place of its second
+ * table). For IPv6 every length that is in use is looked for, the longest first.
+ *
+ * Userspace writes, through a mapping, in an order in which every packet sees what was or what shall
+ * be: an entry before the index that leads to it, and its length, which makes it visible, last.
  */
 #ifndef WEIR_LIST_H
 #define WEIR_LIST_H
 
+#include <weir/hash.h>
 #include <weir/types.h>
 
-#define WEIR_LIST_ENTRIES_MAX 65536 /* both lists together */
-/* Each of the list maps has room for an old and a new image side by side, and for the one entry that
- * stops short IPv6 prefixes from covering IPv4. Memory is taken as entries come. */
-#define WEIR_LIST_MAP_ENTRIES (2 * WEIR_LIST_ENTRIES_MAX + 2)
+#define WEIR_LIST_IP4_MAX     1000000 /* entries, both lists together */
+#define WEIR_LIST_IP6_MAX     250000
+#define WEIR_LIST_ENTRIES_MAX (WEIR_LIST_IP4_MAX + WEIR_LIST_IP6_MAX)
 #define WEIR_FOREVER	      (~0ULL)
 
-struct weir_list_key {
-	__u32 prefix_bits; /* 0..128; an IPv4 prefix counts its 96 mapped bits */
-	__u8 address[16];  /* network order, IPv4 as ::ffff:a.b.c.d, host bits zero */
-};
-_Static_assert(sizeof(struct weir_list_key) == 20,
-	       "the trie reads the address right after the length");
+/* Deadlines in the table: CLOCK_MONOTONIC in 2^26 ns (67 ms), so that two of them change at once.
+ * Nine years of uptime; rounded up. */
+#define WEIR_UNTIL_SHIFT   26
+#define WEIR_UNTIL_FOREVER 0xffffffffU
 
-struct weir_list_value {
-	__u64 allow_until_ns; /* CLOCK_MONOTONIC; 0 = not allowed, WEIR_FOREVER = for ever */
-	__u64 block_until_ns;
+struct weir_until {
+	__u32 allow; /* in force before this; 0 = not allowed */
+	__u32 block;
 };
-WEIR_LAYOUT(struct weir_list_value, 16);
+WEIR_LAYOUT(struct weir_until, 8);
+
+struct weir_entry {
+	__u64 address[2]; /* as in a packet, IPv4 as ::ffff:a.b.c.d; host bits zero */
+	union {
+		struct weir_until until;
+		__u64 until_word; /* both, to be written in one store */
+	};
+	__u64 state; /* see below */
+};
+WEIR_LAYOUT(struct weir_entry, 32);
+
+/* struct weir_entry.state: the prefix length + 1 in the highest byte (0 = the entry is free), below it
+ * packets that this entry decided, which the datapath adds to. */
+#define WEIR_ENTRY_LENGTH_SHIFT 56
+#define WEIR_ENTRY_SPILLED                                                                         \
+	(1ULL << 55) /* entry 1 of a set: what belongs here may be in the next set */
+#define WEIR_ENTRY_HITS_MASK (WEIR_ENTRY_SPILLED - 1)
+
+#define WEIR_ENTRY_WAYS 2
+#define WEIR_ENTRY_SPILL_MAX                                                                       \
+	8 /* sets that an entry may be found in: its own and those that follow */
+#define WEIR_ENTRY_SETS_MIN 1024 /* a power of two, as all numbers of sets */
+
+struct weir_entry_set { /* a cache line */
+	struct weir_entry entries[WEIR_ENTRY_WAYS];
+};
+WEIR_LAYOUT(struct weir_entry_set, 64);
+
+/** The set that {address, bits} belongs in; @mask is the number of sets minus one. */
+static inline __u32 weir_entry_set_index(const __u64 address[2], __u32 bits, __u64 seed, __u32 mask)
+{
+	return (__u32)weir_hash(address[0], address[1], bits, seed) & mask;
+}
 
 /*
- * What stands before the hash of exact IPv4 addresses: every entry of it has a cell here, and most
- * packets are decided by the one cache line that is their bucket, listed or not. Cells are filled
- * from the first on; an empty one ends the search. A cell is one word, so it changes at once:
- * the address as in the packet, and above it what to do. Entries with a deadline, and those that
- * found their bucket full, are looked up in the hash.
+ * The index of IPv4. Each byte: in its low bits the longest prefix of up to 24 bits that covers the
+ * whole /16 or /24 (its length + 1; 0 = none does), above them what else to look for.
  */
-/* Bits of the bucket's index. 256 KiB in all, which the TLB covers; 2 MiB cost 10 ns more a packet. */
-#define WEIR_FRONT_BITS	 12
-#define WEIR_FRONT_CELLS 8
+#define WEIR_INDEX_COVER   0x1f
+#define WEIR_INDEX_EXACT   0x20 /* some address in this /24 is an entry */
+#define WEIR_INDEX_LONG	   0x40 /* some prefix of 25 to 31 bits in this /24 is */
+#define WEIR_INDEX_DESCEND 0x80 /* a /16: prefixes longer than that are in it, ask for the /24 */
+#define WEIR_INDEX_BYTES   256
 
-enum weir_front {
-	WEIR_FRONT_EMPTY,
-	WEIR_FRONT_ALLOW,     /* for ever */
-	WEIR_FRONT_BLOCK,     /* for ever */
-	WEIR_FRONT_ELSEWHERE, /* the hash knows */
-	WEIR_FRONT_REMOVED,   /* and what is greater holds no address: search on */
-	WEIR_FRONT_FULL, /* last cell of a bucket: whoever is not found here may be in the hash */
+struct weir_index { /* one byte for each of 256 neighbours */
+	__u8 bytes[WEIR_INDEX_BYTES];
 };
+WEIR_LAYOUT(struct weir_index, WEIR_INDEX_BYTES);
 
-struct weir_front_bucket {
-	__u64 cells[WEIR_FRONT_CELLS];
-};
-WEIR_LAYOUT(struct weir_front_bucket, 64);
-
-/* The bucket of an address; Fibonacci hashing (Knuth, TAOCP 6.4). */
-static inline __u32 weir_front_index(__u32 address)
-{
-	return (address * 2654435769U) >> (32 - WEIR_FRONT_BITS);
-}
+/* The lengths that IPv6 entries have, one bit each, so that the lowest bit is the longest. */
+#define WEIR_LENGTH_WORDS      3
+#define WEIR_LENGTH_WORD(bits) ((128 - (bits)) / 64)
+#define WEIR_LENGTH_BIT(bits)  (1ULL << ((128 - (bits)) % 64))
 
 #endif

@@ -3,16 +3,16 @@
 #ifndef WEIR_LIVE_H
 #define WEIR_LIVE_H
 
+#include <weir/list.h>
 #include <weir/types.h>
 
 /* One cache line, memory-mapped by the daemon, read by every packet. */
 struct weir_live {
-	__u32 generation;   /* of the policy; its lowest bit selects the copy; 0 = none loaded */
-	__u32 tally_half;   /* 0 or 1: where the datapath counts drops now */
-	__u32 has_ip4;	    /* the list of exact IPv4 addresses is not empty */
-	__u32 has_ip6;	    /* the list of exact IPv6 addresses is not empty */
-	__u32 has_prefixes; /* the list of prefixes is not empty */
-	__u32 _pad[11];
+	__u32 generation; /* of the policy; its lowest bit selects the copy; 0 = none loaded */
+	__u32 tally_half; /* 0 or 1: where the datapath counts drops now */
+	__u64 ip6_lengths[WEIR_LENGTH_WORDS]; /* of list entries; see WEIR_LENGTH_BIT() */
+	__u32 long_ip4_lengths;		      /* of 25 to 31 bits: bit 32 - bits */
+	__u32 _pad[7];
 };
 WEIR_LAYOUT(struct weir_live, 64);
 
@@ -33,9 +33,10 @@ struct weir_meta {
 	__u64 commit_recorded;
 	__u64 commit_unseen;
 	__u64 created_ns; /* CLOCK_REALTIME */
+	__u64 hash_seed;  /* where keys are in the tables; as old as they are */
 	char version[24]; /* of the daemon that created the maps, NUL-terminated */
 };
-WEIR_LAYOUT(struct weir_meta, 96);
+WEIR_LAYOUT(struct weir_meta, 104);
 
 struct weir_count {
 	__u64 packets;

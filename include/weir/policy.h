@@ -6,47 +6,124 @@
  *
  * Which limits apply to a packet is a matter of a few ANDs, however many limits there are: every
  * limit owns one bit, and each table below answers "which limits accept this port (protocol,
- * destination)" (Lakshman and Stiliadis, "High-speed policy-based packet forwarding", SIGCOMM 98).
+ * destination, source, tenant)" (Lakshman and Stiliadis, "High-speed policy-based packet forwarding",
+ * SIGCOMM 98). Bits are in the order in which limits are tried: the narrowest scope first.
  */
 #ifndef WEIR_POLICY_H
 #define WEIR_POLICY_H
 
+#include <weir/cell.h>
 #include <weir/types.h>
 
-#define WEIR_LIMITS_MAX	       64     /* bits of a match mask */
-#define WEIR_LIMITS_PER_PACKET 6      /* that may apply to one packet; the compiler refuses more */
-#define WEIR_DESTINATIONS_MAX  1024   /* prefixes that the services of one policy name */
-#define WEIR_BUCKETS_DEFAULT   262144 /* sources remembered, over all limits */
-#define WEIR_NAME_BYTES	       32     /* NUL-padded, not necessarily terminated */
+#define WEIR_LIMITS_MAX	       64   /* bits of a match mask */
+#define WEIR_LIMITS_PER_PACKET 8    /* that may apply to one packet; the compiler refuses more */
+#define WEIR_PREFIXES_MAX      1024 /* destination prefixes that one policy names, and source ones */
+#define WEIR_TENANTS_MAX       1024 /* tenant numbers are 1 to this - 1; 0 = no tenant */
+#define WEIR_NAME_BYTES	       32   /* NUL-padded, not necessarily terminated */
 #define WEIR_PORTS	       65536
 #define WEIR_PROTOCOLS	       256
 
-/* Time in the buckets is counted in 1/256 ns, so that a rate of 99,999 or 30,000,000 per second
- * does not drift by rounding. 64 bits of it wrap after 2.3 years of uptime; only a bucket left
- * untouched for more than one year could misread the wrap, and then on the strict side. */
+/* Time in the cells is counted in 1/256 ns, so that a rate of 99,999 or 30,000,000 per second does
+ * not drift by rounding. 64 bits of it wrap after 2.3 years of uptime; the daemon clears cells that
+ * are idle long before one of them could come round again. */
 #define WEIR_TIME_SHIFT 8
 
-/* One bucket rule. A packet of cost c (1, or its bytes) adds (c * interval) >> shift, rounded up,
- * to the bucket's theoretical arrival time (GCRA, ITU-T I.371) and conforms if that stays within
- * `burst` of now. */
-struct weir_limit {
-	__u64 interval; /* time per unit of cost, in 2^-(WEIR_TIME_SHIFT + shift) ns */
-	__u64 burst;	/* in 2^-WEIR_TIME_SHIFT ns; the compiler keeps it below 2^62 */
-	__u32 key;	/* stands for the limit's meaning: equal meaning, equal key, kept state */
-	__u16 slot;	/* where it is counted; follows {name, unit} from policy to policy */
-	__u8 unit;	/* enum weir_unit */
-	__u8 shift;
-	__u8 precise; /* burst is shorter than a clock tick: the coarse clock would starve it */
-	char name[WEIR_NAME_BYTES]; /* not read by the datapath; a later daemon and bpftool do */
-	__u8 _pad[7];
+/* The kinds of packets that may cost different amounts. The first that fits. */
+enum weir_class {
+	WEIR_CLASS_OTHER,
+	WEIR_CLASS_SYN,	     /* TCP SYN without ACK */
+	WEIR_CLASS_DNS,	     /* UDP from or to port 53 */
+	WEIR_CLASS_FRAGMENT, /* a later fragment */
+	WEIR_CLASS_ICMP,     /* ICMP and ICMPv6 */
+	WEIR_CLASS_MAX,
 };
-WEIR_LAYOUT(struct weir_limit, 64);
+#define WEIR_CLASSES 8 /* room in struct weir_limit */
+
+/* Whose cell is charged: the parts of the key, beside the limit itself. None: all packets share one. */
+enum weir_key {
+	WEIR_KEY_SOURCE = 1 << 0,      /* masked */
+	WEIR_KEY_DESTINATION = 1 << 1, /* whole */
+	WEIR_KEY_TENANT = 1 << 2,
+};
+
+/*
+ * One limit. A packet uses up units: one, or what its class costs, plus one per so many bytes; or,
+ * where bytes are counted, its length. What the word in the cell means, and the arithmetic, are in
+ * bpf/lib/algorithm.h:
+ *
+ *   bucket   `interval`: time per unit, in 2^-(WEIR_TIME_SHIFT + shift) ns; `burst`: in
+ *            2^-WEIR_TIME_SHIFT ns, how far the theoretical arrival time may lie ahead (GCRA, ITU-T
+ *            I.371). A leaky bucket is one whose burst is a single unit.
+ *   fixed    `interval`: length of the window, in 2^-WEIR_TIME_SHIFT ns; `burst`: units of 2^shift
+ *   sliding  per window.
+ *
+ * An adaptive limit is any of these: userspace stores to one word of the live copy (interval of a
+ * bucket, burst of a window) while packets flow.
+ */
+struct weir_limit {
+	/* what every packet reads: one cache line */
+	__u64 interval;
+	__u64 burst;
+	__u64 key; /* stands for the limit's meaning: equal meaning, equal key, kept state */
+	__u64 source_mask6; /* of the first half of an IPv6 source, network order */
+	__u32 source_mask4; /* network order */
+	__u32 fixed_set;    /* the cells' first set, if the key has no address; 0 = by hash */
+	__u32 size_step;    /* one more unit per 2^32 / size_step bytes; 0 = size costs nothing */
+	__u32 rollout;	    /* applies to sources whose hash is below this; 0 = to all */
+	__u8 costs[WEIR_CLASSES];
+	__u16 slot;	/* where it is counted; follows {name, unit} from policy to policy */
+	__u8 algorithm; /* enum weir_algorithm */
+	__u8 unit;	/* enum weir_unit */
+	__u8 key_parts; /* enum weir_key */
+	__u8 shift;
+	__u8 precise;	/* burst is shorter than a clock tick: the coarse clock would starve it */
+	__u8 whole_ip6; /* the key has all of an IPv6 source, not only the first half */
+
+	/* what few packets read: the other one */
+	__u64 coarse_mask6; /* of the source of the cell that newcomers share when the set is full */
+	__u32 coarse_mask4;
+	__u32 reject_share; /* answer one refused packet of so many; 0 = none */
+	__u8 on_full;	    /* enum weir_on_full */
+	__u8 action;	    /* enum weir_action */
+	__u8 dscp;	    /* of action mark */
+	__u8 count_bits;    /* windows: of the word, how many count; see algorithm.h */
+	__u8 previous_bits; /* sliding: of those, how many hold the window before */
+	__u8 weight_shift;  /* sliding: see algorithm.h for all three */
+	__u8 elapsed_shift;
+	__u8 previous_shift;
+	__u64 weight;
+	char name[WEIR_NAME_BYTES]; /* not read by the datapath; a later daemon and bpftool do */
+};
+WEIR_LAYOUT(struct weir_limit, 128);
+
+enum weir_algorithm {
+	WEIR_ALGORITHM_BUCKET,
+	WEIR_ALGORITHM_FIXED,
+	WEIR_ALGORITHM_SLIDING,
+	WEIR_ALGORITHM_OPEN, /* no word: open TCP connections of the source, `burst` at most */
+	WEIR_ALGORITHM_MAX,
+};
+
+enum weir_on_full {
+	WEIR_ON_FULL_PASS, /* as if the limit did not apply */
+	WEIR_ON_FULL_DROP,
+	WEIR_ON_FULL_MAX,
+};
+
+enum weir_action {
+	WEIR_ACTION_DROP,
+	WEIR_ACTION_MARK,    /* pass with this DSCP */
+	WEIR_ACTION_MONITOR, /* count only */
+	WEIR_ACTION_MAX,
+};
 
 enum weir_policy_flag {
 	WEIR_POLICY_DROP_MALFORMED = 1 << 0,
 	WEIR_POLICY_DROP_NOT_IP = 1 << 1,
 	WEIR_POLICY_DROP_FRAGMENTS = 1 << 2, /* later fragments; otherwise fragment_limits decide */
-	WEIR_POLICY_BY_DESTINATION = 1 << 3, /* some limit names destinations: look them up */
+	WEIR_POLICY_BY_DESTINATION = 1 << 3, /* some limit or tenant names destinations */
+	WEIR_POLICY_BY_SOURCE = 1 << 4,	     /* some limit or tenant names sources */
+	WEIR_POLICY_BY_TENANT = 1 << 5,	     /* look up tenant_limits */
 };
 
 struct weir_policy {
@@ -54,14 +131,20 @@ struct weir_policy {
 	__u32 mode;	  /* enum weir_mode */
 	__u32 flags;	  /* enum weir_policy_flag */
 	__u32 limit_count;
-	__u64 tick;	       /* of the coarse clock, in 2^-WEIR_TIME_SHIFT ns */
-	__u64 any_destination; /* limits that accept a destination not in the table */
-	__u64 fragment_limits; /* limits on later fragments */
-	__u64 _pad[3];
+	__u64 tick;		 /* of the coarse clock, in 2^-WEIR_TIME_SHIFT ns */
+	__u64 active;		 /* limits that their schedule has switched on; changes any time */
+	__u64 any_destination;	 /* limits that accept a destination not in the table */
+	__u64 any_source;	 /* likewise */
+	__u64 connection_limits; /* limits that look at TCP SYN only */
+	__u64 shadow_limits;	 /* tried last, refuse nothing, count what they would */
+	__u64 fragment_limits;	 /* limits on later fragments only */
+	__u64 _pad[7];
 	__u64 protocol_limits[WEIR_PROTOCOLS]; /* for what has no ports, or hides them */
+	__u64 tenant_limits[WEIR_TENANTS_MAX]; /* limits that accept packets of this tenant */
 	struct weir_limit limits[WEIR_LIMITS_MAX];
 };
-WEIR_LAYOUT(struct weir_policy, 64 + 8 * WEIR_PROTOCOLS + 64 * WEIR_LIMITS_MAX);
+WEIR_LAYOUT(struct weir_policy,
+	    128 + 8 * WEIR_PROTOCOLS + 8 * WEIR_TENANTS_MAX + 128 * WEIR_LIMITS_MAX);
 
 /* Limits that accept this destination port, indexed by copy * WEIR_PORTS + port (host order). */
 struct weir_port_limits {
@@ -70,32 +153,36 @@ struct weir_port_limits {
 };
 WEIR_LAYOUT(struct weir_port_limits, 16);
 
-/* Key of the destination table, a longest-prefix trie that holds both copies. */
-struct weir_destination_key {
+/* Key of the tables of destination and source prefixes, longest-prefix tries that hold both copies. */
+struct weir_prefix_key {
 	__u32 prefix_bits; /* 32 for the copy + 0..128 of the address */
 	__u32 copy;	   /* 0 or 1, network order irrelevant: compared as a whole */
 	__u8 address[16];  /* IPv4 as ::ffff:a.b.c.d */
 };
-WEIR_LAYOUT(struct weir_destination_key, 24);
+WEIR_LAYOUT(struct weir_prefix_key, 24);
 
-/* A source's bucket: {limit key, source}. IPv4 sources whole, IPv6 sources by /64. */
-struct weir_bucket_key {
-	__u8 source[16];
-	__u32 limit; /* struct weir_limit.key */
+struct weir_prefix_value {
+	__u64 limits; /* that accept this destination (source) */
+	__u32 tenant; /* it belongs to; 0 = none */
 	__u32 _pad;
 };
-WEIR_LAYOUT(struct weir_bucket_key, 24);
+WEIR_LAYOUT(struct weir_prefix_value, 16);
 
 /* Two policies' worth, so that a slot leaves the live policy before it is given away again. */
 #define WEIR_LIMIT_SLOTS (2 * WEIR_LIMITS_MAX)
 
-/* What one limit did, per CPU. passed: packets that it and every other limit let through; the others:
- * packets that it was the one to refuse. */
+/* What one limit did, per CPU: one cache line. passed: packets that it and every other limit let
+ * through; the others: packets that it was the one to refuse, by what became of them. */
 struct weir_limit_count {
 	__u64 passed;
 	__u64 dropped;
-	__u64 would_drop;
+	__u64 would_drop; /* shadow, action monitor or mode monitor */
+	__u64 marked;
+	__u64 replied;
+	__u64 coarse; /* packets charged to a cell that several sources share */
+	__u64 full;   /* packets for which there was no cell at all: on_full decided */
+	__u64 _pad;
 };
-WEIR_LAYOUT(struct weir_limit_count, 24);
+WEIR_LAYOUT(struct weir_limit_count, 64);
 
 #endif

@@ -26,7 +26,9 @@ enum weir_mode {
 
 enum weir_unit {
 	WEIR_UNIT_PACKETS,
-	WEIR_UNIT_BYTES, /* of the whole frame, link layer included */
+	WEIR_UNIT_BYTES,       /* of the whole frame, link layer included */
+	WEIR_UNIT_CONNECTIONS, /* new ones: TCP SYN without ACK */
+	WEIR_UNIT_OPEN,	       /* TCP connections that are established at the same time */
 	WEIR_UNIT_MAX,
 };
 
