@@ -96,7 +96,7 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir
 SEC("xdp.frags")
 int weir_ingress(struct xdp_md *ctx)
 {
-	struct packet packet = {.limit_slot = WEIR_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
+	struct packet packet = {.limit = PACKET_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
 	struct parse_payload payload = {};
 	const struct weir_policy *policy;
 	const struct weir_live *live;

@@ -7,14 +7,20 @@
 
 #include "lib/kernel.h"
 #include "lib/packet.h"
+#include "lib/settings.h"
 
 static __always_inline __u64 clock_now_ns(struct packet *packet)
 {
 	if (!packet->now_ns) {
-		packet->now_ns = bpf_ktime_get_coarse_ns();
+		packet->now_ns = weir_test_clock ? weir_test_coarse_ns : bpf_ktime_get_coarse_ns();
 		packet->time = packet->now_ns << WEIR_TIME_SHIFT;
 	}
 	return packet->now_ns;
+}
+
+static __always_inline __u64 clock_exact_ns(void)
+{
+	return weir_test_clock ? weir_test_exact_ns : bpf_ktime_get_ns();
 }
 
 #endif

@@ -1,68 +1,195 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage: allow and block lists by source address. Expiry is decided here, by time, so a daemon that
- * is gone blackholes nobody. */
+/* Stage: allow and block lists by source address; include/weir/list.h has the tables. Expiry is decided
+ * here, by time, so a daemon that is gone blackholes nobody. */
 #ifndef LIB_LISTS_H
 #define LIB_LISTS_H
 
+#include "lib/bits.h"
 #include "lib/clock.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/settings.h"
+#include "lib/wire.h"
 
-/* What the front knows of the address: enum weir_front. */
-static __always_inline __u32 lists_front(__u32 address)
+#define LISTS_NONE (-1)
+
+static __always_inline struct weir_entry *lists_entry(__u32 number)
 {
-	__u32 index = weir_front_index(address);
-	const struct weir_front_bucket *bucket = bpf_map_lookup_elem(&weir_front, &index);
-	__u64 cell = 0;
+	__u32 index = number / WEIR_ENTRY_WAYS;
+	struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
 
-	if (!bucket)
-		return WEIR_FRONT_ELSEWHERE;
-#pragma unroll
-	for (int i = 0; i < WEIR_FRONT_CELLS; i++) {
-		cell = *(volatile const __u64 *)&bucket->cells[i];
-		if (!cell)
-			return WEIR_FRONT_EMPTY;
-		if ((__u32)cell == address && cell >> 32 < WEIR_FRONT_REMOVED)
-			return cell >> 32;
-	}
-	return cell >> 32 == WEIR_FRONT_FULL ? WEIR_FRONT_ELSEWHERE : WEIR_FRONT_EMPTY;
+	return set ? &set->entries[number & (WEIR_ENTRY_WAYS - 1)] : NULL;
 }
 
-/* @until_ns has not come yet. */
-static __always_inline int lists_in_force(__u64 until_ns, struct packet *packet)
+static __always_inline int lists_is(const struct weir_entry *entry, __u64 high, __u64 low,
+				    __u32 bits)
 {
-	return until_ns == WEIR_FOREVER || (until_ns && until_ns > clock_now_ns(packet));
+	return entry->address[1] == low && entry->address[0] == high &&
+	       *(const volatile __u64 *)&entry->state >> WEIR_ENTRY_LENGTH_SHIFT == bits + 1;
+}
+
+/* The number of the entry {@high @low, @bits}, which are masked; LISTS_NONE. Global for the verifier's
+ * sake, as the next one, see lib/limits.h. */
+__noinline int lists_find(__u64 high, __u64 low, __u32 bits)
+{
+	__u64 address[2] = {high, low};
+	__u32 index = weir_entry_set_index(address, bits, weir_seed, weir_entry_mask);
+
+	for (int i = 0; i < WEIR_ENTRY_SPILL_MAX; i++) {
+		const struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
+
+		if (!set)
+			break;
+		if (lists_is(&set->entries[0], high, low, bits))
+			return (int)(index * WEIR_ENTRY_WAYS);
+		if (lists_is(&set->entries[1], high, low, bits))
+			return (int)(index * WEIR_ENTRY_WAYS + 1);
+		if (!(set->entries[1].state & WEIR_ENTRY_SPILLED))
+			break;
+		index = (index + 1) & weir_entry_mask;
+	}
+	return LISTS_NONE;
+}
+
+/* The first @bits of a word in network order, as a mask. */
+static __always_inline __u64 lists_mask(__u32 bits)
+{
+	return bits ? __builtin_bswap64(~0ULL << (64 - bits)) : 0;
+}
+
+/* The longest entry among the lengths in @lengths, of which the lowest bit stands for @longest bits, the
+ * next for one less and so on. */
+__noinline int lists_find_longest(__u64 high, __u64 low, __u64 lengths, __u32 longest)
+{
+	for (int i = 0; i < 64 && lengths; i++) {
+		__u32 bits = longest - bits_lowest(lengths);
+		int number;
+
+		lengths &= lengths - 1;
+		if (bits > 128)
+			break;
+		if (bits >= 64)
+			low &= lists_mask(bits - 64);
+		else
+			low = 0;
+		if (bits < 64)
+			high &= lists_mask(bits);
+		number = lists_find(high, low, bits);
+		if (number != LISTS_NONE)
+			return number;
+	}
+	return LISTS_NONE;
+}
+
+static __always_inline __u8 lists_index_byte(const struct weir_index *index, __u32 at)
+{
+	return *(const volatile __u8 *)&index->bytes[at & (WEIR_INDEX_BYTES - 1)];
+}
+
+/* Which IPv4 lengths to look for, as lists_find_longest() takes them, the lowest bit for 128. */
+static __always_inline __u64 lists_ip4_lengths(const struct weir_live *live, __u32 address)
+{
+	__u32 top = address >> 24, half = address >> 16;
+	const struct weir_index *index = bpf_map_lookup_elem(&weir_index16, &top);
+	__u64 lengths = 0;
+	__u32 code;
+
+	if (!index)
+		return 0;
+	code = lists_index_byte(index, half);
+	if (code & WEIR_INDEX_DESCEND) {
+		index = bpf_map_lookup_elem(&weir_index24, &half);
+		if (!index)
+			return 0;
+		code = lists_index_byte(index, address >> 8);
+		if (code & WEIR_INDEX_EXACT)
+			lengths = WEIR_LENGTH_BIT(128);
+		if (code & WEIR_INDEX_LONG)
+			lengths |= live->long_ip4_lengths;
+	}
+	code &= WEIR_INDEX_COVER;
+	if (code) /* 1 is /0 */
+		lengths |= 1ULL << (33 - code);
+	return lengths;
+}
+
+static __always_inline int lists_find_ip4(const struct weir_live *live, const struct packet *packet)
+{
+	__u64 lengths = lists_ip4_lengths(live, wire_u32(packet->source_quads[3]));
+
+	__u64 low = packet->source_words[1];
+
+	if (!lengths)
+		return LISTS_NONE;
+	if (lengths == WEIR_LENGTH_BIT(128)) /* nearly always, if anything */
+		return lists_find(0, low, 128);
+	return lists_find_longest(0, low, lengths, 128);
+}
+
+static __always_inline int lists_find_ip6(const struct weir_live *live, const struct packet *packet)
+{
+	__u64 high = packet->source_words[0], low = packet->source_words[1];
+	int number = LISTS_NONE;
+
+	if (live->ip6_lengths[0])
+		number = lists_find_longest(high, low, live->ip6_lengths[0], 128);
+	if (number == LISTS_NONE && live->ip6_lengths[1])
+		number = lists_find_longest(high, low, live->ip6_lengths[1], 64);
+	if (number == LISTS_NONE && live->ip6_lengths[2])
+		number = lists_find_longest(0, 0, live->ip6_lengths[2], 0);
+	return number;
+}
+
+/* Count a packet that entry @number decided. Rows of them are added in one go. */
+static __always_inline void lists_hit(int number)
+{
+	__u32 zero = 0;
+	struct weir_hits *hits = bpf_map_lookup_elem(&weir_hits, &zero);
+	struct weir_entry *entry;
+
+	if (!hits)
+		return;
+	if (hits->entry == (__u32)number && hits->packets < WEIR_HITS_MAX) {
+		hits->packets++;
+		return;
+	}
+	entry = lists_entry(hits->entry);
+	if (entry && hits->packets)
+		__sync_fetch_and_add(&entry->state, hits->packets);
+	hits->entry = (__u32)number;
+	hits->packets = 1;
+}
+
+/* @until has not come yet. */
+static __always_inline int lists_in_force(__u32 until, struct packet *packet)
+{
+	return until == WEIR_UNTIL_FOREVER ||
+	       (until && until > clock_now_ns(packet) >> WEIR_UNTIL_SHIFT);
 }
 
 static __always_inline int lists_check(const struct weir_live *live, struct packet *packet)
 {
-	const struct weir_list_value *value = NULL;
+	const struct weir_entry *entry;
+	struct weir_until until;
+	__u64 word;
+	int number;
 
-	/* An exact entry carries what covers it, so a hit needs no second look. */
-	if (packet->is_ip6 && live->has_ip6) {
-		value = bpf_map_lookup_elem(&weir_ip6, packet->source);
-	} else if (!packet->is_ip6 && live->has_ip4) {
-		__u32 front = lists_front(packet->source_quads[3]);
-
-		if (front == WEIR_FRONT_BLOCK)
-			return WEIR_REASON_BLOCKED;
-		if (front == WEIR_FRONT_ALLOW)
-			return WEIR_REASON_ALLOWED;
-		if (front == WEIR_FRONT_ELSEWHERE)
-			value = bpf_map_lookup_elem(&weir_ip4, &packet->source_quads[3]);
-	}
-	if (!value && live->has_prefixes) {
-		struct weir_list_key key = {.prefix_bits = 128};
-
-		__builtin_memcpy(key.address, packet->source, sizeof(key.address));
-		value = bpf_map_lookup_elem(&weir_prefixes, &key);
-	}
-	if (!value)
+	number = packet->is_ip6 ? lists_find_ip6(live, packet) : lists_find_ip4(live, packet);
+	if (number == LISTS_NONE)
 		return WEIR_NEXT;
-	if (lists_in_force(value->allow_until_ns, packet))
+	entry = lists_entry((__u32)number);
+	if (!entry)
+		return WEIR_NEXT;
+	word = *(const volatile __u64 *)&entry->until_word;
+	until = (struct weir_until){.allow = (__u32)word, .block = word >> 32};
+	if (lists_in_force(until.allow, packet)) {
+		lists_hit(number);
 		return WEIR_REASON_ALLOWED;
-	if (lists_in_force(value->block_until_ns, packet))
+	}
+	if (lists_in_force(until.block, packet)) {
+		lists_hit(number);
 		return WEIR_REASON_BLOCKED;
+	}
 	return WEIR_NEXT;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* All maps of the limiter. Each: key -> value; who writes; memory. They are pinned and outlive the
- * daemon. Userspace sizes weir_tallies by the CPUs before loading. */
+ * daemon. Userspace sizes weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
+ * policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
 
+#include <weir/cell.h>
 #include <weir/event.h>
 #include <weir/list.h>
 #include <weir/live.h>
@@ -11,6 +13,29 @@
 #include <weir/vocabulary.h>
 
 #include "lib/kernel.h"
+
+#define DESTINATIONS_REMEMBERED 256 /* a power of two */
+
+struct destination_remembered {
+	__u64 destination[2];
+	struct weir_prefix_value value;
+	__u32 generation;
+	__u32 _pad;
+};
+
+/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
+struct charge {
+	__u64 tag;
+	__u64 word; /* once it is charged, what it became */
+	__u32 set;
+	__u8 way; /* CELLS_NONE: there is no cell yet */
+	__u8 limit;
+	__u16 _pad;
+};
+
+struct charges {
+	struct charge of[WEIR_LIMITS_PER_PACKET];
+};
 
 /* 0 -> struct weir_live; userspace, memory-mapped; one page */
 struct {
@@ -30,9 +55,11 @@ struct {
 	__type(value, struct weir_meta);
 } weir_meta SEC(".maps");
 
-/* copy -> struct weir_policy; userspace, the idle copy only; 13 KiB */
+/* copy -> struct weir_policy; userspace, memory-mapped: the idle copy, and single words of the live one
+ * (see there); 36 KiB */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, struct weir_policy);
@@ -47,61 +74,85 @@ struct {
 	__type(value, struct weir_port_limits);
 } weir_ports SEC(".maps");
 
-/* {copy, destination prefix} -> mask of limits; userspace; one prefix more than services name, where
- * IPv4 has to be told from a short IPv6 prefix */
+/* {copy, destination prefix} -> mask of limits, tenant; userspace; one prefix more than policies name,
+ * where IPv4 has to be told from a short IPv6 prefix */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * (WEIR_DESTINATIONS_MAX + 1));
-	__type(key, struct weir_destination_key);
-	__type(value, __u64);
+	__uint(max_entries, 2 * (WEIR_PREFIXES_MAX + 1));
+	__type(key, struct weir_prefix_key);
+	__type(value, struct weir_prefix_value);
 } weir_dests SEC(".maps");
 
-/* IPv4 source address -> what the lists say; userspace; about 80 bytes an entry. Apart from IPv6: a
- * quarter of the key to hash and compare. */
+/* {copy, source prefix} -> likewise */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, WEIR_LIST_MAP_ENTRIES);
-	__type(key, __u32);
-	__type(value, struct weir_list_value);
-} weir_ip4 SEC(".maps");
+	__uint(max_entries, 2 * (WEIR_PREFIXES_MAX + 1));
+	__type(key, struct weir_prefix_key);
+	__type(value, struct weir_prefix_value);
+} weir_sources SEC(".maps");
 
-/* bucket -> cells; userspace, memory-mapped; 256 KiB. See struct weir_front_bucket. */
+/* hash of the destination -> what weir_dests says of it; the datapath; 8 KiB per CPU */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DESTINATIONS_REMEMBERED);
+	__type(key, __u32);
+	__type(value, struct destination_remembered);
+} weir_dest_cache SEC(".maps");
+
+/* set -> list entries; userspace, memory-mapped, and the datapath their hits; 64 bytes a set */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << WEIR_FRONT_BITS);
+	__uint(max_entries, WEIR_ENTRY_SETS_MIN);
 	__type(key, __u32);
-	__type(value, struct weir_front_bucket);
-} weir_front SEC(".maps");
+	__type(value, struct weir_entry_set);
+} weir_entries SEC(".maps");
 
-/* IPv6 source address -> what the lists say; userspace; about 96 bytes an entry */
+/* address >> 24 -> a byte for each /16; userspace, memory-mapped; 64 KiB */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, WEIR_LIST_MAP_ENTRIES);
-	__type(key, __u8[16]);
-	__type(value, struct weir_list_value);
-} weir_ip6 SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 8);
+	__type(key, __u32);
+	__type(value, struct weir_index);
+} weir_index16 SEC(".maps");
 
-/* source prefix -> what the lists say; userspace; about 100 bytes an entry */
+/* address >> 16 -> a byte for each /24; userspace, memory-mapped; 16 MiB */
 struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, WEIR_LIST_MAP_ENTRIES);
-	__type(key, struct weir_list_key);
-	__type(value, struct weir_list_value);
-} weir_prefixes SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct weir_index);
+} weir_index24 SEC(".maps");
 
-/* {limit, source} -> GCRA word; the datapath, by compare-and-swap; about 88 bytes an entry. LRU: when
- * it is full, the source that was quiet longest starts over with a full burst. */
+/* set -> cells: the words of all limits; the datapath, by compare-and-swap; 64 bytes a set */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, WEIR_BUCKETS_DEFAULT);
-	__type(key, struct weir_bucket_key);
-	__type(value, __u64);
-} weir_buckets SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEIR_CELL_FIXED + WEIR_CELL_SETS_MIN);
+	__type(key, __u32);
+	__type(value, struct weir_cell_set);
+} weir_cells SEC(".maps");
+
+/* 0 -> what lib/limits.h knows of the packet's limits between its two passes; the datapath; 256 bytes per
+ * CPU. Not on the stack, which is short. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct charges);
+} weir_charges SEC(".maps");
+
+/* 0 -> hits of a list entry that were not added to it yet; the datapath; 8 bytes per CPU */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_hits);
+} weir_hits SEC(".maps");
 
 /* 0 -> the latest exact time that the CPU has read, in bucket units; the datapath; 8 bytes per CPU */
 struct {
@@ -111,7 +162,7 @@ struct {
 	__type(value, __u64);
 } weir_clock SEC(".maps");
 
-/* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 3 KiB per CPU */
+/* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 5 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, WEIR_VERDICT_MAX *WEIR_REASON_MAX);
@@ -119,7 +170,7 @@ struct {
 	__type(value, struct weir_count);
 } weir_counts SEC(".maps");
 
-/* slot -> what the limit did; the datapath; userspace clears a slot it gives to another limit; 3 KiB
+/* slot -> what the limit did; the datapath; userspace clears a slot it gives to another limit; 8 KiB
  * per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -8,6 +8,8 @@
 /* A stage returns the reason that decides the packet (enum weir_reason), or that it has no opinion. */
 #define WEIR_NEXT (-1)
 
+#define PACKET_NO_LIMIT 0xff
+
 struct packet {
 	union {
 		__u8 source[16]; /* IPv4 as ::ffff:a.b.c.d; zero before parsing got there */
@@ -22,14 +24,18 @@ struct packet {
 	__u64 now_ns; /* coarse, never ahead of the true time */
 	__u64 time;   /* now in bucket units (WEIR_TIME_SHIFT); exact if time_is_exact */
 	__u32 length; /* of the frame, all buffers */
+	__u16 source_port;
 	__u16 destination_port;
-	__u8 protocol; /* after IPv6 extension headers */
-	__u8 has_port; /* TCP or UDP, and not a later fragment */
+	__u16 network_offset; /* of the IP header */
+	__u16 tenant;	      /* 0 = none */
+	__u8 protocol;	      /* after IPv6 extension headers */
+	__u8 has_port;	      /* TCP or UDP, and not a later fragment */
 	__u8 is_ip6;
 	__u8 is_later_fragment;
+	__u8 class;	    /* enum weir_class */
 	__u8 time_is_exact;
-	__u8 _pad;
-	__u32 limit_slot; /* of the limit that refused, or WEIR_NO_LIMIT */
+	__u8 limit;	    /* that refused: its bit, or PACKET_NO_LIMIT */
+	__u8 lacks_state;   /* some limit had no room for the source and let it pass */
 	__u32 ifindex;
 };
 

@@ -8,6 +8,7 @@
 #ifndef LIB_PARSE_H
 #define LIB_PARSE_H
 
+#include <weir/policy.h>
 #include <weir/vocabulary.h>
 
 #include "lib/packet.h"
@@ -15,6 +16,8 @@
 
 #define PARSE_VLAN_TAGS_MAX  2
 #define PARSE_EXTENSIONS_MAX 8
+
+#define PORT_DNS 53
 
 /* Not a reason: the frame needs the thorough way (see struct parse_bytes). */
 #define PARSE_THOROUGHLY (-2)
@@ -91,8 +94,11 @@ parse_inline int parse_tcp(const struct parse_bytes *bytes, const struct parse_p
 		return WEIR_REASON_TCP_HEADER;
 	if (header > payload->left)
 		return parse_cut(payload, WEIR_REASON_TCP_HEADER);
+	packet->source_port = wire_u16(tcp->source_port);
 	packet->destination_port = wire_u16(tcp->destination_port);
 	packet->has_port = 1;
+	if ((tcp->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		packet->class = WEIR_CLASS_SYN;
 	return WEIR_NEXT;
 }
 
@@ -109,8 +115,11 @@ parse_inline int parse_udp(const struct parse_bytes *bytes, const struct parse_p
 	/* The length counts the reassembled datagram, so a first fragment may hold less. */
 	if (length < sizeof(*udp) || (length > payload->left && !payload->is_first_fragment))
 		return WEIR_REASON_UDP_LENGTH;
+	packet->source_port = wire_u16(udp->source_port);
 	packet->destination_port = wire_u16(udp->destination_port);
 	packet->has_port = 1;
+	if (packet->destination_port == PORT_DNS || packet->source_port == PORT_DNS)
+		packet->class = WEIR_CLASS_DNS;
 	return WEIR_NEXT;
 }
 
@@ -288,6 +297,7 @@ parse_inline int parse_network(const struct parse_bytes *bytes, struct parse_pay
 		type = wire_u16(vlan->type);
 		payload->offset += sizeof(*vlan);
 	}
+	packet->network_offset = (__u16)payload->offset;
 	if (type == ETHERTYPE_IP4)
 		return parse_ip4(bytes, payload, packet);
 	if (type != ETHERTYPE_IP6)
@@ -306,15 +316,18 @@ parse_inline int parse_network(const struct parse_bytes *bytes, struct parse_pay
 parse_inline int parse_transport(const struct parse_bytes *bytes,
 				 const struct parse_payload *payload, struct packet *packet)
 {
-	if (packet->is_later_fragment)
+	if (packet->is_later_fragment) {
+		packet->class = WEIR_CLASS_FRAGMENT;
 		return WEIR_NEXT;
+	}
 	if (packet->protocol == PROTOCOL_TCP)
 		return parse_tcp(bytes, payload, packet);
 	if (packet->protocol == PROTOCOL_UDP)
 		return parse_udp(bytes, payload, packet);
-	if (packet->protocol == PROTOCOL_ICMP && !packet->is_ip6)
-		return parse_icmp4(bytes, payload);
-	return WEIR_NEXT;
+	if (packet->protocol != (packet->is_ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP))
+		return WEIR_NEXT;
+	packet->class = WEIR_CLASS_ICMP;
+	return packet->is_ip6 ? WEIR_NEXT : parse_icmp4(bytes, payload);
 }
 
 #endif

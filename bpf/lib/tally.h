@@ -11,10 +11,10 @@
 const volatile __u64 tally_seed = 0;
 
 /* What a tally is for besides the source: struct weir_tally.what. */
-static __always_inline __u64 tally_what(const struct packet *packet,
-					const struct weir_policy *policy, __u8 reason, __u8 verdict)
+static __always_inline __u64 tally_what(const struct weir_policy *policy, __u16 slot, __u8 reason,
+					__u8 verdict)
 {
-	return policy->generation | (__u64)(__u16)packet->limit_slot << 32 | (__u64)reason << 48 |
+	return policy->generation | (__u64)slot << 32 | (__u64)reason << 48 |
 	       (__u64)verdict << 56;
 }
 
@@ -119,9 +119,9 @@ static __always_inline __u32 tally_index(const struct packet *packet, __u64 what
 /* One more for a tally that is open, which is what nearly all drops of a flood from few sources are. A
  * packet whose time nobody has asked for brings the tally's up to date only now and then. */
 static __always_inline int tally_hit(const struct weir_policy *policy, struct packet *packet,
-				     __u32 half, __u8 reason, __u8 verdict)
+				     __u32 half, __u16 slot, __u8 reason, __u8 verdict)
 {
-	__u64 what = tally_what(packet, policy, reason, verdict);
+	__u64 what = tally_what(policy, slot, reason, verdict);
 	__u32 index = tally_index(packet, what, half);
 
 #pragma unroll
@@ -141,19 +141,17 @@ static __always_inline int tally_hit(const struct weir_policy *policy, struct pa
 
 /* Account for a drop that has no tally yet. Global for the verifier's sake, see limits.h. */
 __noinline int tally_drop(const struct weir_policy *policy, struct packet *packet, __u32 half,
-			  __u8 reason, __u8 verdict)
+			  __u64 what)
 {
 	struct weir_tally *tally = NULL, *free = NULL;
 	struct weir_event_count *events;
 	__u32 index, zero = 0;
-	__u64 what;
 
 	if (!policy || !packet)
 		return 0;
 	events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
 	if (!events)
 		return 0;
-	what = tally_what(packet, policy, reason, verdict);
 	index = tally_index(packet, what, half);
 	clock_now_ns(packet);
 #pragma unroll

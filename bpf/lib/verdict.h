@@ -6,6 +6,7 @@
 #ifndef LIB_VERDICT_H
 #define LIB_VERDICT_H
 
+#include "lib/limits.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/tally.h"
@@ -42,6 +43,29 @@ static __always_inline void verdict_count(int reason, int verdict, __u32 bytes)
 	count->bytes += bytes;
 }
 
+/* What becomes of a packet that is refused, as mode and limit say. */
+static __always_inline int verdict_of_refusal(const struct weir_policy *policy,
+					      const struct weir_limit *limit)
+{
+	if (policy->mode != WEIR_MODE_ENFORCE)
+		return WEIR_VERDICT_WOULD_DROP;
+	if (limit && limit->action == WEIR_ACTION_MONITOR)
+		return WEIR_VERDICT_WOULD_DROP;
+	return WEIR_VERDICT_DROP;
+}
+
+static __always_inline void verdict_count_limit(const struct weir_limit *limit, int verdict)
+{
+	struct weir_limit_count *count = limits_count(limit);
+
+	if (!count)
+		return;
+	if (verdict == WEIR_VERDICT_DROP)
+		count->dropped++;
+	else
+		count->would_drop++;
+}
+
 /** @policy may be NULL as long as @reason is one that passes. */
 static __always_inline int verdict_exit(const struct weir_live *live,
 					const struct weir_policy *policy, struct packet *packet,
@@ -50,11 +74,20 @@ static __always_inline int verdict_exit(const struct weir_live *live,
 	int verdict = WEIR_VERDICT_PASS;
 
 	if (policy && verdict_refuses(reason, policy)) {
-		verdict = policy->mode == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
-							    : WEIR_VERDICT_WOULD_DROP;
+		const struct weir_limit *limit = NULL;
+		__u16 slot = WEIR_NO_LIMIT;
+
+		if (packet->limit != PACKET_NO_LIMIT) {
+			limit = limits_at(policy, packet->limit);
+			slot = limit->slot;
+		}
+		verdict = verdict_of_refusal(policy, limit);
+		if (limit)
+			verdict_count_limit(limit, verdict);
 		if (!tally_skips(live->tally_half) &&
-		    !tally_hit(policy, packet, live->tally_half, (__u8)reason, (__u8)verdict))
-			tally_drop(policy, packet, live->tally_half, (__u8)reason, (__u8)verdict);
+		    !tally_hit(policy, packet, live->tally_half, slot, (__u8)reason, (__u8)verdict))
+			tally_drop(policy, packet, live->tally_half,
+				   tally_what(policy, slot, (__u8)reason, (__u8)verdict));
 	}
 	verdict_count(reason, verdict, packet->length);
 	return verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;

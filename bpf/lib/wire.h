@@ -88,6 +88,9 @@ struct wire_tcp { /* RFC 9293 */
 	__be16 urgent;
 };
 
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
 struct wire_udp { /* RFC 768 */
 	__be16 source_port;
 	__be16 destination_port;
@@ -104,6 +107,7 @@ struct wire_icmp { /* RFC 792 and RFC 4443, the part they share */
 /* To and from network order; what runs BPF here is little-endian, and the build says so otherwise. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wire_u16() assumes little-endian");
 #define wire_u16(field) __builtin_bswap16(field)
+#define wire_u32(field) __builtin_bswap32(field)
 
 /* The 32 bits before an IPv4 address in its IPv6-mapped form. */
 #define WIRE_MAPPED_PREFIX 0xffff0000U

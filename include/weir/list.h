@@ -64,6 +64,16 @@ struct weir_entry_set { /* a cache line */
 };
 WEIR_LAYOUT(struct weir_entry_set, 64);
 
+/* Per CPU: packets that an entry decided and that were not added to its state yet. Packets of one source
+ * come in rows, and those of one prefix may come on all CPUs. */
+#define WEIR_HITS_MAX 64 /* added at the latest when they are this many */
+
+struct weir_hits {
+	__u32 entry; /* set * WEIR_ENTRY_WAYS + way */
+	__u32 packets;
+};
+WEIR_LAYOUT(struct weir_hits, 8);
+
 /** The set that {address, bits} belongs in; @mask is the number of sets minus one. */
 static inline __u32 weir_entry_set_index(const __u64 address[2], __u32 bits, __u64 seed, __u32 mask)
 {

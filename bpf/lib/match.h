@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which limits apply to a packet: one bit each, a table lookup and an AND per condition. */
+#ifndef LIB_MATCH_H
+#define LIB_MATCH_H
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/settings.h"
+#include "lib/wire.h"
+
+static __always_inline __u64 match_transport(const struct weir_policy *policy, __u32 copy,
+					     const struct packet *packet)
+{
+	__u64 mask = policy->protocol_limits[packet->protocol];
+
+	if (packet->is_later_fragment) {
+		mask |= policy->fragment_limits;
+	} else if (packet->has_port) {
+		__u32 index = copy * WEIR_PORTS + packet->destination_port;
+		const struct weir_port_limits *ports = bpf_map_lookup_elem(&weir_ports, &index);
+
+		if (ports)
+			mask = packet->protocol == PROTOCOL_TCP ? ports->tcp : ports->udp;
+	}
+	if (packet->class != WEIR_CLASS_SYN)
+		mask &= ~policy->connection_limits;
+	return mask & policy->active;
+}
+
+/*
+ * The trie, asked once for a destination and then remembered: a host has few addresses. Global for the
+ * verifier's sake, see lib/limits.h.
+ */
+__noinline int match_remember(const struct weir_policy *policy, const struct packet *packet,
+			      __u32 slot)
+{
+	struct destination_remembered *remembered = bpf_map_lookup_elem(&weir_dest_cache, &slot);
+	struct weir_prefix_key key = {.prefix_bits = 32 + 128};
+	const struct weir_prefix_value *value;
+
+	if (!policy || !packet || !remembered)
+		return 0;
+	key.copy = policy->generation & 1;
+	__builtin_memcpy(key.address, packet->destination, sizeof(key.address));
+	value = bpf_map_lookup_elem(&weir_dests, &key);
+	remembered->value.limits = value ? value->limits : policy->any_destination;
+	remembered->value.tenant = value ? value->tenant : 0;
+	remembered->destination[0] = packet->destination_words[0];
+	remembered->destination[1] = packet->destination_words[1];
+	remembered->generation = policy->generation;
+	return 0;
+}
+
+static __always_inline __u64 match_destination(const struct weir_policy *policy,
+					       struct packet *packet)
+{
+	__u64 mix = (packet->destination_words[0] ^ packet->destination_words[1]) *
+		    0x9e3779b97f4a7c15ULL;
+	__u32 slot = mix >> 56 & (DESTINATIONS_REMEMBERED - 1);
+	const struct destination_remembered *remembered =
+		bpf_map_lookup_elem(&weir_dest_cache, &slot);
+
+	if (!remembered)
+		return policy->any_destination;
+	if (remembered->destination[1] != packet->destination_words[1] ||
+	    remembered->destination[0] != packet->destination_words[0] ||
+	    remembered->generation != policy->generation)
+		match_remember(policy, packet, slot);
+	packet->tenant = (__u16)remembered->value.tenant;
+	return remembered->value.limits;
+}
+
+static __always_inline __u64 match_source(const struct weir_policy *policy, struct packet *packet)
+{
+	struct weir_prefix_key key = {
+		.prefix_bits = 32 + 128,
+		.copy = policy->generation & 1,
+	};
+	const struct weir_prefix_value *value;
+
+	__builtin_memcpy(key.address, packet->source, sizeof(key.address));
+	value = bpf_map_lookup_elem(&weir_sources, &key);
+	if (!value)
+		return policy->any_source;
+	if (!packet->tenant)
+		packet->tenant = (__u16)value->tenant;
+	return value->limits;
+}
+
+static __always_inline __u64 match_limits(const struct weir_policy *policy, __u32 copy,
+					  struct packet *packet)
+{
+	__u64 mask = match_transport(policy, copy, packet);
+
+	if (!mask)
+		return 0;
+	if (settings_has(WEIR_FEATURE_DESTINATIONS) && policy->flags & WEIR_POLICY_BY_DESTINATION)
+		mask &= match_destination(policy, packet);
+	if (settings_has(WEIR_FEATURE_SOURCES) && policy->flags & WEIR_POLICY_BY_SOURCE)
+		mask &= match_source(policy, packet);
+	if (policy->flags & WEIR_POLICY_BY_TENANT)
+		mask &= policy->tenant_limits[packet->tenant & (WEIR_TENANTS_MAX - 1)];
+	return mask;
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a policy may need beyond the base, and what is left out of the program where none does. */
+#ifndef WEIR_SETTINGS_H
+#define WEIR_SETTINGS_H
+
+#include <weir/cell.h>
+#include <weir/list.h>
+
+enum weir_feature {
+	WEIR_FEATURE_DESTINATIONS = 1 << 0, /* limits or tenants name destinations */
+	WEIR_FEATURE_SOURCES = 1 << 1,	    /* or sources */
+	WEIR_FEATURE_WINDOWS = 1 << 2,	    /* fixed and sliding windows */
+	WEIR_FEATURE_SHADOW = 1 << 3,
+	WEIR_FEATURE_ROLLOUT = 1 << 4,
+	WEIR_FEATURE_COSTS = 1 << 5,   /* packets do not all cost one unit */
+	WEIR_FEATURE_OPEN = 1 << 6,    /* limits on open connections */
+	WEIR_FEATURE_MARK = 1 << 7,    /* action mark */
+	WEIR_FEATURE_REJECT = 1 << 8,  /* refused packets may be answered */
+	WEIR_FEATURE_COOKIES = 1 << 9, /* SYN cookies */
+	WEIR_FEATURE_ALL = (1 << 10) - 1,
+};
+
+#endif
