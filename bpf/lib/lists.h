@@ -115,15 +115,21 @@ static __always_inline __u64 lists_ip4_lengths(const struct weir_live *live, __u
 
 static __always_inline int lists_find_ip4(const struct weir_live *live, const struct packet *packet)
 {
-	__u64 lengths = lists_ip4_lengths(live, wire_u32(packet->source_quads[3]));
-
+	__u32 address = wire_u32(packet->source_quads[3]);
+	__u64 lengths = lists_ip4_lengths(live, address), again;
 	__u64 low = packet->source_words[1];
+	int number;
 
 	if (!lengths)
 		return LISTS_NONE;
 	if (lengths == WEIR_LENGTH_BIT(128)) /* nearly always, if anything */
 		return lists_find(0, low, 128);
-	return lists_find_longest(0, low, lengths, 128);
+	number = lists_find_longest(0, low, lengths, 128);
+	if (number != LISTS_NONE)
+		return number;
+	/* The entry that the index spoke of was removed meanwhile: the index knows what covers us now. */
+	again = lists_ip4_lengths(live, address);
+	return again == lengths ? LISTS_NONE : lists_find_longest(0, low, again, 128);
 }
 
 static __always_inline int lists_find_ip6(const struct weir_live *live, const struct packet *packet)

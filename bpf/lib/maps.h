@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* All maps of the limiter. Each: key -> value; who writes; memory. They are pinned and outlive the
- * daemon. Userspace sizes weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
+/* The maps of the limiter, but for those that lib/state.h and lib/limits.h have to themselves. Each: key
+ * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
  * policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
@@ -21,20 +21,6 @@ struct destination_remembered {
 	struct weir_prefix_value value;
 	__u32 generation;
 	__u32 _pad;
-};
-
-/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
-struct charge {
-	__u64 tag;
-	__u64 word; /* once it is charged, what it became */
-	__u32 set;
-	__u8 way; /* CELLS_NONE: there is no cell yet */
-	__u8 limit;
-	__u16 _pad;
-};
-
-struct charges {
-	struct charge of[WEIR_LIMITS_PER_PACKET];
 };
 
 /* 0 -> struct weir_live; userspace, memory-mapped; one page */
@@ -127,24 +113,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_index);
 } weir_index24 SEC(".maps");
-
-/* set -> cells: the words of all limits; the datapath, by compare-and-swap; 64 bytes a set */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WEIR_CELL_FIXED + WEIR_CELL_SETS_MIN);
-	__type(key, __u32);
-	__type(value, struct weir_cell_set);
-} weir_cells SEC(".maps");
-
-/* 0 -> what lib/limits.h knows of the packet's limits between its two passes; the datapath; 256 bytes per
- * CPU. Not on the stack, which is short. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct charges);
-} weir_charges SEC(".maps");
 
 /* 0 -> hits of a list entry that were not added to it yet; the datapath; 8 bytes per CPU */
 struct {

@@ -32,10 +32,10 @@ struct packet {
 	__u8 has_port;	      /* TCP or UDP, and not a later fragment */
 	__u8 is_ip6;
 	__u8 is_later_fragment;
-	__u8 class;	    /* enum weir_class */
+	__u8 class; /* enum weir_class */
 	__u8 time_is_exact;
-	__u8 limit;	    /* that refused: its bit, or PACKET_NO_LIMIT */
-	__u8 lacks_state;   /* some limit had no room for the source and let it pass */
+	__u8 limit;	  /* that refused: its bit, or PACKET_NO_LIMIT */
+	__u8 lacks_state; /* some limit had no room for the source and let it pass */
 	__u32 ifindex;
 };
 

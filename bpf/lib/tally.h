@@ -14,8 +14,7 @@ const volatile __u64 tally_seed = 0;
 static __always_inline __u64 tally_what(const struct weir_policy *policy, __u16 slot, __u8 reason,
 					__u8 verdict)
 {
-	return policy->generation | (__u64)slot << 32 | (__u64)reason << 48 |
-	       (__u64)verdict << 56;
+	return policy->generation | (__u64)slot << 32 | (__u64)reason << 48 | (__u64)verdict << 56;
 }
 
 /* The first of the tallies that may be this one's. */

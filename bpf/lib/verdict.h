@@ -56,7 +56,7 @@ static __always_inline int verdict_of_refusal(const struct weir_policy *policy,
 
 static __always_inline void verdict_count_limit(const struct weir_limit *limit, int verdict)
 {
-	struct weir_limit_count *count = limits_count(limit);
+	struct weir_limit_count *count = state_count(limit);
 
 	if (!count)
 		return;

@@ -67,7 +67,8 @@ struct weir_limit {
 	__u64 key; /* stands for the limit's meaning: equal meaning, equal key, kept state */
 	__u64 source_mask6; /* of the first half of an IPv6 source, network order */
 	__u32 source_mask4; /* network order */
-	__u32 fixed_set;    /* the cells' first set, if the key has no address; 0 = by hash */
+	__u16 fixed_set;    /* its own cells' first set, if the key has no address; 0 = by hash */
+	__u16 fixed_sets;   /* how many: one, or of tenant n the nth */
 	__u32 size_step;    /* one more unit per 2^32 / size_step bytes; 0 = size costs nothing */
 	__u32 rollout;	    /* applies to sources whose hash is below this; 0 = to all */
 	__u8 costs[WEIR_CLASSES];

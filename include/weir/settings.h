@@ -18,6 +18,8 @@ enum weir_feature {
 	WEIR_FEATURE_REJECT = 1 << 8,  /* refused packets may be answered */
 	WEIR_FEATURE_COOKIES = 1 << 9, /* SYN cookies */
 	WEIR_FEATURE_ALL = (1 << 10) - 1,
+	/* not of the policy: the table of cells is being replaced by one of another size */
+	WEIR_FEATURE_MOVING = 1 << 10,
 };
 
 #endif

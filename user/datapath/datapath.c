@@ -34,33 +34,6 @@ const char *datapath_mode_to_str(enum datapath_mode mode)
 	return mode_names[mode];
 }
 
-/* libbpf talks; the last thing it complained about explains a refusal better than the errno does. */
-static char last_complaint[256];
-
-static int keep_complaint(enum libbpf_print_level level, const char *format, va_list ap)
-{
-	char line[256];
-	size_t length;
-
-	if (level != LIBBPF_WARN)
-		return 0;
-	vsnprintf(line, sizeof(line), format, ap);
-	length = strcspn(line, "\n");
-	line[length] = '\0';
-	/* Verifier logs end in a marker that says nothing. */
-	if (length && !strstr(line, "END PROG LOAD LOG") && !strstr(line, "failed to load object"))
-		snprintf(last_complaint, sizeof(last_complaint), "%s",
-			 strncmp(line, "libbpf: ", 8) == 0 ? line + 8 : line);
-	return 0;
-}
-
-static int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX])
-{
-	int length = snprintf(ret, PATH_MAX, "%s/%s", pin_dir, name);
-
-	return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 /* The directory is a bpffs directory that only we can change: whoever can replace a pin decides what
  * is enforced. */
 static int prepare_pin_dir(const char *pin_dir, struct fault *reterr)
@@ -96,8 +69,8 @@ static int prepare_pin_dir(const char *pin_dir, struct fault *reterr)
 }
 
 /* Refuse pins that another ABI made before libbpf compares map by map and says it less clearly.
- * *@ret_fresh: there are none. */
-static int check_abi(const char *pin_dir, bool *ret_fresh, struct fault *reterr)
+ * *@ret_fresh: there are none. *@ret_seed: theirs, or a new one. */
+static int check_abi(const char *pin_dir, bool *ret_fresh, uint64_t *ret_seed, struct fault *reterr)
 {
 	char path[PATH_MAX];
 	struct weir_meta meta;
@@ -107,6 +80,8 @@ static int check_abi(const char *pin_dir, bool *ret_fresh, struct fault *reterr)
 
 	if (r < 0)
 		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", pin_dir);
+	if (getrandom(ret_seed, sizeof(*ret_seed), 0) != sizeof(*ret_seed))
+		return fault(reterr, -EIO, "datapath.load", "no random numbers");
 	fd = bpf_obj_get(path);
 	*ret_fresh = fd < 0 && errno == ENOENT;
 	if (*ret_fresh)
@@ -117,6 +92,8 @@ static int check_abi(const char *pin_dir, bool *ret_fresh, struct fault *reterr)
 	if (bpf_map_lookup_elem(fd, &zero, &meta) < 0)
 		return fault(reterr, -errno, "datapath.abi", "cannot read %s: %s", path,
 			     strerror(errno));
+	if (meta.abi)
+		*ret_seed = meta.hash_seed;
 	if (meta.abi && meta.abi != WEIR_ABI)
 		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
 			     "the pins in %s were made by weir %.23s (ABI %u), this is ABI %u: run "
@@ -140,142 +117,50 @@ static int lock_pins(struct datapath *d, struct fault *reterr)
 		     strerror(errno));
 }
 
-static int map_shared(const struct bpf_map *map, size_t bytes, void **ret)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *memory = mmap(NULL, (bytes + page - 1) / page * page, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, bpf_map__fd(map), 0);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	*ret = memory;
-	return 0;
-}
-
-static int map_all_shared(struct datapath *d)
-{
-	const struct {
-		const struct bpf_map *map;
-		size_t bytes;
-		void **ret;
-	} areas[] = {
-		{d->skeleton->maps.weir_live, sizeof(*d->live), (void **)&d->live},
-		{d->skeleton->maps.weir_meta, sizeof(*d->meta), (void **)&d->meta},
-		{d->skeleton->maps.weir_ports, 2 * WEIR_PORTS * sizeof(*d->ports),
-		 (void **)&d->ports},
-		{d->skeleton->maps.weir_front, sizeof(*d->front) << WEIR_FRONT_BITS,
-		 (void **)&d->front},
-		{d->skeleton->maps.weir_tallies,
-		 (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies), (void **)&d->tallies},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(areas); i++) {
-		int r = map_shared(areas[i].map, areas[i].bytes, areas[i].ret);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void unmap_shared(void *memory, size_t bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	if (memory)
-		munmap(memory, (bytes + page - 1) / page * page);
-}
-
 void datapath_close(struct datapath *d)
 {
 	if (!d)
 		return;
-	unmap_shared(d->live, sizeof(*d->live));
-	unmap_shared(d->meta, sizeof(*d->meta));
-	unmap_shared(d->ports, 2 * WEIR_PORTS * sizeof(*d->ports));
-	unmap_shared(d->front, sizeof(*d->front) << WEIR_FRONT_BITS);
-	unmap_shared(d->front, sizeof(*d->front) << WEIR_FRONT_BITS);
-	unmap_shared(d->tallies, (size_t)d->cpus * 2 * WEIR_TALLIES * sizeof(*d->tallies));
-	limiter_bpf__destroy(d->skeleton);
+	program_done(&d->program);
+	entries_done(&d->entries);
 	close_fdp(&d->link_fd);
 	close_fdp(&d->lock_fd);
 	free(d);
 }
 
-/* Give each map its pin: libbpf adopts what is there and creates and pins what is not. .rodata holds
- * this program's own seed and is not shared. */
-static int set_pins(struct datapath *d)
+/* Load what serves any policy: which one is in force, we know only from the maps. */
+static int load(struct datapath *d, uint64_t seed, struct fault *reterr)
 {
-	char path[PATH_MAX];
-	struct bpf_map *map;
-	int r;
+	struct shape shape;
+	int r = program_pinned_shape(d->pin_dir, &shape, reterr);
 
-	bpf_object__for_each_map(map, d->skeleton->obj)
-	{
-		if (bpf_map__is_internal(map))
-			continue;
-		r = pin_path(d->pin_dir, bpf_map__name(map), path);
-		if (r < 0)
-			return r;
-		r = bpf_map__set_pin_path(map, path);
-		if (r < 0)
-			return r;
+	shape.features = d->fresh ? 0 : WEIR_FEATURE_ALL;
+	shape.features |= shape.cell_sets_was ? WEIR_FEATURE_MOVING : 0;
+	r = r ?: program_load(d->pin_dir, NULL, &shape, seed, &d->program, reterr);
+	if (r < 0)
+		return r;
+	if (!d->program.meta->abi) {
+		struct weir_meta *meta = d->program.meta;
+
+		meta->cpus = d->program.cpus;
+		meta->created_ns = clock_real_ns();
+		meta->hash_seed = seed;
+		snprintf(meta->version, sizeof(meta->version), "%s", WEIR_VERSION);
+		__atomic_store_n(&meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
 	}
-	return 0;
-}
-
-static int load(struct datapath *d, struct fault *reterr)
-{
-	uint64_t seed;
-	int r;
-
-	libbpf_set_print(keep_complaint);
-	last_complaint[0] = '\0';
-	d->skeleton = limiter_bpf__open();
-	if (!d->skeleton)
-		return fault(reterr, -errno, "datapath.load", "cannot open the program: %s",
-			     strerror(errno));
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		return fault(reterr, -EIO, "datapath.load", "no random numbers");
-	d->skeleton->rodata->tally_seed = seed;
-	r = bpf_map__set_max_entries(d->skeleton->maps.weir_tallies, d->cpus * 2 * WEIR_TALLIES);
-	if (r < 0)
-		return fault(reterr, r, "datapath.load", "cannot size the tallies: %s",
-			     strerror(-r));
-	r = set_pins(d);
-	if (r < 0)
-		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", d->pin_dir);
-	r = limiter_bpf__load(d->skeleton);
-	if (r < 0)
-		return fault(reterr, r, "datapath.load",
-			     "the kernel refused the program or its maps: %s%s%s", strerror(-r),
-			     last_complaint[0] ? ": " : "", last_complaint);
-	r = map_all_shared(d);
-	if (r < 0)
-		return fault(reterr, r, "datapath.load", "cannot map shared memory: %s",
-			     strerror(-r));
-	if (!d->meta->abi) {
-		d->meta->cpus = d->cpus;
-		d->meta->created_ns = clock_real_ns();
-		snprintf(d->meta->version, sizeof(d->meta->version), "%s", WEIR_VERSION);
-		__atomic_store_n(&d->meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
-	}
-	return 0;
+	tables_adopt(d);
+	return entries_adopt(d, reterr);
 }
 
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr)
 {
 	_cleanup_(datapath_closep) struct datapath *d = calloc(1, sizeof(*d));
-	int cpus = libbpf_num_possible_cpus();
+	uint64_t seed;
 	int r;
 
 	if (!d)
 		return fault(reterr, -ENOMEM, "datapath.load", "out of memory");
 	d->link_fd = d->lock_fd = -1;
-	if (cpus < 0)
-		return fault(reterr, cpus, "datapath.load", "cannot count the CPUs: %s",
-			     strerror(-cpus));
-	d->cpus = (unsigned int)cpus;
 	if (strlen(pin_dir) >= sizeof(d->pin_dir))
 		return fault(reterr, -ENAMETOOLONG, "datapath.bpffs", "%s is too long a path",
 			     pin_dir);
@@ -283,15 +168,13 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 	r = prepare_pin_dir(pin_dir, reterr);
 	if (r < 0)
 		return r;
-	r = check_abi(pin_dir, &d->fresh, reterr);
+	r = check_abi(pin_dir, &d->fresh, &seed, reterr);
 	if (r < 0)
 		return r;
 	r = lock_pins(d, reterr);
 	if (r < 0)
 		return r;
-	r = load(d, reterr);
-	if (r == 0)
-		r = tables_adopt(d, reterr);
+	r = load(d, seed, reterr);
 	if (r < 0) {
 		datapath_abandon(d);
 		return r;
@@ -331,21 +214,6 @@ static int foreign_fault(const char *iface, uint32_t id, struct fault *reterr)
 		iface, name);
 }
 
-static int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr)
-{
-	char path[PATH_MAX];
-	int r = pin_path(pin_dir, name, path);
-
-	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
-		r = -errno;
-	if (r == 0)
-		r = bpf_obj_pin(fd, path);
-	if (r < 0)
-		return fault(reterr, r, "datapath.bpffs", "cannot pin %s/%s: %s", pin_dir, name,
-			     strerror(-r));
-	return 0;
-}
-
 /* Nothing of others is attached to @iface. */
 static int check_free(const char *iface, uint32_t ifindex, struct fault *reterr)
 {
@@ -363,7 +231,7 @@ static int attach_new(struct datapath *d, const char *iface, uint32_t ifindex, b
 		      struct fault *reterr)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-	int program = bpf_program__fd(d->skeleton->progs.weir_ingress);
+	int program = bpf_program__fd(d->program.skeleton->progs.weir_ingress);
 	int fd, r = check_free(iface, ifindex, reterr);
 
 	if (r < 0)
@@ -439,7 +307,7 @@ static int attach_adopt(struct datapath *d, const char *iface, uint32_t ifindex,
 
 	if (r < 0)
 		return r;
-	r = bpf_link_update(fd, bpf_program__fd(d->skeleton->progs.weir_ingress), NULL);
+	r = bpf_link_update(fd, bpf_program__fd(d->program.skeleton->progs.weir_ingress), NULL);
 	if (r < 0)
 		return fault(reterr, r, "datapath.attach", "cannot swap the program on %s: %s",
 			     iface, strerror(-r));
@@ -480,7 +348,8 @@ int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, b
 	}
 	if (r < 0)
 		return r;
-	r = pin(bpf_program__fd(d->skeleton->progs.weir_ingress), d->pin_dir, "program", reterr);
+	r = pin(bpf_program__fd(d->program.skeleton->progs.weir_ingress), d->pin_dir, "program",
+		reterr);
 	if (r < 0)
 		return r;
 	*ret_adopted = adopted;
@@ -548,30 +417,30 @@ int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr)
 
 struct weir_live *datapath_live(const struct datapath *d)
 {
-	return d->live;
+	return d->program.live;
 }
 
 struct weir_meta *datapath_meta(const struct datapath *d)
 {
-	return d->meta;
+	return d->program.meta;
 }
 
 struct weir_tally *datapath_tallies(const struct datapath *d)
 {
-	return d->tallies;
+	return d->program.tallies;
 }
 
 unsigned int datapath_cpus(const struct datapath *d)
 {
-	return d->cpus;
+	return d->program.cpus;
 }
 
 int datapath_ring_fd(const struct datapath *d)
 {
-	return bpf_map__fd(d->skeleton->maps.weir_events);
+	return bpf_map__fd(d->program.skeleton->maps.weir_events);
 }
 
 int datapath_program_fd(const struct datapath *d)
 {
-	return bpf_program__fd(d->skeleton->progs.weir_ingress);
+	return bpf_program__fd(d->program.skeleton->progs.weir_ingress);
 }

@@ -93,6 +93,14 @@ int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct
  */
 int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr);
 
+/** Packets that the entry for @prefix decided, since it was listed. -ENOENT: it is not. */
+int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, uint64_t *ret);
+
+/** Limits of the live policy that are in force now, as their schedules say. */
+void datapath_set_active(struct datapath *d, uint64_t limits);
+/** Give limit number @limit of the live policy the word that policy_scale() computed. */
+void datapath_set_scaled_word(struct datapath *d, uint32_t limit, uint64_t word);
+
 /* Sums over all CPUs. */
 int datapath_read_counts(const struct datapath *d,
 			 struct weir_count ret[static WEIR_VERDICT_MAX * WEIR_REASON_MAX]);
@@ -113,8 +121,15 @@ struct datapath_bucket {
 	uint64_t wait_ns;   /* until one more unit passes; 0 = now */
 };
 
+/** -ENODATA: the limit is not one per source. */
 int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limit,
 			 const uint8_t source[static 16], struct datapath_bucket *ret);
+/** The share of cells that are in use, estimated from a sample; 0 to 1. */
+double datapath_cells_busy(const struct datapath *d);
+/** How many sources the table has room for. */
+uint32_t datapath_sources(const struct datapath *d);
+/** To be called once a day: idle cells are not to be kept until the clock comes round. */
+void datapath_forget_stale_cells(struct datapath *d);
 /* Shared memory with the datapath, valid as long as @d. */
 struct weir_live *datapath_live(const struct datapath *d);
 struct weir_meta *datapath_meta(const struct datapath *d);

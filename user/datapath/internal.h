@@ -5,37 +5,108 @@
 
 #include <limits.h>
 
+#include <weir/cell.h>
+#include <weir/list.h>
+#include <weir/settings.h>
+
 #include "datapath/datapath.h"
 
 struct limiter_bpf;
 
-struct datapath {
-	struct limiter_bpf *skeleton;
-	char pin_dir[PATH_MAX];
-	unsigned int cpus; /* possible ones: how many values a per-CPU lookup returns */
-	bool fresh;	   /* the pins are ours: no daemon was here before */
-	int link_fd;	   /* -1 = not attached by us yet */
-	int lock_fd;	   /* the directory of the pins: locked as long as it is open */
+/* What is fixed when the program is loaded. */
+struct shape {
+	uint32_t entry_sets;	/* of list entries; a power of two */
+	uint32_t cell_sets;	/* of cells found by hash; likewise */
+	uint32_t cell_sets_was; /* of the table that is being replaced; 0 = none is */
+	uint32_t features;	/* enum weir_feature */
+};
+
+/* A loaded program and the memory it shares with us. */
+struct program {
+	struct limiter_bpf *skeleton; /* NULL: none */
+	struct shape shape;
+	uint64_t seed;
+	unsigned int cpus;
 
 	struct weir_live *live;
 	struct weir_meta *meta;
+	struct weir_policy *policies; /* both copies */
+	struct weir_port_limits *ports;
+	struct weir_entry_set *entries;
+	struct weir_index *index16, *index24;
+	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
+	struct weir_cell_set *cells_was; /* likewise */
 	struct weir_tally *tallies;
-	struct weir_port_limits *ports; /* both copies */
-	struct weir_front_bucket *front;
+};
 
+/*
+ * What is in the table of list entries, as far as the table does not say it itself. Counts are of
+ * entries.
+ */
+struct entries {
+	uint32_t count;
+	uint32_t deep[1 << 16]; /* per /16: IPv4 entries of more than 16 bits */
+	uint16_t
+		*longer; /* per /24: those of more than 24 bits; memory is taken as it is touched */
+	uint32_t by_length[129]; /* IPv6, and IPv4 of more than 120 bits */
+	uint32_t by_length4[33]; /* IPv4 */
+	bool freed; /* since the last wait for packets: what is free may still be looked at */
+};
+
+struct datapath {
+	struct program program;
+	char pin_dir[PATH_MAX];
+	bool fresh;  /* the pins are ours: no daemon was here before */
+	int link_fd; /* -1 = not attached by us yet */
+	int lock_fd; /* the directory of the pins: locked as long as it is open */
+
+	struct entries entries;
 	struct weir_policy policy; /* the live copy */
 	char slot_names[WEIR_LIMIT_SLOTS][WEIR_NAME_BYTES + 1];
 	uint16_t next_slot; /* where to look for a free slot: the longest unused ones come first */
 };
 
-/* front.c: keep the front in step with the hash of exact IPv4 addresses. To add or change, after the
- * hash; to remove, before it: then it never says less than the hash. */
-void front_put(struct datapath *d, uint32_t address, const struct weir_list_value *value);
-void front_remove(struct datapath *d, uint32_t address);
-/* Make it from the hash anew: a daemon may have died between the two. */
-int front_rebuild(struct datapath *d);
+/* Wait until no packet is under way that began before: a synchronize_rcu() for userspace. */
+void wait_for_packets(void);
 
-/* Read back what the pinned maps hold of an earlier daemon's policy. */
-int tables_adopt(struct datapath *d, struct fault *reterr);
+/* program.c */
+
+/**
+ * Load the program as @shape and @seed say. Its maps are those of @from as far as the shape lets them
+ * be (NULL: what is pinned in @pin_dir, or new ones that are pinned there). Faults: datapath.load,
+ * datapath.bpffs.
+ */
+int program_load(const char *pin_dir, const struct program *from, const struct shape *shape,
+		 uint64_t seed, struct program *ret, struct fault *reterr);
+void program_done(struct program *p);
+/** The shape that the pinned maps have; what is not pinned gets the smallest. */
+int program_pinned_shape(const char *pin_dir, struct shape *ret, struct fault *reterr);
+/**
+ * Put @next, which program_load() made from the current one, in the current one's place: pins, link, and
+ * then *d. *@ret_old must be ended with program_done(), once nothing is needed of it. On failure
+ * nothing is changed.
+ */
+int program_swap(struct datapath *d, struct program *next, struct program *ret_old,
+		 struct fault *reterr);
+int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX]);
+int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr);
+
+/* entries.c */
+
+/** Take stock of a table that an earlier daemon filled. */
+int entries_adopt(struct datapath *d, struct fault *reterr);
+void entries_done(struct entries *e);
+
+/* tables.c */
+
+/** Read back what the pinned maps hold of an earlier daemon's policy. */
+void tables_adopt(struct datapath *d);
+
+/* cells.c */
+
+/** Have @sets cells' sets from now on, without losing state. */
+int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr);
+/** Complete what cells_resize() began, perhaps an earlier daemon's. */
+int cells_finish_moving(struct datapath *d, struct fault *reterr);
 
 #endif

@@ -14,12 +14,11 @@
  * a full barrier). Who sees another's mark invalidates it, and its owner starts over; who sees
  * a finished cell gives up its own. So at most one of them finishes.
  */
-#ifndef LIB_CELLS_H
-#define LIB_CELLS_H
+#ifndef WEIR_CELLS_H
+#define WEIR_CELLS_H
 
+#include <weir/algorithm.h>
 #include <weir/cell.h>
-
-#include "lib/algorithm.h"
 
 #define cells_inline static inline __attribute__((always_inline))
 
@@ -127,6 +126,42 @@ cells_inline int cells_claim(struct weir_cell_set *set, __u64 tag, __u64 word, _
 	cells_exchange(&cell->tag, 0);
 	cells_exchange(&cell->word, 0);
 	return CELLS_LOST;
+}
+
+/* Who finds its cell marked in the table that is being left waits this long for it to appear in the new
+ * one; later it was used there, forgotten and is nothing more. 100 ms. */
+#define CELLS_TRANSIT (100000000ULL << WEIR_TIME_SHIFT)
+
+/**
+ * Move the cell of @tag, if it says anything at @time, from @from to @to, where it is not. *@ret_word:
+ * what it says. The way in @to; CELLS_NONE: there is nothing to move; CELLS_LOST: somebody else is
+ * moving it, look again; CELLS_FULL: @to has no idle cell, and nothing was moved.
+ */
+cells_inline int cells_move(struct weir_cell_set *from, struct weir_cell_set *to, __u64 tag,
+			    __u64 time, __u32 cpu, __u64 *ret_word)
+{
+	__u32 way = cells_find(from, tag);
+	__u64 *word, seen, mark = time + CELLS_MARK_AHEAD;
+	int claimed;
+
+	if (way >= CELLS_NONE)
+		return CELLS_NONE;
+	word = &from->cells[way & (WEIR_CELL_WAYS - 1)].word;
+	seen = cells_read(word);
+	if (cells_is_marked(seen, time))
+		return (__s64)(time - (seen - CELLS_MARK_AHEAD)) < (__s64)CELLS_TRANSIT
+			       ? CELLS_LOST
+			       : (int)CELLS_NONE;
+	if (algorithm_is_idle(seen, time))
+		return CELLS_NONE;
+	if (!cells_swap(word, seen, mark))
+		return CELLS_LOST;
+	claimed = cells_claim(to, tag, seen, time, cpu);
+	if (claimed < 0)
+		cells_swap(word, mark, seen);
+	else
+		*ret_word = seen;
+	return claimed;
 }
 
 #endif

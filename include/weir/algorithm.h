@@ -27,8 +27,8 @@
  * where a bucket may be idle or a window may have ended, the new word is taken from the clock, and a
  * late clock would give away up to rate * tick: algorithm_wants_exact_time() says so.
  */
-#ifndef LIB_ALGORITHM_H
-#define LIB_ALGORITHM_H
+#ifndef WEIR_ALGORITHM_H
+#define WEIR_ALGORITHM_H
 
 #include <weir/policy.h>
 #include <weir/vocabulary.h>

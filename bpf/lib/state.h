@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where limits have their state: a word per key, in cells. This is all that knows of the table; who wants to
+ * try another one gives lib/limits.h the same three: state_find(), state_charge() and state_refund()
+ * (tests/bench does so with an LRU hash).
+ */
+#ifndef LIB_STATE_H
+#define LIB_STATE_H
+
+#include <weir/cells.h>
+#include <weir/key.h>
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/settings.h"
+#include "lib/weigh.h"
+
+/* Attempts at one word before the strict side wins. Each failure means another CPU succeeded. */
+#define STATE_ATTEMPTS 8
+#define STATE_AGAIN    (-2) /* another CPU was faster */
+
+/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
+struct charge {
+	__u64 tag;  /* 0 = there is nothing to charge */
+	__u64 word; /* once it is charged, what it became */
+	__u32 set;
+	__u8 way; /* CELLS_NONE: there is no cell yet */
+	__u8 limit;
+	__u16 _pad;
+};
+
+struct charges {
+	struct charge of[WEIR_LIMITS_PER_PACKET];
+};
+
+/* set -> cells: the words of all limits; the datapath, by compare-and-swap; 64 bytes a set */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEIR_CELL_FIXED + WEIR_CELL_SETS_MIN);
+	__type(key, __u32);
+	__type(value, struct weir_cell_set);
+} weir_cells SEC(".maps");
+
+/* the same while that table is replaced by one of another size: the old one; otherwise a single set */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_cell_set);
+} weir_cells_was SEC(".maps");
+
+static __always_inline struct weir_cell_set *state_set(const struct charge *charge)
+{
+	__u32 index = charge->set;
+
+	return bpf_map_lookup_elem(&weir_cells, &index);
+}
+
+static __always_inline struct weir_limit_count *state_count(const struct weir_limit *limit)
+{
+	__u32 slot = limit->slot;
+
+	return bpf_map_lookup_elem(&weir_lim_counts, &slot);
+}
+
+static __always_inline struct weir_key_parts state_key_parts(const struct packet *packet)
+{
+	return (struct weir_key_parts){
+		.source = packet->source_words,
+		.destination = packet->destination_words,
+		.tenant = packet->tenant,
+		.is_ip6 = packet->is_ip6,
+	};
+}
+
+static __always_inline void state_locate(const struct weir_limit *limit,
+					 const struct packet *packet, struct charge *ret)
+{
+	struct weir_key_parts parts = state_key_parts(packet);
+
+	ret->tag = weir_key_tag(limit, &parts, weir_seed);
+	ret->set = weir_key_set(limit, packet->tenant, ret->tag, weir_cell_mask);
+}
+
+/* The cell that a source shares with its neighbours when its own set is full. */
+static __always_inline void state_locate_coarse(const struct weir_limit *limit,
+						const struct packet *packet, struct charge *ret)
+{
+	struct weir_key_parts parts = state_key_parts(packet);
+
+	ret->tag = weir_key_coarse_tag(limit, &parts, weir_seed);
+	ret->set = weir_cell_set_index(ret->tag, weir_cell_mask);
+}
+
+/* Read the cell that @charge says into it; 0 = it is there and being taken over, look again. */
+static __always_inline int state_read(struct charge *charge, const struct packet *packet)
+{
+	struct weir_cell_set *set = state_set(charge);
+
+	charge->word = 0;
+	charge->way = CELLS_NONE;
+	if (!set)
+		return 1;
+	charge->way = (__u8)cells_find(set, charge->tag);
+	if (charge->way < CELLS_NONE)
+		charge->word = cells_read(&set->cells[charge->way & (WEIR_CELL_WAYS - 1)].word);
+	return !cells_is_marked(charge->word, packet->time);
+}
+
+static __always_inline int state_has_idle(const struct charge *charge, const struct packet *packet)
+{
+	struct weir_cell_set *set = state_set(charge);
+
+	return set && cells_find_idle(set, packet->time) < WEIR_CELL_WAYS;
+}
+
+/* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
+ * the old one. 0: it is being brought by somebody else, look again. */
+static __always_inline int state_move(struct charge *charge, const struct packet *packet)
+{
+	__u32 index = charge->set < WEIR_CELL_FIXED
+			      ? charge->set
+			      : weir_cell_set_index(charge->tag, weir_cell_was_mask);
+	struct weir_cell_set *from = bpf_map_lookup_elem(&weir_cells_was, &index);
+	struct weir_cell_set *to = state_set(charge);
+	__u64 word = 0;
+	int way;
+
+	if (!from || !to)
+		return 1;
+	way = cells_move(from, to, charge->tag, packet->time, bpf_get_smp_processor_id(), &word);
+	if (way >= 0 && way < (int)CELLS_NONE) {
+		charge->way = (__u8)way;
+		charge->word = word;
+	}
+	return way != CELLS_LOST;
+}
+
+/*
+ * Find the cell of a key that is not in its place, or is about to be: @charge is its own cell if there
+ * is room for it, otherwise the coarse one. 0: found; 1: no room for that either.
+ */
+__noinline int state_find_room(const struct weir_limit *limit, struct packet *packet,
+			       struct charge *charge)
+{
+	struct weir_limit_count *count;
+
+	if (!limit || !packet || !charge)
+		return 1;
+	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
+	    (!state_move(charge, packet) || charge->way < CELLS_NONE))
+		return 0;
+	if (state_has_idle(charge, packet))
+		return 0;
+	/* What is idle by now may not be by the coarse clock. */
+	if (!packet->time_is_exact)
+		weigh_make_time_exact(packet);
+	if (state_has_idle(charge, packet))
+		return 0;
+	count = state_count(limit);
+	if (!(limit->key_parts & WEIR_KEY_SOURCE)) {
+		if (count)
+			count->full++;
+		return 1;
+	}
+	state_locate_coarse(limit, packet, charge);
+	state_read(charge, packet);
+	if (charge->way < CELLS_NONE || state_has_idle(charge, packet)) {
+		if (count)
+			count->coarse++;
+		return 0;
+	}
+	if (count)
+		count->full++;
+	return 1;
+}
+
+/* Charge a cell that was there when it was weighed, unless its word or owner changed since. */
+static __always_inline int state_swap(struct charge *charge, __u64 next)
+{
+	struct weir_cell_set *set = state_set(charge);
+	struct weir_cell *cell;
+
+	if (!set || charge->way >= CELLS_NONE)
+		return 0;
+	cell = &set->cells[charge->way & (WEIR_CELL_WAYS - 1)];
+	if (!cells_swap(&cell->word, charge->word, next))
+		return 0;
+	charge->word = next;
+	/* Read the tag, then the word, while another key came between: that key was charged, once. */
+	return cells_read(&cell->tag) == charge->tag;
+}
+
+#define STATE_AGAIN (-2) /* another CPU was faster */
+
+/* One attempt of state_charge_slowly(), which has the words. */
+__noinline int state_try_to_charge(const struct weir_limit *limit, struct packet *packet,
+				   struct charge *charge, __u64 tick)
+{
+	struct weir_cell_set *set;
+	__u64 next;
+	int way;
+
+	if (!limit || !packet || !charge)
+		return WEIR_REASON_CONTENDED;
+	if (!state_read(charge, packet))
+		return STATE_AGAIN;
+	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
+	    !state_move(charge, packet))
+		return STATE_AGAIN;
+	if (!packet->time_is_exact &&
+	    (!charge->word || algorithm_wants_exact_time(limit, charge->word, packet->time, tick)))
+		weigh_make_time_exact(packet);
+	if (!weigh(limit, packet, charge->word, tick))
+		return weigh_over(limit);
+	weigh_next(limit, packet, charge->word, &next);
+	if (charge->way < CELLS_NONE)
+		return state_swap(charge, next) ? WEIR_NEXT : STATE_AGAIN;
+	set = state_set(charge);
+	if (!set)
+		return WEIR_REASON_CONTENDED;
+	way = cells_claim(set, charge->tag, next, packet->time, bpf_get_smp_processor_id());
+	if (way >= 0) {
+		charge->way = (__u8)way;
+		charge->word = next;
+		return WEIR_NEXT;
+	}
+	/* CELLS_FULL: the last idle cell went to somebody else. */
+	return way == CELLS_FULL && state_find_room(limit, packet, charge) ? WEIR_REASON_CONTENDED
+									   : STATE_AGAIN;
+}
+
+/*
+ * Charge what state_swap() does not do for: a key without a cell, or a word that changed. @tick: of the
+ * coarse clock. WEIR_NEXT: charged. Otherwise the reason to refuse.
+ */
+__noinline int state_charge_slowly(const struct weir_limit *limit, struct packet *packet,
+				   struct charge *charge, __u64 tick)
+{
+	for (int i = 0; i < STATE_ATTEMPTS; i++) {
+		int reason = state_try_to_charge(limit, packet, charge, tick);
+
+		if (reason != STATE_AGAIN)
+			return reason;
+	}
+	return WEIR_REASON_CONTENDED;
+}
+
+/**
+ * Find where the state of the packet's key under @limit is, or will be, and its word. 0: found; 1: there
+ * is no room for it.
+ */
+static __always_inline int state_find(const struct weir_limit *limit, struct packet *packet,
+				      struct charge *ret)
+{
+	state_locate(limit, packet, ret);
+	if (state_read(ret, packet) && ret->way < CELLS_NONE)
+		return 0;
+	return state_find_room(limit, packet, ret);
+}
+
+/** Make the charge that was weighed. WEIR_NEXT or the reason to refuse, as another CPU was faster. */
+static __always_inline int state_charge(const struct weir_limit *limit, struct packet *packet,
+					struct charge *charge, __u64 tick)
+{
+	__u64 next;
+
+	if (charge->way >= CELLS_NONE)
+		return state_charge_slowly(limit, packet, charge, tick);
+	if (!packet->time_is_exact &&
+	    algorithm_wants_exact_time(limit, charge->word, packet->time, tick))
+		weigh_make_time_exact(packet);
+	/* The time may be a later one than when it was weighed: it conforms all the more. */
+	weigh_next(limit, packet, charge->word, &next);
+	if (state_swap(charge, next))
+		return WEIR_NEXT;
+	return state_charge_slowly(limit, packet, charge, tick);
+}
+
+/** Give back what was charged. */
+__noinline int state_refund(const struct weir_limit *limit, struct packet *packet,
+			    struct charge *charge)
+{
+	struct weir_cell_set *set;
+	struct weir_cell *cell;
+
+	if (!limit || !packet || !charge)
+		return 0;
+	set = state_set(charge);
+	if (!set || charge->way >= CELLS_NONE)
+		return 0;
+	cell = &set->cells[charge->way & (WEIR_CELL_WAYS - 1)];
+	for (int i = 0; i < STATE_ATTEMPTS; i++) {
+		__u64 seen = cells_read(&cell->word);
+		__u64 back = algorithm_refund(limit, charge->word, seen,
+					      clock_exact_ns() << WEIR_TIME_SHIFT,
+					      weigh_units(limit, packet));
+
+		if (!back || cells_read(&cell->tag) != charge->tag ||
+		    cells_swap(&cell->word, seen, seen - back))
+			break;
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether a packet conforms to a word: the algorithms with the right units and the right clock. */
+#ifndef LIB_WEIGH_H
+#define LIB_WEIGH_H
+
+#include <weir/algorithm.h>
+#include <weir/vocabulary.h>
+
+#include "lib/clock.h"
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/settings.h"
+
+static __always_inline __u64 weigh_units(const struct weir_limit *limit,
+					 const struct packet *packet)
+{
+	if (settings_has(WEIR_FEATURE_COSTS))
+		return algorithm_units(limit, packet->class, packet->length);
+	return limit->unit == WEIR_UNIT_BYTES ? packet->length : 1;
+}
+
+/* What charging the packet at its time would make of @word, and whether that conforms. */
+static __always_inline int weigh_next(const struct weir_limit *limit, const struct packet *packet,
+				      __u64 word, __u64 *ret_next)
+{
+	__u64 units = weigh_units(limit, packet);
+
+	if (settings_has(WEIR_FEATURE_WINDOWS))
+		return algorithm_next(limit, word, packet->time, units, ret_next);
+	return bucket_next(limit, word ? word : packet->time, packet->time, units, ret_next);
+}
+
+/* The packet's time becomes exact. */
+__noinline int weigh_make_time_exact(struct packet *packet)
+{
+	__u32 zero = 0;
+	__u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+
+	if (!packet || !latest)
+		return 0;
+	packet->time = clock_exact_ns() << WEIR_TIME_SHIFT;
+	packet->time_is_exact = 1;
+	*latest = packet->time;
+	return 0;
+}
+
+/*
+ * The coarse clock refuses. Ask again by a better one: the exact time, where the word may be idle by now;
+ * otherwise the latest exact time that this CPU has read, which is never ahead of now but may be later
+ * than the coarse one. That lets a whole burst pass at once: its first packet found the bucket idle and
+ * started it at the exact time, which the coarse clock reaches only with its next tick. 0: no, again.
+ */
+__noinline int weigh_again(const struct weir_limit *limit, struct packet *packet, __u64 word,
+			   __u64 tick)
+{
+	__u32 zero = 0;
+	__u64 *latest, next;
+
+	if (!limit || !packet)
+		return 0;
+	if (!word || algorithm_wants_exact_time(limit, word, packet->time, tick)) {
+		weigh_make_time_exact(packet);
+		return weigh_next(limit, packet, word, &next);
+	}
+	latest = bpf_map_lookup_elem(&weir_clock, &zero);
+	if (!latest || (__s64)(*latest - packet->time) <= 0)
+		return 0;
+	packet->time = *latest;
+	return weigh_next(limit, packet, word, &next);
+}
+
+static __always_inline int weigh(const struct weir_limit *limit, struct packet *packet, __u64 word,
+				 __u64 tick)
+{
+	__u64 next;
+
+	if (weigh_next(limit, packet, word, &next))
+		return 1;
+	return !packet->time_is_exact && weigh_again(limit, packet, word, tick);
+}
+
+/* Why a packet is refused that does not conform. */
+static __always_inline int weigh_over(const struct weir_limit *limit)
+{
+	if (limit->unit == WEIR_UNIT_BYTES)
+		return WEIR_REASON_OVER_BYTES;
+	return limit->unit == WEIR_UNIT_CONNECTIONS ? WEIR_REASON_OVER_CONNECTIONS
+						    : WEIR_REASON_OVER_PACKETS;
+}
+
+#endif

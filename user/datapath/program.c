@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Loading the program, and putting another one in its place while packets flow. Maps whose size or
+ * meaning stays the same are handed on; the others are made anew, filled by the caller, and take over
+ * together with the program that knows them.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "bpf/limiter.skel.h"
+#include "datapath/internal.h"
+
+/* libbpf talks; the last thing it complained about explains a refusal better than the errno does. */
+static char last_complaint[256];
+
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	char line[256];
+	size_t length;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, ap);
+	length = strcspn(line, "\n");
+	line[length] = '\0';
+	/* Verifier logs end in a marker that says nothing. */
+	if (length && !strstr(line, "END PROG LOAD LOG") && !strstr(line, "failed to load object"))
+		snprintf(last_complaint, sizeof(last_complaint), "%s",
+			 strncmp(line, "libbpf: ", 8) == 0 ? line + 8 : line);
+	return 0;
+}
+
+int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX])
+{
+	int length = snprintf(ret, PATH_MAX, "%s/%s", pin_dir, name);
+
+	return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* An area of a map's memory that we share, and how long it is. */
+struct area {
+	const struct bpf_map *map;
+	size_t bytes;
+	void **at;
+};
+
+#define AREAS 10
+
+static uint32_t cells_was_size(const struct shape *shape)
+{
+	return shape->cell_sets_was ? WEIR_CELL_FIXED + shape->cell_sets_was : 1;
+}
+
+static void list_areas(struct program *p, struct area ret[static AREAS])
+{
+	const struct area areas[AREAS] = {
+		{p->skeleton->maps.weir_live, sizeof(*p->live), (void **)&p->live},
+		{p->skeleton->maps.weir_meta, sizeof(*p->meta), (void **)&p->meta},
+		{p->skeleton->maps.weir_policy, 2 * sizeof(*p->policies), (void **)&p->policies},
+		{p->skeleton->maps.weir_ports, 2 * WEIR_PORTS * sizeof(*p->ports),
+		 (void **)&p->ports},
+		{p->skeleton->maps.weir_entries, p->shape.entry_sets * sizeof(*p->entries),
+		 (void **)&p->entries},
+		{p->skeleton->maps.weir_index16, sizeof(*p->index16) << 8, (void **)&p->index16},
+		{p->skeleton->maps.weir_index24, sizeof(*p->index24) << 16, (void **)&p->index24},
+		{p->skeleton->maps.weir_cells,
+		 (WEIR_CELL_FIXED + (size_t)p->shape.cell_sets) * sizeof(*p->cells),
+		 (void **)&p->cells},
+		{p->skeleton->maps.weir_cells_was,
+		 cells_was_size(&p->shape) * sizeof(*p->cells_was), (void **)&p->cells_was},
+		{p->skeleton->maps.weir_tallies,
+		 (size_t)p->cpus * 2 * WEIR_TALLIES * sizeof(*p->tallies), (void **)&p->tallies},
+	};
+
+	memcpy(ret, areas, sizeof(areas));
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+static int map_shared(struct program *p)
+{
+	struct area areas[AREAS];
+
+	list_areas(p, areas);
+	for (size_t i = 0; i < AREAS; i++) {
+		void *memory = mmap(NULL, whole_pages(areas[i].bytes), PROT_READ | PROT_WRITE,
+				    MAP_SHARED, bpf_map__fd(areas[i].map), 0);
+
+		if (memory == MAP_FAILED)
+			return -errno;
+		*areas[i].at = memory;
+	}
+	return 0;
+}
+
+void program_done(struct program *p)
+{
+	struct area areas[AREAS];
+
+	if (!p->skeleton)
+		return;
+	list_areas(p, areas);
+	for (size_t i = 0; i < AREAS; i++)
+		if (*areas[i].at)
+			munmap(*areas[i].at, whole_pages(areas[i].bytes));
+	limiter_bpf__destroy(p->skeleton);
+	*p = (struct program){0};
+}
+
+/* What a program of another shape cannot take over. Pending hits name entries by number. */
+static bool is_handed_on(const struct program *from, const struct shape *shape, const char *name)
+{
+	if (strcmp(name, "weir_entries") == 0 || strcmp(name, "weir_hits") == 0)
+		return from->shape.entry_sets == shape->entry_sets;
+	if (strcmp(name, "weir_cells") == 0)
+		return from->shape.cell_sets == shape->cell_sets;
+	if (strcmp(name, "weir_cells_was") == 0)
+		return from->shape.cell_sets_was == shape->cell_sets_was;
+	return true;
+}
+
+/* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
+ * not. .rodata and .data are each program's own. */
+static int choose_maps(struct program *p, const struct program *from, const char *pin_dir)
+{
+	struct bpf_map *map, *old;
+	char path[PATH_MAX];
+	int r;
+
+	bpf_object__for_each_map(map, p->skeleton->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		if (from) {
+			const char *name = bpf_map__name(map);
+
+			if (p->shape.cell_sets_was && strcmp(name, "weir_cells_was") == 0)
+				name = from->shape.cell_sets_was ? name : "weir_cells";
+			else if (!is_handed_on(from, &p->shape, name))
+				continue;
+			old = bpf_object__find_map_by_name(from->skeleton->obj, name);
+			r = bpf_map__reuse_fd(map, bpf_map__fd(old));
+		} else {
+			r = pin_path(pin_dir, bpf_map__name(map), path);
+			r = r ?: bpf_map__set_pin_path(map, path);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_sizes(struct program *p)
+{
+	int r = bpf_map__set_max_entries(p->skeleton->maps.weir_tallies,
+					 p->cpus * 2 * WEIR_TALLIES);
+
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
+	r = r
+		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,
+						WEIR_CELL_FIXED + p->shape.cell_sets);
+	return r
+		       ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells_was,
+						   cells_was_size(&p->shape));
+}
+
+static int load(struct program *p, const struct program *from, const char *pin_dir,
+		struct fault *reterr)
+{
+	int r = set_sizes(p);
+
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot size the maps: %s", strerror(-r));
+	r = choose_maps(p, from, pin_dir);
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "cannot use the pins in %s: %s", pin_dir,
+			     strerror(-r));
+	p->skeleton->rodata->weir_seed = p->seed;
+	p->skeleton->rodata->weir_features = p->shape.features;
+	p->skeleton->rodata->weir_entry_mask = p->shape.entry_sets - 1;
+	p->skeleton->rodata->weir_cell_mask = p->shape.cell_sets - 1;
+	p->skeleton->rodata->weir_cell_was_mask = p->shape.cell_sets_was - 1;
+	r = limiter_bpf__load(p->skeleton);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load",
+			     "the kernel refused the program or its maps: %s%s%s", strerror(-r),
+			     last_complaint[0] ? ": " : "", last_complaint);
+	r = map_shared(p);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot map shared memory: %s",
+			     strerror(-r));
+	return 0;
+}
+
+int program_load(const char *pin_dir, const struct program *from, const struct shape *shape,
+		 uint64_t seed, struct program *ret, struct fault *reterr)
+{
+	struct program p = {.shape = *shape, .seed = seed};
+	int cpus = libbpf_num_possible_cpus();
+	int r;
+
+	if (cpus < 0)
+		return fault(reterr, cpus, "datapath.load", "cannot count the CPUs: %s",
+			     strerror(-cpus));
+	p.cpus = (unsigned int)cpus;
+	libbpf_set_print(keep_complaint);
+	last_complaint[0] = '\0';
+	p.skeleton = limiter_bpf__open();
+	if (!p.skeleton)
+		return fault(reterr, -errno, "datapath.load", "cannot open the program: %s",
+			     strerror(errno));
+	r = load(&p, from, pin_dir, reterr);
+	if (r < 0) {
+		program_done(&p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+/* 0: nothing is pinned under @name. */
+static int pinned_size(const char *pin_dir, const char *name, uint32_t *ret, struct fault *reterr)
+{
+	struct bpf_map_info info = {0};
+	uint32_t length = sizeof(info);
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int r = pin_path(pin_dir, name, path);
+
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", pin_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0 && errno == ENOENT) {
+		*ret = 0;
+		return 0;
+	}
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) < 0)
+		return fault(reterr, -errno, "datapath.bpffs", "cannot open %s: %s", path,
+			     strerror(errno));
+	*ret = info.max_entries;
+	return 0;
+}
+
+int program_pinned_shape(const char *pin_dir, struct shape *ret, struct fault *reterr)
+{
+	uint32_t entries, cells, cells_was;
+	int r = pinned_size(pin_dir, "weir_entries", &entries, reterr);
+
+	r = r ?: pinned_size(pin_dir, "weir_cells", &cells, reterr);
+	r = r ?: pinned_size(pin_dir, "weir_cells_was", &cells_was, reterr);
+	if (r < 0)
+		return r;
+	*ret = (struct shape){
+		.entry_sets = entries ?: WEIR_ENTRY_SETS_MIN,
+		.cell_sets = cells > WEIR_CELL_FIXED ? cells - WEIR_CELL_FIXED : WEIR_CELL_SETS_MIN,
+		.cell_sets_was = cells_was > WEIR_CELL_FIXED ? cells_was - WEIR_CELL_FIXED : 0,
+	};
+	return 0;
+}
+
+int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	char next[64];
+	int r;
+
+	snprintf(next, sizeof(next), "weir_next_%s", name);
+	r = pin_path(pin_dir, name, path) ?: pin_path(pin_dir, next, fresh);
+	if (r == 0 && unlink(fresh) < 0 && errno != ENOENT)
+		r = -errno;
+	if (r == 0)
+		r = bpf_obj_pin(fd, fresh);
+	if (r == 0 && rename(fresh, path) < 0) {
+		r = -errno;
+		unlink(fresh);
+	}
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "cannot pin %s/%s: %s", pin_dir, name,
+			     strerror(-r));
+	return 0;
+}
+
+/* The pins follow the link: who dies between the two leaves maps without the latest change, and a link
+ * that the next daemon brings back to them. */
+static int pin_what_is_new(struct datapath *d, const struct program *old, struct fault *reterr)
+{
+	struct bpf_map *map;
+	int r = 0;
+
+	bpf_object__for_each_map(map, d->program.skeleton->obj)
+	{
+		if (r == 0 && !bpf_map__is_internal(map) &&
+		    !is_handed_on(old, &d->program.shape, bpf_map__name(map)))
+			r = pin(bpf_map__fd(map), d->pin_dir, bpf_map__name(map), reterr);
+	}
+	if (r == 0 && d->link_fd >= 0)
+		r = pin(bpf_program__fd(d->program.skeleton->progs.weir_ingress), d->pin_dir,
+			"program", reterr);
+	return r;
+}
+
+int program_swap(struct datapath *d, struct program *next, struct program *ret_old,
+		 struct fault *reterr)
+{
+	struct program old = d->program;
+	int r = 0;
+
+	if (d->link_fd >= 0)
+		r = bpf_link_update(d->link_fd, bpf_program__fd(next->skeleton->progs.weir_ingress),
+				    NULL);
+	/* A link whose interface was deleted has no program any more. */
+	if (r < 0 && r != -ENOLINK)
+		return fault(reterr, r, "datapath.attach", "cannot swap the program: %s",
+			     strerror(-r));
+	d->program = *next;
+	*next = (struct program){0};
+	r = pin_what_is_new(d, &old, reterr);
+	if (r < 0) {
+		*next = d->program;
+		d->program = old;
+		if (d->link_fd >= 0)
+			bpf_link_update(d->link_fd,
+					bpf_program__fd(old.skeleton->progs.weir_ingress), NULL);
+		return r;
+	}
+	*ret_old = old;
+	return 0;
+}
