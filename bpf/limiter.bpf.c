@@ -93,8 +93,7 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir
 	return verdict_exit(live, NULL, packet, reason);
 }
 
-SEC("xdp.frags")
-int weir_ingress(struct xdp_md *ctx)
+static __always_inline int ingress(struct xdp_md *ctx)
 {
 	struct packet packet = {.limit = PACKET_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
 	struct parse_payload payload = {};
@@ -122,6 +121,12 @@ int weir_ingress(struct xdp_md *ctx)
 	if (reason == WEIR_NEXT)
 		reason = limits_check(policy, &packet, copy);
 	return verdict_exit(live, policy, &packet, reason);
+}
+
+SEC("xdp.frags")
+int weir_ingress(struct xdp_md *ctx)
+{
+	return ingress(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -10,6 +10,8 @@ static inline __attribute__((always_inline)) __u32 bits_lowest(__u64 mask)
 {
 	__u64 below = ~mask & (mask - 1);
 
+	if (mask & 1) /* as often as not, and the processor guesses it right */
+		return 0;
 	below -= (below >> 1) & 0x5555555555555555ULL;
 	below = (below & 0x3333333333333333ULL) + ((below >> 2) & 0x3333333333333333ULL);
 	below = (below + (below >> 4)) & 0x0f0f0f0f0f0f0f0fULL;

@@ -34,7 +34,11 @@ struct {
 static __always_inline const struct weir_limit *limits_at(const struct weir_policy *policy,
 							  __u32 number)
 {
-	return &policy->limits[number & (WEIR_LIMITS_MAX - 1)];
+	const struct weir_limit *limit = &policy->limits[number & (WEIR_LIMITS_MAX - 1)];
+
+	/* One pointer, instead of the same sum in front of every load. */
+	__asm__ volatile("" : "+r"(limit));
+	return limit;
 }
 
 static __always_inline struct weir_cell_set *limits_set(const struct charge *charge)
@@ -59,14 +63,25 @@ static __always_inline int limits_is_rolled_out(const struct weir_limit *limit,
 
 /* Weigh the packet against one limit. WEIR_NEXT: there is room, @charge is ready to be made (no tag:
  * there is nothing to charge); otherwise the reason to refuse. */
-static __always_inline int limits_consider(const struct weir_policy *policy,
-					   const struct weir_limit *limit, struct packet *packet,
-					   struct charge *charge)
+static __always_inline int limits_consider(const struct weir_policy *policy, __u32 number,
+					   struct packet *packet, struct charge *charge)
 {
-	charge->tag = 0;
-	if (!limits_is_rolled_out(limit, packet))
+	const struct weir_limit *limit = limits_at(policy, number);
+	struct charge own = {.limit = (__u8)number};
+
+	if (!limits_is_rolled_out(limit, packet)) {
+		*charge = own;
 		return WEIR_NEXT;
-	if (state_find(limit, packet, charge)) {
+	}
+	/* Whatever is nearly always true stays in registers. */
+	if (state_find(limit, packet, &own)) {
+		if (!weigh(limit, packet, own.word, policy->tick))
+			return weigh_over(limit);
+		*charge = own;
+		return WEIR_NEXT;
+	}
+	*charge = own;
+	if (state_find_room(limit, packet, charge)) {
 		if (limit->on_full == WEIR_ON_FULL_DROP)
 			return WEIR_REASON_STATE_FULL;
 		packet->lacks_state = 1;
@@ -112,10 +127,11 @@ __noinline int limits_shadow(const struct weir_policy *policy, struct packet *pa
 	if (!policy || !packet || !charges)
 		return 0;
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && mask; i++) {
-		const struct weir_limit *limit = limits_at(policy, bits_lowest(mask));
+		__u32 number = bits_lowest(mask);
+		const struct weir_limit *limit = limits_at(policy, number);
 		struct weir_limit_count *count = state_count(limit);
 		struct charge *charge = &charges->of[i];
-		int reason = limits_consider(policy, limit, packet, charge);
+		int reason = limits_consider(policy, number, packet, charge);
 
 		mask &= mask - 1;
 		if (reason == WEIR_NEXT && charge->tag)
@@ -128,7 +144,8 @@ __noinline int limits_shadow(const struct weir_policy *policy, struct packet *pa
 	return 0;
 }
 
-__noinline int limits_check(const struct weir_policy *policy, struct packet *packet, __u32 copy)
+static __always_inline int limits_check(const struct weir_policy *policy, struct packet *packet,
+					__u32 copy)
 {
 	__u32 zero = 0, considered = 0;
 	struct charges *charges = bpf_map_lookup_elem(&weir_charges, &zero);
@@ -146,7 +163,7 @@ __noinline int limits_check(const struct weir_policy *policy, struct packet *pac
 	}
 	if (!mask && !shadow)
 		return WEIR_REASON_UNLIMITED;
-	clock_now_ns(packet);
+	weigh_start(packet);
 
 	rest = mask;
 	for (; considered < WEIR_LIMITS_PER_PACKET && rest; considered++) {
@@ -154,8 +171,7 @@ __noinline int limits_check(const struct weir_policy *policy, struct packet *pac
 		struct charge *charge = &charges->of[considered];
 
 		rest &= rest - 1;
-		charge->limit = (__u8)number;
-		reason = limits_consider(policy, limits_at(policy, number), packet, charge);
+		reason = limits_consider(policy, number, packet, charge);
 		if (reason != WEIR_NEXT) {
 			packet->limit = (__u8)number;
 			return reason;

@@ -113,7 +113,7 @@ static __always_inline int state_has_idle(const struct charge *charge, const str
 {
 	struct weir_cell_set *set = state_set(charge);
 
-	return set && cells_find_idle(set, packet->time) < WEIR_CELL_WAYS;
+	return set && cells_find_idle(set, charge->tag, packet->time) < WEIR_CELL_WAYS;
 }
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
@@ -210,8 +210,7 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
 	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
 	    !state_move(charge, packet))
 		return STATE_AGAIN;
-	if (!packet->time_is_exact &&
-	    (!charge->word || algorithm_wants_exact_time(limit, charge->word, packet->time, tick)))
+	if (weigh_wants_exact_time(limit, packet, charge->word, tick))
 		weigh_make_time_exact(packet);
 	if (!weigh(limit, packet, charge->word, tick))
 		return weigh_over(limit);
@@ -248,17 +247,12 @@ __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet
 	return WEIR_REASON_CONTENDED;
 }
 
-/**
- * Find where the state of the packet's key under @limit is, or will be, and its word. 0: found; 1: there
- * is no room for it.
- */
-static __always_inline int state_find(const struct weir_limit *limit, struct packet *packet,
+/** Find the state of the packet's key under @limit. 0: not there, or not now; ask state_find_room(). */
+static __always_inline int state_find(const struct weir_limit *limit, const struct packet *packet,
 				      struct charge *ret)
 {
 	state_locate(limit, packet, ret);
-	if (state_read(ret, packet) && ret->way < CELLS_NONE)
-		return 0;
-	return state_find_room(limit, packet, ret);
+	return state_read(ret, packet) && ret->way < CELLS_NONE;
 }
 
 /** Make the charge that was weighed. WEIR_NEXT or the reason to refuse, as another CPU was faster. */
@@ -269,8 +263,7 @@ static __always_inline int state_charge(const struct weir_limit *limit, struct p
 
 	if (charge->way >= CELLS_NONE)
 		return state_charge_slowly(limit, packet, charge, tick);
-	if (!packet->time_is_exact &&
-	    algorithm_wants_exact_time(limit, charge->word, packet->time, tick))
+	if (weigh_wants_exact_time(limit, packet, charge->word, tick))
 		weigh_make_time_exact(packet);
 	/* The time may be a later one than when it was weighed: it conforms all the more. */
 	weigh_next(limit, packet, charge->word, &next);

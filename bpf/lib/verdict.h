@@ -23,13 +23,13 @@
 
 static __always_inline int verdict_refuses(int reason, const struct weir_policy *policy)
 {
+	if (REASON_CLASS_DROP(reason))
+		return 1;
 	if (REASON_CLASS_PASS(reason))
 		return 0;
 	if (REASON_CLASS_OTHER(reason))
 		return policy->flags & WEIR_POLICY_DROP_NOT_IP;
-	if (REASON_CLASS_MALFORMED(reason))
-		return policy->flags & WEIR_POLICY_DROP_MALFORMED;
-	return 1;
+	return policy->flags & WEIR_POLICY_DROP_MALFORMED;
 }
 
 static __always_inline void verdict_count(int reason, int verdict, __u32 bytes)

@@ -30,6 +30,21 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
 	return bucket_next(limit, word ? word : packet->time, packet->time, units, ret_next);
 }
 
+/*
+ * Time for the limits: the coarse clock's, or the latest exact time that this CPU has read, if that is later.
+ * Neither is ahead of now. The second lets a whole burst pass at once: its first packet found the
+ * bucket idle and started it at the exact time, which the coarse clock reaches only with its next tick.
+ */
+static __always_inline void weigh_start(struct packet *packet)
+{
+	__u32 zero = 0;
+	const __u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+
+	clock_now_ns(packet);
+	if (latest && (__s64)(*latest - packet->time) > 0)
+		packet->time = *latest;
+}
+
 /* The packet's time becomes exact. */
 __noinline int weigh_make_time_exact(struct packet *packet)
 {
@@ -44,31 +59,26 @@ __noinline int weigh_make_time_exact(struct packet *packet)
 	return 0;
 }
 
-/*
- * The coarse clock refuses. Ask again by a better one: the exact time, where the word may be idle by now;
- * otherwise the latest exact time that this CPU has read, which is never ahead of now but may be later
- * than the coarse one. That lets a whole burst pass at once: its first packet found the bucket idle and
- * started it at the exact time, which the coarse clock reaches only with its next tick. 0: no, again.
- */
-__noinline int weigh_again(const struct weir_limit *limit, struct packet *packet, __u64 word,
-			   __u64 tick)
+/* The packet does not conform to a word that may be idle by now: ask again by the exact time. */
+__noinline int weigh_exactly(const struct weir_limit *limit, struct packet *packet, __u64 word)
 {
-	__u32 zero = 0;
-	__u64 *latest, next;
+	__u64 next;
 
 	if (!limit || !packet)
 		return 0;
-	if (!word || algorithm_wants_exact_time(limit, word, packet->time, tick)) {
-		weigh_make_time_exact(packet);
-		return weigh_next(limit, packet, word, &next);
-	}
-	latest = bpf_map_lookup_elem(&weir_clock, &zero);
-	if (!latest || (__s64)(*latest - packet->time) <= 0)
-		return 0;
-	packet->time = *latest;
+	weigh_make_time_exact(packet);
 	return weigh_next(limit, packet, word, &next);
 }
 
+static __always_inline int weigh_wants_exact_time(const struct weir_limit *limit,
+						  const struct packet *packet, __u64 word,
+						  __u64 tick)
+{
+	return !packet->time_is_exact &&
+	       (!word || algorithm_wants_exact_time(limit, word, packet->time, tick));
+}
+
+/* Whether the packet conforms to @word. */
 static __always_inline int weigh(const struct weir_limit *limit, struct packet *packet, __u64 word,
 				 __u64 tick)
 {
@@ -76,7 +86,8 @@ static __always_inline int weigh(const struct weir_limit *limit, struct packet *
 
 	if (weigh_next(limit, packet, word, &next))
 		return 1;
-	return !packet->time_is_exact && weigh_again(limit, packet, word, tick);
+	return weigh_wants_exact_time(limit, packet, word, tick) &&
+	       weigh_exactly(limit, packet, word);
 }
 
 /* Why a packet is refused that does not conform. */

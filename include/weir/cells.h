@@ -58,8 +58,14 @@ cells_inline __u64 cells_equal(__u64 a, __u64 b)
 	return (difference >> 63) ^ 1;
 }
 
+/* Where a key's cell is unless that was taken: found without looking at the others. */
+cells_inline __u32 cells_favourite(__u64 tag)
+{
+	return tag & (WEIR_CELL_WAYS - 1);
+}
+
 /** The way that has @tag, or CELLS_NONE. */
-cells_inline __u32 cells_find(const struct weir_cell_set *set, __u64 tag)
+cells_inline __u32 cells_search(const struct weir_cell_set *set, __u64 tag)
 {
 	__u64 at0 = cells_equal(cells_read(&set->cells[0].tag), tag);
 	__u64 at1 = cells_equal(cells_read(&set->cells[1].tag), tag);
@@ -69,17 +75,27 @@ cells_inline __u32 cells_find(const struct weir_cell_set *set, __u64 tag)
 	return (__u32)(((at0 | at1 | at2 | at3) ^ 1) << 2 | (at2 | at3) << 1 | (at1 | at3));
 }
 
+cells_inline __u32 cells_find(const struct weir_cell_set *set, __u64 tag)
+{
+	__u32 way = cells_favourite(tag);
+
+	return cells_read(&set->cells[way].tag) == tag ? way : cells_search(set, tag);
+}
+
 cells_inline int cells_is_marked(__u64 word, __u64 time)
 {
 	return word && (__s64)(word - time) >= (__s64)CELLS_MARK_LEAST;
 }
 
-/** A way that is idle at @time, or CELLS_NONE. */
-cells_inline __u32 cells_find_idle(const struct weir_cell_set *set, __u64 time)
+/** A way for @tag that is idle at @time, or CELLS_NONE. */
+cells_inline __u32 cells_find_idle(const struct weir_cell_set *set, __u64 tag, __u64 time)
 {
-	for (__u32 way = 0; way < WEIR_CELL_WAYS; way++)
+	for (__u32 i = 0; i < WEIR_CELL_WAYS; i++) {
+		__u32 way = (cells_favourite(tag) + i) & (WEIR_CELL_WAYS - 1);
+
 		if (algorithm_is_idle(cells_read(&set->cells[way].word), time))
 			return way;
+	}
 	return CELLS_NONE;
 }
 
@@ -109,7 +125,7 @@ cells_inline int cells_claim(struct weir_cell_set *set, __u64 tag, __u64 word, _
 {
 	__u64 mark = ((time + CELLS_MARK_AHEAD) & ~(2ULL * CELLS_MARK_CPUS - 1)) |
 		     (cpu & (CELLS_MARK_CPUS - 1)) << 1;
-	__u32 way = cells_find_idle(set, time);
+	__u32 way = cells_find_idle(set, tag, time);
 	struct weir_cell *cell;
 	__u64 seen;
 

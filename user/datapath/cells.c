@@ -25,7 +25,8 @@ static uint64_t now(void)
 /* How many units @word lets pass at @time. */
 static uint64_t units_available(const struct weir_limit *limit, uint64_t word, uint64_t time)
 {
-	uint64_t low = 0, high = 1ULL << 41, next; /* more than a burst may be */
+	uint64_t low = 0, high = 1ULL << 41; /* more than a burst may be */
+	__u64 next;
 
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
@@ -45,7 +46,8 @@ static uint64_t units_available(const struct weir_limit *limit, uint64_t word, u
 /* Until one more unit passes. When the word's moment has come, surely. */
 static uint64_t wait_for_unit(const struct weir_limit *limit, uint64_t word, uint64_t time)
 {
-	uint64_t low = 0, high, next;
+	uint64_t low = 0, high;
+	__u64 next;
 
 	if (algorithm_next(limit, word, time, 1, &next))
 		return 0;
@@ -67,7 +69,8 @@ int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limi
 	const struct program *p = &d->program;
 	const struct weir_policy *live = &p->policies[d->policy.generation & 1];
 	struct weir_limit current = *limit;
-	uint64_t address[2], tag, word = 0, time = now();
+	uint64_t tag, word = 0, time = now();
+	__u64 address[2];
 	const struct weir_cell_set *set;
 	struct weir_key_parts parts = {.source = address, .is_ip6 = !address_is_ipv4(source)};
 	uint32_t way;

@@ -20,7 +20,7 @@
 
 /* A prefix as the table has it. */
 struct key {
-	uint64_t address[2];
+	__u64 address[2];
 	uint32_t bits;
 };
 
@@ -238,7 +238,7 @@ static void index_remove_ip4(struct datapath *d, const struct key *key)
 		store_byte(index16_byte(p, half), p->index24[half].bytes[0] & WEIR_INDEX_COVER);
 }
 
-static uint64_t *length_word(const struct program *p, uint32_t bits)
+static __u64 *length_word(const struct program *p, uint32_t bits)
 {
 	return &p->live->ip6_lengths[WEIR_LENGTH_WORD(bits)];
 }
@@ -337,12 +337,12 @@ static int copy_entries(const struct program *from, const struct program *to)
 /* @from has no packets any more. */
 static void move_hits(const struct program *from, const struct program *to)
 {
-	_cleanup_free_ struct weir_hits *hits = read_pending(from);
+	_cleanup_free_ struct weir_hits *pending = read_pending(from);
 
-	for (unsigned int i = 0; hits && i < from->cpus; i++)
-		from->entries[hits[i].entry / WEIR_ENTRY_WAYS]
-			.entries[hits[i].entry % WEIR_ENTRY_WAYS]
-			.state += hits[i].packets;
+	for (unsigned int i = 0; pending && i < from->cpus; i++)
+		from->entries[pending[i].entry / WEIR_ENTRY_WAYS]
+			.entries[pending[i].entry % WEIR_ENTRY_WAYS]
+			.state += pending[i].packets;
 	for (uint32_t i = 0; i < from->shape.entry_sets * WEIR_ENTRY_WAYS; i++) {
 		const struct weir_entry *entry =
 			&from->entries[i / WEIR_ENTRY_WAYS].entries[i % WEIR_ENTRY_WAYS];
