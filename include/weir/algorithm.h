@@ -12,6 +12,7 @@
  *
  * Bucket (token bucket and leaky bucket): the generic cell rate algorithm (ITU-T I.371, virtual
  * scheduling form). The word is the theoretical arrival time (TAT), the moment the bucket is full again.
+ * A leaky bucket has a burst of 0: whoever comes must find it at rest, and may then be of any size.
  *
  * Fixed window: it begins with the first packet after an idle time. The word is its end, rounded up to
  * 2^count_bits, and below that the units used.
@@ -56,10 +57,11 @@ algorithm_inline __u64 bucket_cost(const struct weir_limit *limit, __u64 units)
 algorithm_inline int bucket_next(const struct weir_limit *limit, __u64 word, __u64 time,
 				 __u64 units, __u64 *ret_next)
 {
-	__u64 next = ((__s64)(word - time) > 0 ? word : time) + bucket_cost(limit, units);
+	__u64 cost = bucket_cost(limit, units);
+	__u64 next = ((__s64)(word - time) > 0 ? word : time) + cost;
 
-	*ret_next = next;
-	return (__s64)(next - time) <= (__s64)limit->burst;
+	*ret_next = next + !next; /* on its way round, a full bucket must not look like a new one */
+	return (__s64)(next - time) <= (__s64)(limit->burst ? limit->burst : cost);
 }
 
 algorithm_inline int fixed_next(const struct weir_limit *limit, __u64 word, __u64 time, __u64 units,

@@ -53,7 +53,7 @@ enum weir_key {
  *
  *   bucket   `interval`: time per unit, in 2^-(WEIR_TIME_SHIFT + shift) ns; `burst`: in
  *            2^-WEIR_TIME_SHIFT ns, how far the theoretical arrival time may lie ahead (GCRA, ITU-T
- *            I.371). A leaky bucket is one whose burst is a single unit.
+ *            I.371). 0: a leaky bucket, which takes a packet if no other is in it.
  *   fixed    `interval`: length of the window, in 2^-WEIR_TIME_SHIFT ns; `burst`: units of 2^shift
  *   sliding  per window.
  *
