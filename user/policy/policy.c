@@ -17,12 +17,74 @@
 
 static const char *const scope_names[] = {
 	[POLICY_SCOPE_SOURCE] = "source",
+	[POLICY_SCOPE_SOURCE_PER_SERVICE] = "source_per_service",
+	[POLICY_SCOPE_SOURCE_PREFIX] = "source_prefix",
+	[POLICY_SCOPE_DESTINATION] = "destination",
+	[POLICY_SCOPE_SERVICE] = "service",
+	[POLICY_SCOPE_TENANT] = "tenant",
+	[POLICY_SCOPE_INTERFACE] = "interface",
+	[POLICY_SCOPE_GLOBAL] = "global",
 };
 _Static_assert(ARRAY_SIZE(scope_names) == POLICY_SCOPE_MAX, "a scope has no name");
+
+static const char *const algorithm_names[] = {
+	[POLICY_TOKEN_BUCKET] = "token_bucket",
+	[POLICY_LEAKY_BUCKET] = "leaky_bucket",
+	[POLICY_FIXED_WINDOW] = "fixed_window",
+	[POLICY_SLIDING_WINDOW] = "sliding_window",
+};
+_Static_assert(ARRAY_SIZE(algorithm_names) == POLICY_ALGORITHM_MAX, "an algorithm has no name");
+
+static const char *const target_names[] = {
+	[POLICY_TARGET_SOFTIRQ] = "softirq",
+	[POLICY_TARGET_NIC_DROPS] = "nic_drops",
+	[POLICY_TARGET_POSTED] = "posted",
+};
+_Static_assert(ARRAY_SIZE(target_names) == POLICY_TARGET_MAX, "a target has no name");
 
 const char *policy_scope_str(enum policy_scope scope)
 {
 	return (size_t)scope < ARRAY_SIZE(scope_names) ? scope_names[scope] : NULL;
+}
+
+const char *policy_algorithm_str(enum policy_algorithm algorithm)
+{
+	return (size_t)algorithm < ARRAY_SIZE(algorithm_names) ? algorithm_names[algorithm] : NULL;
+}
+
+const char *policy_target_str(enum policy_target target)
+{
+	return (size_t)target < ARRAY_SIZE(target_names) ? target_names[target] : NULL;
+}
+
+const struct policy_limit *policy_rule_of(const struct policy *policy,
+					  const char name[static WEIR_NAME_BYTES])
+{
+	size_t length = strnlen(name, WEIR_NAME_BYTES);
+	const char *slash = memchr(name, '/', length);
+
+	if (slash)
+		length = (size_t)(slash - name);
+	for (size_t i = 0; i < policy->limit_count; i++)
+		if (strlen(policy->limits[i].name) == length &&
+		    memcmp(policy->limits[i].name, name, length) == 0)
+			return &policy->limits[i];
+	if (policy->fragments == POLICY_LIMIT && length == strlen(POLICY_FRAGMENTS) &&
+	    memcmp(name, POLICY_FRAGMENTS, length) == 0)
+		return &policy->fragment_limit;
+	return NULL;
+}
+
+unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int factor,
+				  uint64_t measured)
+{
+	if (measured > a->threshold)
+		factor = factor * (1000 - a->decrease) / 1000;
+	else
+		factor += a->increase;
+	if (factor < a->min)
+		return a->min;
+	return factor > a->max ? a->max : factor;
 }
 
 static int text_hash(const char *text, size_t length, char ret[static POLICY_SHA256_HEX_SIZE])
@@ -141,7 +203,17 @@ void policy_free(struct policy *policy)
 		free(policy->services[i].dsts);
 		free(policy->services[i].ports);
 	}
+	for (size_t i = 0; i < policy->tenant_count; i++) {
+		free(policy->tenants[i].dsts);
+		free(policy->tenants[i].srcs);
+	}
+	for (size_t i = 0; i < policy->limit_count; i++) {
+		free(policy->limits[i].rollout.sources);
+		free(policy->limits[i].rollout.tenants);
+		schedule_free(policy->limits[i].schedule);
+	}
 	free(policy->services);
+	free(policy->tenants);
 	free(policy->limits);
 	free(policy->metadata.name);
 	free(policy->metadata.owner);

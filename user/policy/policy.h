@@ -13,33 +13,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/cell.h>
 #include <weir/list.h>
 #include <weir/policy.h>
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "policy/units.h"
 
-#define POLICY_TEXT_MAX	       (8U << 20) /* bytes */
-#define POLICY_STRING_MAX      128	  /* bytes of a name in metadata, or of a reason */
-#define POLICY_NAME_MAX	       32	  /* bytes of a service's or limit's name */
-#define POLICY_SERVICES_MAX    64
-#define POLICY_PORTS_MAX       128		     /* ports and ranges of a service */
-#define POLICY_DSTS_MAX	       256		     /* destinations of a service */
-#define POLICY_DSTS_TOTAL_MAX  WEIR_DESTINATIONS_MAX /* destinations of all services */
-#define POLICY_SHA256_HEX_SIZE 65
-#define POLICY_FRAGMENTS       "fragments" /* name of the built-in limit on later fragments */
+#define POLICY_TCP 6 /* protocol numbers */
+#define POLICY_UDP 17
 
-enum policy_action {
-	POLICY_PASS,
-	POLICY_DROP,
-	POLICY_LIMIT, /* fragments only */
+#define POLICY_TEXT_MAX	      (8U << 20) /* bytes */
+#define POLICY_STRING_MAX     128	 /* bytes of a name in metadata, or of a reason */
+#define POLICY_NAME_MAX	      32	 /* bytes of a service's, limit's or tenant's name */
+#define POLICY_ENTRIES_MAX    65536	 /* list entries in the text itself */
+#define POLICY_SERVICES_MAX   64
+#define POLICY_PORTS_MAX      128		/* ports and ranges of a service */
+#define POLICY_PREFIXES_MAX   256		/* of one service, tenant or rollout */
+#define POLICY_PREFIXES_TOTAL WEIR_PREFIXES_MAX /* destinations of all; sources of all */
+#define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
+#define POLICY_RANGES_MAX     16 /* hours of a schedule */
+#define POLICY_FIXED_SETS_MAX                                                                      \
+	(WEIR_CELL_FIXED / 2 - 1)     /* cells that scopes without an address take */
+#define POLICY_SYN_RATE_DEFAULT 10000 /* per second */
+#define POLICY_MSS_DEFAULT	1460
+#define POLICY_MSS_MIN		536
+#define POLICY_MSS_MAX		8960
+#define POLICY_WINDOW_MIN_NS	(NSEC_PER_MSEC)
+#define POLICY_WINDOW_MAX_NS	(31 * 86400 * NSEC_PER_SEC)
+#define POLICY_STEP_MIN		64ULL /* bytes per unit of cost */
+#define POLICY_STEP_MAX		65536ULL
+#define POLICY_FACTOR_MAX	10000 /* per mille, of adaptive limits */
+#define POLICY_POSTED_MAX	1000000000000ULL
+#define POLICY_REJECT_MAX	1000000
+#define POLICY_JUMBO_BYTES	9216 /* a frame of this length must be able to pass */
+#define POLICY_SHA256_HEX_SIZE	65
+#define POLICY_FRAGMENTS	"fragments" /* name of the built-in limit on later fragments */
+
+enum policy_action { /* of what is no well-formed packet of a known kind */
+		     POLICY_PASS,
+		     POLICY_DROP,
+		     POLICY_LIMIT, /* fragments only */
 };
 
+/* Whose packets share one budget; in the order in which limits are tried. */
 enum policy_scope {
-	POLICY_SCOPE_SOURCE, /* a bucket per IPv4 address or IPv6 /64 */
+	POLICY_SCOPE_SOURCE, /* a cell per IPv4 address or IPv6 /64, or as `prefix` says */
+	POLICY_SCOPE_SOURCE_PER_SERVICE, /* likewise, for each service separately */
+	POLICY_SCOPE_SOURCE_PREFIX,	 /* per prefix of the source */
+	POLICY_SCOPE_DESTINATION,	 /* per destination address */
+	POLICY_SCOPE_SERVICE,		 /* one for all packets to the service */
+	POLICY_SCOPE_TENANT,		 /* one per tenant; none for packets without a tenant */
+	POLICY_SCOPE_INTERFACE,		 /* one for all packets that arrive at an interface */
+	POLICY_SCOPE_GLOBAL,		 /* one for all packets */
 	POLICY_SCOPE_MAX,
+};
+
+enum policy_algorithm {
+	POLICY_TOKEN_BUCKET,
+	POLICY_LEAKY_BUCKET, /* no burst: a packet has to find the bucket empty */
+	POLICY_FIXED_WINDOW,
+	POLICY_SLIDING_WINDOW,
+	POLICY_ALGORITHM_MAX,
 };
 
 struct policy_entry {
@@ -59,6 +97,12 @@ struct policy_port_range {
 	uint16_t last; /* inclusive */
 };
 
+enum policy_cookie_mode {
+	POLICY_COOKIES_OFF,
+	POLICY_COOKIES_AUTO, /* while more than so many SYN per second arrive */
+	POLICY_COOKIES_ALWAYS,
+};
+
 /* What a limit applies to. A packet matches if it meets every condition that is given. */
 struct policy_service {
 	char name[POLICY_NAME_MAX + 1];
@@ -69,6 +113,58 @@ struct policy_service {
 	size_t port_count;
 	bool any_protocol;
 	bool protocols[WEIR_PROTOCOLS]; /* meaningful unless any_protocol */
+	enum policy_cookie_mode syn_cookies;
+	struct policy_rate syn_rate; /* of auto: SYN that arrive */
+	uint32_t syn_mss;
+};
+
+/* A named set of addresses. Its number is its place in the policy, from 1. */
+struct policy_tenant {
+	char name[POLICY_NAME_MAX + 1];
+	unsigned int line;
+	struct prefix *dsts, *srcs; /* sorted, no duplicates; at least one in all */
+	size_t dst_count, src_count;
+};
+
+/* When a limit is in force, by the clock on the wall in @zone. A range that ends before it begins
+ * ends on the next day and belongs to the day it begins on. An hour that the change to summer time
+ * skips never comes; one that is repeated in autumn counts both times. */
+struct policy_schedule {
+	uint8_t days; /* bit 0 = Monday */
+	struct {
+		uint16_t from, to; /* minutes of the day, 0..1440; to is not part of it */
+	} hours[POLICY_RANGES_MAX];
+	size_t hours_count; /* at least one */
+	struct zone *zone;
+};
+
+/* What an adaptive limit holds below its target. */
+enum policy_target {
+	POLICY_TARGET_SOFTIRQ,	 /* per mille of the busiest CPU's time */
+	POLICY_TARGET_NIC_DROPS, /* packets per second that the NIC lost */
+	POLICY_TARGET_POSTED,	 /* the number that the operator posted last */
+	POLICY_TARGET_MAX,
+};
+
+/*
+ * Additive increase, multiplicative decrease of the limit's rate: each @interval_ns the factor grows
+ * by @increase while what is measured is at most @threshold; otherwise it loses the share @decrease
+ * of itself. It stays within @min and @max. All four in per mille.
+ */
+struct policy_adaptive {
+	enum policy_target target;
+	uint64_t threshold;
+	uint16_t min, max, increase, decrease;
+	uint64_t interval_ns;
+};
+
+/* Which packets a limit is tried out on: those that meet every condition that is given. */
+struct policy_rollout {
+	uint8_t percent;	/* of the sources, by hash; 100 = all, 0 = none: not in force */
+	struct prefix *sources; /* sorted, no duplicates; none = any */
+	size_t source_count;
+	uint16_t *tenants; /* numbers, ascending; none = any, and packets without one */
+	size_t tenant_count;
 };
 
 struct policy_limit {
@@ -77,12 +173,31 @@ struct policy_limit {
 	unsigned int column;
 	enum policy_scope scope;
 	const struct policy_service *service; /* one of the policy's; NULL = every packet */
-	bool has_packets;
-	bool has_bytes; /* at least one of the two */
-	struct policy_rate rate;
-	uint64_t burst;	     /* packets */
-	uint64_t byte_rate;  /* bytes per second */
-	uint64_t byte_burst; /* bytes */
+	uint8_t prefix4, prefix6;	      /* of a source: 1..32; 1..64 or 128 */
+
+	/* One limit of the datapath for each of these that is given, at least one. */
+	bool has_packets, has_bytes, has_connections, has_open;
+	enum policy_algorithm algorithm; /* of all but has_open */
+	struct policy_rate rate;	 /* packets */
+	uint64_t burst;			 /* units; of a window, how many it takes; leaky: 0 */
+	uint64_t byte_rate;		 /* bytes per second */
+	uint64_t byte_burst;		 /* bytes, likewise */
+	struct policy_rate connections;	 /* TCP SYN */
+	uint64_t connection_burst;	 /* likewise */
+	uint64_t open_connections;
+	uint64_t window_ns; /* of windows; 0 = the period of the rate, of bytes 1 s */
+
+	uint8_t costs[WEIR_CLASS_MAX]; /* units per packet, by enum weir_class */
+	uint32_t bytes_per_unit;       /* one unit more per so many bytes; 0 = size costs nothing */
+	struct policy_rollout rollout;
+	struct policy_schedule *schedule; /* NULL = always */
+	bool is_adaptive;
+	struct policy_adaptive adaptive;
+	bool shadow;
+	enum weir_action action;
+	uint8_t dscp;	       /* of WEIR_ACTION_MARK */
+	uint32_t reject_share; /* answer one of so many; 0 = none */
+	enum weir_on_full on_full;
 };
 
 struct policy {
@@ -97,8 +212,11 @@ struct policy {
 	struct policy_list allow, block;
 	struct policy_service *services;
 	size_t service_count;
+	struct policy_tenant *tenants; /* sorted by name */
+	size_t tenant_count;
 	struct policy_limit *limits;
 	size_t limit_count;
+	uint32_t sources; /* that limits remember at the same time */
 	enum policy_action malformed, other, fragments;
 	struct policy_limit fragment_limit; /* meaningful if fragments == POLICY_LIMIT */
 };
@@ -118,40 +236,94 @@ int policy_load(const char *path, struct policy **ret, struct fault *reterr);
 void policy_free(struct policy *policy);
 DEFINE_CLEANUP(struct policy *, policy_free)
 
+/** "source_per_service", "sliding_window", "nic_drops". NULL for a number that has no word. */
 const char *policy_scope_str(enum policy_scope scope);
+const char *policy_algorithm_str(enum policy_algorithm algorithm);
+const char *policy_target_str(enum policy_target target);
 
-/* A destination with the limits of all shorter prefixes that cover it, and of any without. */
-struct policy_destination {
+/** The schedule has the limit in force at @unix_time (seconds). */
+bool policy_schedule_active(const struct policy_schedule *s, int64_t unix_time);
+/** When that changes next, after @unix_time; INT64_MAX if not within a month. */
+int64_t policy_schedule_change(const struct policy_schedule *s, int64_t unix_time);
+
+/** The factor after @factor (per mille), now that @measured is what the target is. */
+unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int factor,
+				  uint64_t measured);
+
+/** Which rule a limit of the datapath came from, by its name there. NULL: of another policy. */
+const struct policy_limit *policy_rule_of(const struct policy *policy,
+					  const char name[static WEIR_NAME_BYTES]);
+
+/* A row of the table of destination or of source prefixes: it holds for what no longer row covers. */
+struct policy_prefix {
 	struct prefix prefix;
-	uint64_t limits;
+	struct weir_prefix_value value;
 };
 
-/* What a bit of the masks stands for. A rule on packets and bytes has two limits of one name. */
+/* What a bit of the masks stands for. A rule that counts several units has as many limits of one
+ * name; one per service has limits "rule/service". */
 struct policy_image_limit {
 	char name[POLICY_NAME_MAX + 1];
 	enum weir_unit unit;
 	unsigned int line; /* in the policy's text; 0 = built in */
 	int rule;	   /* index into policy.limits; -1 = the limit on fragments */
+	/* Cells that belong to it alone, beginning at the fixed_set that the datapath gives it: one, or
+	 * of tenant n the nth. 0 = its cells are found by hash, or it has none (WEIR_UNIT_OPEN). */
+	uint32_t fixed_sets;
+	bool off; /* rolled out to nobody */
+	/* The policy's own, NULL = none: not to be used when it is freed. */
+	const struct policy_schedule *schedule;
+	const struct policy_adaptive *adaptive;
+};
+
+/* A service whose SYN are answered with cookies. Ports and destinations are the policy's own. */
+struct policy_cookie {
+	const struct policy_service *service; /* TCP, with ports */
+	enum policy_cookie_mode mode;	      /* never off */
+	uint64_t threshold_per_s;	      /* of auto: SYN that arrive, rounded up */
+	uint16_t mss;			      /* to announce over IPv4; IPv6: 20 less */
 };
 
 /* One copy of the datapath's tables, more than 1 MiB of it: keep it on the heap. */
 struct policy_image {
-	struct weir_policy policy; /* generation, slots and names are the datapath's to fill in */
+	struct weir_policy
+		policy; /* generation, slots and fixed sets are the datapath's to fill in;
+				    * active says what holds whatever the schedules say */
 	struct weir_port_limits ports[WEIR_PORTS];
-	struct policy_destination *destinations; /* sorted by prefix; POLICY_DSTS_TOTAL_MAX and
-						  * one more, to tell IPv4 from ::/0 */
-	size_t destination_count;
+	struct policy_prefix *destinations; /* sorted; WEIR_PREFIXES_MAX and one more at most, */
+	size_t destination_count;	    /* to tell IPv4 from ::/0 */
+	struct policy_prefix *sources;
+	size_t source_count;
 	struct policy_image_limit limits[WEIR_LIMITS_MAX]; /* policy.limit_count of them */
+	struct policy_cookie cookies[POLICY_SERVICES_MAX];
+	size_t cookie_count;
+	uint32_t cell_sets; /* found by hash: a power of two, at least policy->sources */
 };
 
 /**
  * Compile for a coarse clock that may lag @tick_ns behind. Time is rounded so that never more than
  * a rate is admitted. -E2BIG: more limits, in all or for one kind of packet, than the datapath
- * takes; -ERANGE: a burst lasts longer than a bucket can count; -ENOMEM.
+ * takes; -ERANGE: a burst or window that a word cannot count; -EINVAL; -ENOMEM.
  */
 int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_image **ret,
 		   struct fault *reterr);
 void policy_image_free(struct policy_image *image);
 DEFINE_CLEANUP(struct policy_image *, policy_image_free)
+
+/**
+ * The limits in force at @unix_time, for struct weir_policy.active. @limits are the image's (a copy
+ * will do). *@ret_change: when the answer changes next, or INT64_MAX; asking again a month later is
+ * soon enough then.
+ */
+uint64_t policy_active(const struct policy_image_limit *limits, size_t count, int64_t unix_time,
+		       int64_t *ret_change);
+
+/**
+ * Which word of a compiled limit an adaptive one changes, and what it is at @factor per mille:
+ * `interval` of a bucket, of which the burst scales along with the rate; `burst` of windows and of
+ * open connections. @limit is as policy_compile() left it. Rounded so that never more than the
+ * scaled rate is admitted. -ERANGE: @factor is 0 or the word overflows.
+ */
+int policy_scale(const struct weir_limit *limit, unsigned int factor, uint64_t *ret_word);
 
 #endif

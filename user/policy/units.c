@@ -137,12 +137,12 @@ int policy_count_parse(const char *text, uint64_t *ret, struct fault *reterr)
 
 	r = number_split(text, &number, &rest);
 	if (r == -EINVAL)
-		return syntax_fault(reterr, text, "a count of packets such as 200 or 4k");
+		return syntax_fault(reterr, text, "a count such as 200 or 4k");
 	if (r < 0)
 		return range_fault(reterr, text, "1", "100M");
 	scale = unit_find(scales, ARRAY_SIZE(scales), rest, strlen(rest));
 	if (!scale)
-		return syntax_fault(reterr, text, "a count of packets such as 200 or 4k");
+		return syntax_fault(reterr, text, "a count such as 200 or 4k");
 	if (!number || (unsigned __int128)number * scale->value > POLICY_BURST_MAX)
 		return range_fault(reterr, text, "1", "100M");
 	*ret = number * scale->value;
@@ -184,27 +184,81 @@ int policy_byte_rate_parse(const char *text, uint64_t *ret_bps, struct fault *re
 	return 0;
 }
 
-int policy_bytes_parse(const char *text, uint64_t *ret_bytes, struct fault *reterr)
+/* -ERANGE: @ret_bytes is not set, or beyond 64 bits. Other failures are faults already. */
+static int size_parse(const char *text, uint64_t *ret_bytes, struct fault *reterr)
 {
 	const struct unit *unit;
+	unsigned __int128 bytes;
 	const char *rest;
 	uint64_t number;
 	int r;
 
 	r = number_split(text, &number, &rest);
-	if (r == -EINVAL)
-		return syntax_fault(reterr, text, "a size such as 64KiB or 1MB");
+	if (r == -ERANGE)
+		return r;
 	if (r < 0)
-		return range_fault(reterr, text, "9216B", "1024GiB");
+		return syntax_fault(reterr, text, "a size such as 64KiB or 1MB");
 	if (is_bare_size(rest))
 		return unit_fault(reterr, text, "B");
 	unit = unit_find(byte_units, ARRAY_SIZE(byte_units), rest, strlen(rest));
 	if (!unit)
 		return syntax_fault(reterr, text, "a size such as 64KiB or 1MB");
-	if ((unsigned __int128)number * unit->value < POLICY_BYTE_BURST_MIN ||
-	    (unsigned __int128)number * unit->value > POLICY_BYTE_BURST_MAX)
+	bytes = (unsigned __int128)number * unit->value;
+	if (bytes > UINT64_MAX)
+		return -ERANGE;
+	*ret_bytes = (uint64_t)bytes;
+	return 0;
+}
+
+int policy_bytes_parse(const char *text, uint64_t *ret_bytes, struct fault *reterr)
+{
+	uint64_t bytes;
+	int r = size_parse(text, &bytes, reterr);
+
+	if (r == -ERANGE ||
+	    (r == 0 && (bytes < POLICY_BYTE_BURST_MIN || bytes > POLICY_BYTE_BURST_MAX)))
 		return range_fault(reterr, text, "9216B (a jumbo frame)", "1024GiB");
-	*ret_bytes = number * unit->value;
+	if (r == 0)
+		*ret_bytes = bytes;
+	return r;
+}
+
+int policy_step_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes,
+		      struct fault *reterr)
+{
+	uint64_t bytes;
+	int r = size_parse(text, &bytes, reterr);
+
+	if (r == -ERANGE || (r == 0 && (bytes < min || bytes > max))) {
+		char low[POLICY_UNITS_TEXT_SIZE], high[POLICY_UNITS_TEXT_SIZE];
+
+		policy_bytes_format(min, low);
+		policy_bytes_format(max, high);
+		return range_fault(reterr, text, low, high);
+	}
+	if (r == 0)
+		*ret_bytes = bytes;
+	return r;
+}
+
+int policy_percent_parse(const char *text, uint32_t min, uint32_t max, uint16_t *ret_permille,
+			 struct fault *reterr)
+{
+	char low[16], high[16];
+	const char *rest;
+	uint64_t number;
+	int r = number_split(text, &number, &rest);
+
+	if (r == 0 && !*rest)
+		return unit_fault(reterr, text, "%");
+	if (r == -EINVAL || (r == 0 && strcmp(rest, "%") != 0))
+		return syntax_fault(reterr, text, "a share such as 50%");
+	if (r < 0 || number < min || number > max) {
+		snprintf(low, sizeof(low), "%u%%", min);
+		snprintf(high, sizeof(high), "%u%%", max);
+		return range_fault(reterr, text, low, high);
+	}
+	*ret_permille = (uint16_t)(number * 10);
 	return 0;
 }
 
@@ -245,6 +299,8 @@ void policy_bytes_format(uint64_t bytes, char ret[static POLICY_UNITS_TEXT_SIZE]
 static const char *const unit_names[] = {
 	[WEIR_UNIT_PACKETS] = "packets",
 	[WEIR_UNIT_BYTES] = "bytes",
+	[WEIR_UNIT_CONNECTIONS] = "connections",
+	[WEIR_UNIT_OPEN] = "open_connections",
 };
 _Static_assert(ARRAY_SIZE(unit_names) == WEIR_UNIT_MAX, "a unit has no name");
 

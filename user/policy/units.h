@@ -39,6 +39,12 @@ int policy_count_parse(const char *text, uint64_t *ret, struct fault *reterr);
 /** Bits are rounded down to whole bytes, so that never more than the rate is admitted. */
 int policy_byte_rate_parse(const char *text, uint64_t *ret_bps, struct fault *reterr);
 int policy_bytes_parse(const char *text, uint64_t *ret_bytes, struct fault *reterr);
+/** A size within @min and @max bytes. */
+int policy_step_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes,
+		      struct fault *reterr);
+/** "50%" within @min and @max percent, as per mille. */
+int policy_percent_parse(const char *text, uint32_t min, uint32_t max, uint16_t *ret_permille,
+			 struct fault *reterr);
 
 /* Write a quantity with the largest unit that holds it exactly. */
 void policy_rate_format(const struct policy_rate *rate, char ret[static POLICY_UNITS_TEXT_SIZE]);
