@@ -126,9 +126,12 @@ algorithm_inline int algorithm_next(const struct weir_limit *limit, __u64 word, 
 algorithm_inline int algorithm_wants_exact_time(const struct weir_limit *limit, __u64 word,
 						__u64 time, __u64 tick)
 {
+	__u8 bits = limit->count_bits & 63;
+	__u64 change = word >> bits << bits;
+
 	if (limit->algorithm == WEIR_ALGORITHM_SLIDING)
-		word -= limit->interval; /* a window ends here, too */
-	return limit->precise || (__s64)(word - time) < (__s64)tick;
+		change -= limit->interval; /* a window ends here, too */
+	return limit->precise || (__s64)(change - time) < (__s64)tick;
 }
 
 /**
