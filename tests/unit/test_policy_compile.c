@@ -211,11 +211,11 @@ static uint64_t limits_to(const struct policy_image *image, const char *address)
 
 	assert_int_equal(prefix_parse(address, &host), 0);
 	for (size_t i = 0; i < image->destination_count; i++) {
-		const struct policy_destination *d = &image->destinations[i];
+		const struct policy_prefix *d = &image->destinations[i];
 
 		if (prefix_covers(&d->prefix, &host) && d->prefix.bits > best) {
 			best = d->prefix.bits;
-			limits = d->limits;
+			limits = d->value.limits;
 		}
 	}
 	return limits;
@@ -250,7 +250,7 @@ static void a_short_ipv6_destination_does_not_mean_ipv4(void **state)
 	assert_int_equal(limits_to(image, "10.1.2.3"), 2);
 }
 
-static uint32_t key_of(const char *text, const char *name)
+static uint64_t key_of(const char *text, const char *name)
 {
 	_cleanup_(policy_image_freep) struct policy_image *image = compiled(text);
 
@@ -264,10 +264,11 @@ static uint32_t key_of(const char *text, const char *name)
 #define SERVICES "services: {s: {proto: [tcp, udp], dport: [80, 443], dst: [10.0.0.1, 10.0.0.2]}}\n"
 #define A	 "  - {name: a, scope: source, service: s, rate: 60/m, burst: 10}\n"
 #define B	 "  - {name: b, scope: source, rate: 5/s}\n"
+#define B2	 "  - {name: c, scope: source, rate: 5/s}\n"
 
 static void a_key_lasts_as_long_as_the_meaning(void **state)
 {
-	uint32_t key = key_of(HEAD SERVICES "limits:\n" A B, "a");
+	uint64_t key = key_of(HEAD SERVICES "limits:\n" A B, "a");
 
 	(void)state;
 	assert_int_not_equal(key, 0);
@@ -302,27 +303,22 @@ static void a_key_changes_with_the_meaning(void **state)
 		HEAD "services: {s: {proto: [tcp, udp], dport: [80, 443], dst: 10.0.0.1}}\n"
 		     "limits:\n" A,
 	};
-	uint32_t key = key_of(HEAD SERVICES "limits:\n" A, "a");
+	uint64_t key = key_of(HEAD SERVICES "limits:\n" A, "a");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		assert_int_not_equal(key_of(others[i], "a"), key);
 }
 
-/* Found by searching: the keys of these two limits are equal as long as nothing bumps one. */
-#define TWIN(name) "  - {name: " name ", scope: source, rate: 1/s}\n"
-#define TWIN_A	   "t3f37"
-#define TWIN_B	   "t563d"
-
-static void two_limits_never_share_a_key(void **state)
+static void limits_of_equal_meaning_never_share_a_key(void **state)
 {
-	const char both[] = HEAD "limits:\n" TWIN(TWIN_A) TWIN(TWIN_B);
-	uint32_t key = key_of(HEAD "limits:\n" TWIN(TWIN_A), TWIN_A);
+	_cleanup_(policy_image_freep) struct policy_image *image =
+		compiled(HEAD "limits:\n  - {name: b, scope: source, rate: 5/s}\n" B2);
+	uint64_t key = key_of(HEAD "limits:\n" B2, "c");
 
 	(void)state;
-	assert_int_equal(key_of(HEAD "limits:\n" TWIN(TWIN_B), TWIN_B), key);
-	assert_int_equal(key_of(both, TWIN_A), key);
-	assert_int_equal(key_of(both, TWIN_B), key + 1);
+	assert_int_equal(image->policy.limits[0].key, key);
+	assert_int_equal(image->policy.limits[1].key, key + 1);
 }
 
 static void limits_may_be_64_not_65(void **state)
@@ -342,8 +338,8 @@ static void limits_may_be_64_not_65(void **state)
 			policy_image_free(compiled(t.data));
 		else
 			refuse(t.data, -E2BIG, "policy.limits.many",
-			       "p:1:1: more than 64 limits; one on packets and bytes counts twice, "
-			       "one on fragments is built in");
+			       "p:1:1: more than 64 limits; each unit and each of several "
+			       "services counts as one, one on fragments is built in");
 	}
 }
 
@@ -455,7 +451,7 @@ int main(void)
 		cmocka_unit_test(a_short_ipv6_destination_does_not_mean_ipv4),
 		cmocka_unit_test(a_key_lasts_as_long_as_the_meaning),
 		cmocka_unit_test(a_key_changes_with_the_meaning),
-		cmocka_unit_test(two_limits_never_share_a_key),
+		cmocka_unit_test(limits_of_equal_meaning_never_share_a_key),
 		cmocka_unit_test(limits_may_be_64_not_65),
 		cmocka_unit_test(one_limit_too_many_on_a_packet_is_refused),
 		cmocka_unit_test(limits_that_never_meet_do_not_count_together),

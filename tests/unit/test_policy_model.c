@@ -273,13 +273,13 @@ static void destinations_may_be_256_per_service_and_1024_in_all(void **state)
 		}
 		if (n == 257) {
 			refuse(t.data, t.length, -E2BIG, "policy.count",
-			       "p:4:13: more than 256 destinations of a service");
+			       "p:4:13: more than 256 prefixes in one 'dst'");
 			continue;
 		}
 		policy_free(parse(t.data, t.length));
 		text_puts(&t, "  last: {dst: 10.0.0.1}\n");
 		refuse(t.data, t.length, -E2BIG, "policy.count",
-		       "p:8:15: more than 1024 destinations of all services");
+		       "p:8:15: more than 1024 destinations in all");
 	}
 }
 
@@ -289,7 +289,7 @@ static void list_entries_may_be_65536_in_both_lists(void **state)
 
 	(void)state;
 	text_puts(&t, HEAD "lists:\n  allow:\n    entries: [10.0.0.1]\n  block:\n    entries:\n");
-	for (unsigned int i = 1; i < WEIR_LIST_ENTRIES_MAX; i++)
+	for (unsigned int i = 1; i < POLICY_ENTRIES_MAX; i++)
 		text_printf(&t, "      - {cidr: 10.1.%u.%u, ttl: 1h, reason: r}\n", i / 256,
 			    i % 256);
 	policy_free(parse(t.data, t.length));
