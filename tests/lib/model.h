@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What limits promise, in arithmetic that neither wraps nor runs out of bits: the reference that
- * bpf/lib/algorithm.h and the running datapath are compared with. It shares nothing with them but the
+ * include/weir/algorithm.h and the running datapath are compared with. It shares nothing with them but the
  * numbers in struct weir_limit. Times never wrap here; the datapath's are their lowest 64 bits.
  *
  *   bucket   a level that falls by 1 per unit of time and rises by each packet's cost; what would lift

@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
+#include <weir/algorithm.h>
 #include <weir/vocabulary.h>
 
-#include "../../bpf/lib/algorithm.h"
 #include "../lib/model.h"
 #include "base/cleanup.h"
 #include "policy/policy.h"
@@ -187,7 +187,7 @@ static inline model_time random_start(uint64_t *random, const struct weir_limit 
 /* The ends of what the language can say. */
 static const char *const edges[] = {
 	"rate: 1/d, burst: 1",
-	"rate: 1/d, burst: 208",
+	"rate: 1/d, burst: 104",
 	"rate: 100M/s, burst: 1",
 	"rate: 100M/s, burst: 100M",
 	"rate: 99999/s, burst: 400",

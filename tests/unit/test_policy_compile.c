@@ -318,7 +318,7 @@ static void limits_of_equal_meaning_never_share_a_key(void **state)
 
 	(void)state;
 	assert_int_equal(image->policy.limits[0].key, key);
-	assert_int_equal(image->policy.limits[1].key, key + 1);
+	assert_int_equal(image->policy.limits[1].key, key + 2);
 }
 
 static void limits_may_be_64_not_65(void **state)
@@ -411,13 +411,13 @@ static void the_limit_on_fragments_counts_for_fragments_only(void **state)
 static void a_burst_of_years_is_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(limit_of("rate: 1/d, burst: 208").burst, 208 * 22118400000000000);
-	refuse(HEAD "limits: [{name: a, scope: source, rate: 1/d, burst: 209}]\n", -ERANGE,
+	assert_int_equal(limit_of("rate: 1/d, burst: 104").burst, 104 * 22118400000000000);
+	refuse(HEAD "limits: [{name: a, scope: source, rate: 1/d, burst: 105}]\n", -ERANGE,
 	       "policy.burst.long",
-	       "p:3:10: limit 'a': burst lasts longer at this rate than a bucket can count (208 days)");
+	       "p:3:10: limit 'a': burst lasts longer at this rate than a bucket can count (104 days)");
 	refuse(HEAD "limits: [{name: a, scope: source, byte_rate: 1KiB/s, byte_burst: 1024GiB}]\n",
 	       -ERANGE, "policy.burst.long",
-	       "p:3:10: limit 'a': byte_burst lasts longer at this rate than a bucket can count (208 "
+	       "p:3:10: limit 'a': byte_burst lasts longer at this rate than a bucket can count (104 "
 	       "days)");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one limit is made of: its algorithm's constants, as bpf/lib/algorithm.h wants them, its costs,
+ * What one limit is made of: its algorithm's constants, as include/weir/algorithm.h wants them, its costs,
  * masks and actions. All arithmetic here has 128 bits and rounds so that never more than the rate is
  * admitted.
  */
@@ -12,15 +12,15 @@
 #include "policy/schema.h"
 
 #define BYTES_SHIFT	 12 /* 100 Gbit/s is 0.08 ns per byte; this keeps it exact to 1/80,000 */
-#define BURST_MAX	 (1ULL << 62)
-#define FRAME_MAX	 65535 /* bytes; longer ones do not reach XDP */
-#define WINDOW_SHIFT_MAX 7     /* a window counts bytes in steps of up to 128 */
-#define FIXED_FINENESS	 1024  /* a window is longer than asked for by less than 1/1024 ... */
-#define SLIDING_FINENESS 64    /* ... or 1/64: its word has less room for time */
-#define PREVIOUS_BITS	 12    /* to how many the window before is remembered, if they fit, */
-#define PREVIOUS_LEAST	 8     /* and at least */
-#define PRECISE_FIXED	 2     /* ticks: a shorter window would end between two of them, */
-#define PRECISE_SLIDING	 64    /* or weigh the one before by more than 1/64 too much */
+#define BURST_MAX	 (1ULL << 61) /* further ahead, weir/cells.h has its marks */
+#define FRAME_MAX	 65535	      /* bytes; longer ones do not reach XDP */
+#define WINDOW_SHIFT_MAX 7	      /* a window counts bytes in steps of up to 128 */
+#define FIXED_FINENESS	 1024 /* a window is longer than asked for by less than 1/1024 ... */
+#define SLIDING_FINENESS 64   /* ... or 1/64: its word has less room for time */
+#define PREVIOUS_BITS	 12   /* to how many the window before is remembered, if they fit, */
+#define PREVIOUS_LEAST	 8    /* and at least */
+#define PRECISE_FIXED	 2    /* ticks: a shorter window would end between two of them, */
+#define PRECISE_SLIDING	 64   /* or weigh the one before by more than 1/64 too much */
 
 typedef unsigned __int128 wide;
 
@@ -124,7 +124,7 @@ static int bucket_fill(struct compiler *c, const struct draft *d, struct weir_li
 	if (burst >= BURST_MAX || cost >> limit->shift >= BURST_MAX || cost > INT64_MAX)
 		return refuse_rule(c, rule, -ERANGE, "policy.burst.long",
 				   "limit '%s': %s lasts longer at this rate than a bucket can "
-				   "count (208 days)",
+				   "count (104 days)",
 				   rule->name, burst >= BURST_MAX ? a.burst_key : "a packet");
 	limit->interval = (uint64_t)interval;
 	limit->burst = (uint64_t)burst;
@@ -189,7 +189,7 @@ static int window_fill(struct compiler *c, const struct draft *d, struct weir_li
 		wide most = (wide)(a.burst >> limit->shift) * factor_max(rule) / 1000;
 
 		limit->burst = a.burst >> limit->shift;
-		if (most >> 62 || !window_fits(limit, window, (uint64_t)most))
+		if (most >= BURST_MAX || !window_fits(limit, window, (uint64_t)most))
 			continue;
 		limit->precise = limit->interval <
 				 (fixed ? PRECISE_FIXED : PRECISE_SLIDING) * c->image->policy.tick;
