@@ -23,6 +23,12 @@ struct destination_remembered {
 	__u32 _pad;
 };
 
+struct clock_remembered {
+	__u64 jiffies; /* when the coarse clock was read */
+	__u64 coarse_ns;
+	__u64 latest; /* the latest exact time that was read, in bucket units */
+};
+
 /* 0 -> struct weir_live; userspace, memory-mapped; one page */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -122,12 +128,12 @@ struct {
 	__type(value, struct weir_hits);
 } weir_hits SEC(".maps");
 
-/* 0 -> the latest exact time that the CPU has read, in bucket units; the datapath; 8 bytes per CPU */
+/* 0 -> what the CPU remembers of the clocks; the datapath; 24 bytes per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct clock_remembered);
 } weir_clock SEC(".maps");
 
 /* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 5 KiB per CPU */

@@ -38,24 +38,24 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
 static __always_inline void weigh_start(struct packet *packet)
 {
 	__u32 zero = 0;
-	const __u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+	const struct clock_remembered *remembered = bpf_map_lookup_elem(&weir_clock, &zero);
 
 	clock_now_ns(packet);
-	if (latest && (__s64)(*latest - packet->time) > 0)
-		packet->time = *latest;
+	if (remembered && (__s64)(remembered->latest - packet->time) > 0)
+		packet->time = remembered->latest;
 }
 
 /* The packet's time becomes exact. */
 __noinline int weigh_make_time_exact(struct packet *packet)
 {
 	__u32 zero = 0;
-	__u64 *latest = bpf_map_lookup_elem(&weir_clock, &zero);
+	struct clock_remembered *remembered = bpf_map_lookup_elem(&weir_clock, &zero);
 
-	if (!packet || !latest)
+	if (!packet || !remembered)
 		return 0;
 	packet->time = clock_exact_ns() << WEIR_TIME_SHIFT;
 	packet->time_is_exact = 1;
-	*latest = packet->time;
+	remembered->latest = packet->time;
 	return 0;
 }
 
