@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A sweep over both lists in prefix order. The order puts an entry behind all that cover it, so those
- * are a stack, and its top already carries the values of the others.
+ * A sweep goes over a stretch of the nodes in their order. The order puts a node behind all that cover it, so
+ * those are a stack, and its top already carries the values of the others. A stretch is everything below a
+ * prefix that changed; what covers that is found from the node before it, for whatever covers a node
+ * covers its neighbour too or begins between them, and each node knows the length of the next one up.
  */
 #include "lists/image.h"
 
@@ -9,113 +11,277 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ::ffff:0:0/96, all of IPv4 */
-static const struct prefix ipv4 = {.address = {[10] = 0xff, [11] = 0xff}, .bits = 96};
+#include "lists/internal.h"
+
+struct covering {
+	struct node_key key;
+	struct list_value value;
+};
 
 struct sweep {
-	struct list_image_entry *entries;
-	size_t count;
-	const struct list_image_entry *covering[129]; /* of the last entry, itself included */
+	struct list_set *s;
+	uint64_t now_ns;
+	struct covering stack[130]; /* what covers the last node, itself included */
 	unsigned int depth;
+	struct list_diff diff;
+	size_t upserts_size, deletes_size;
+	bool failed; /* for lack of memory */
 };
+
+uint64_t list_until_round(uint64_t until_ns)
+{
+	const uint64_t unit = 1ULL << WEIR_UNTIL_SHIFT;
+
+	if (until_ns == WEIR_FOREVER || until_ns > WEIR_FOREVER - unit)
+		return WEIR_FOREVER;
+	return (until_ns + unit - 1) & ~(unit - 1);
+}
 
 static uint64_t later(uint64_t a_ns, uint64_t b_ns)
 {
 	return a_ns > b_ns ? a_ns : b_ns;
 }
 
-/* Forget what does not cover @prefix. Whether anything is left. */
-static bool sweep_covered(struct sweep *w, const struct prefix *prefix)
+static struct list_value later_of(struct list_value a, struct list_value b)
 {
-	while (w->depth > 0 && !prefix_covers(&w->covering[w->depth - 1]->prefix, prefix))
-		w->depth--;
-	return w->depth > 0;
+	return (struct list_value){
+		.allow_until_ns = later(a.allow_until_ns, b.allow_until_ns),
+		.block_until_ns = later(a.block_until_ns, b.block_until_ns),
+	};
 }
 
-static void sweep_emit(struct sweep *w, const struct prefix *prefix, struct weir_list_value value)
+static bool same_for_kernel(const struct list_value *a, const struct list_value *b)
 {
-	/* What is shorter than all of IPv4 ends here, see the header. */
-	if (sweep_covered(w, prefix) && prefix_compare(prefix, &ipv4) != 0) {
-		const struct weir_list_value *above = &w->covering[w->depth - 1]->value;
-
-		value.allow_until_ns = later(value.allow_until_ns, above->allow_until_ns);
-		value.block_until_ns = later(value.block_until_ns, above->block_until_ns);
-	}
-	w->entries[w->count] = (struct list_image_entry){.prefix = *prefix, .value = value};
-	w->covering[w->depth++] = &w->entries[w->count++];
+	return list_until_round(a->allow_until_ns) == list_until_round(b->allow_until_ns) &&
+	       list_until_round(a->block_until_ns) == list_until_round(b->block_until_ns);
 }
 
-/* One list on its way through the sweep. */
-struct cursor {
-	const struct list_entry *const *at;
-	size_t left;
-	uint64_t now_ns;
-};
-
-static void cursor_advance(struct cursor *c)
+static bool is_something(const struct list_value *v)
 {
-	c->at++;
-	c->left--;
+	return v->allow_until_ns || v->block_until_ns;
 }
 
-/* Of the next entry in force, NULL at the end. */
-static const struct prefix *cursor_prefix(struct cursor *c)
+static void emit_upsert(struct sweep *w, const struct node_key *key, struct list_value value)
 {
-	while (c->left > 0 && !list_entry_active(*c->at, c->now_ns))
-		cursor_advance(c);
-	return c->left > 0 ? &(*c->at)->key.prefix : NULL;
-}
+	struct list_diff *d = &w->diff;
 
-/* The latest deadline of the entries for exactly @prefix, which are next; 0 = there are none. */
-static uint64_t cursor_take(struct cursor *c, const struct prefix *prefix)
-{
-	uint64_t until_ns = 0;
-	const struct prefix *p;
+	if (d->upsert_count == w->upserts_size) {
+		size_t size = w->upserts_size ? 2 * w->upserts_size : 64;
+		struct list_image_entry *bigger = reallocarray(d->upserts, size, sizeof(*bigger));
 
-	while ((p = cursor_prefix(c)) && prefix_compare(p, prefix) == 0) {
-		until_ns = later(until_ns, (*c->at)->until_monotonic_ns);
-		cursor_advance(c);
-	}
-	return until_ns;
-}
-
-int list_image_build(const struct list_set *s, uint64_t now_monotonic_ns, struct list_image *ret)
-{
-	struct cursor cursors[LIST_KIND_MAX];
-	bool ipv4_pending = true;
-	struct sweep w = {0};
-	size_t most = 1;
-
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		struct cursor *c = &cursors[kind];
-
-		c->now_ns = now_monotonic_ns;
-		c->at = list_set_entries(s, kind, &c->left);
-		most += c->left;
-	}
-	w.entries = calloc(most, sizeof(*w.entries));
-	if (!w.entries)
-		return -ENOMEM;
-	for (;;) {
-		const struct prefix *allow = cursor_prefix(&cursors[LIST_ALLOW]);
-		const struct prefix *block = cursor_prefix(&cursors[LIST_BLOCK]);
-		const struct prefix *next = allow ? allow : block;
-		struct weir_list_value value;
-
-		if (allow && block && prefix_compare(block, allow) < 0)
-			next = block;
-		if (ipv4_pending && (!next || prefix_compare(next, &ipv4) >= 0)) {
-			ipv4_pending = false;
-			if (sweep_covered(&w, &ipv4))
-				next = &ipv4;
+		if (!bigger) {
+			w->failed = true;
+			return;
 		}
-		if (!next)
-			break;
-		value.allow_until_ns = cursor_take(&cursors[LIST_ALLOW], next);
-		value.block_until_ns = cursor_take(&cursors[LIST_BLOCK], next);
-		sweep_emit(&w, next, value);
+		d->upserts = bigger;
+		w->upserts_size = size;
 	}
-	*ret = (struct list_image){.entries = w.entries, .count = w.count};
+	d->upserts[d->upsert_count].value = value;
+	node_prefix(key, &d->upserts[d->upsert_count++].prefix);
+}
+
+static void emit_delete(struct sweep *w, const struct node_key *key)
+{
+	struct list_diff *d = &w->diff;
+
+	if (d->delete_count == w->deletes_size) {
+		size_t size = w->deletes_size ? 2 * w->deletes_size : 64;
+		struct prefix *bigger = reallocarray(d->deletes, size, sizeof(*bigger));
+
+		if (!bigger) {
+			w->failed = true;
+			return;
+		}
+		d->deletes = bigger;
+		w->deletes_size = size;
+	}
+	node_prefix(key, &d->deletes[d->delete_count++]);
+}
+
+/* What the node's own entries say. */
+static struct list_value own_value(const struct sweep *w, const struct node *node)
+{
+	struct list_value v = {0};
+
+	for (uint32_t n = node->items; n != NO_ITEM; n = item_of(w->s, n)->next) {
+		const struct item *i = item_of(w->s, n);
+		uint64_t *until_ns = i->kind == LIST_ALLOW ? &v.allow_until_ns : &v.block_until_ns;
+		uint64_t item_until_ns = item_until(w->s, i);
+
+		if (item_until_ns > w->now_ns)
+			*until_ns = later(*until_ns, item_until_ns);
+	}
+	return v;
+}
+
+/* Bring one node up to date and tell what that means for the kernel. Whether it is still of use. */
+static bool sweep_node(struct sweep *w, struct node *node, const struct node_key *key)
+{
+	struct list_value above = {0}, own = own_value(w, node);
+	bool is_ip4 = node_key_compare(key, &all_of_ip4) == 0, wanted;
+
+	while (w->depth > 0 && !node_key_covers(&w->stack[w->depth - 1].key, key))
+		w->depth--;
+	node->parent = w->depth > 0 ? w->stack[w->depth - 1].key.bits : NODE_NO_PARENT;
+	if (w->depth > 0)
+		above = w->stack[w->depth - 1].value;
+	/* What is shorter than all of IPv4 ends here, see the header. */
+	wanted = is_something(&own) || (is_ip4 && is_something(&above));
+	if (!is_ip4)
+		own = later_of(own, above);
+	if (wanted && (!node->held || !same_for_kernel(&node->value, &own)))
+		emit_upsert(w, key, own);
+	else if (!wanted && node->held)
+		emit_delete(w, key);
+	node->held = wanted;
+	node->value = own;
+	if (!wanted && node->items == NO_ITEM && !is_ip4)
+		return false;
+	w->stack[w->depth++] = (struct covering){*key, own};
+	return true;
+}
+
+/* Everything that @top covers, itself included, from @at on; NULL: everything. */
+static void sweep_range(struct sweep *w, struct node_at at, const struct node_key *top)
+{
+	struct node *node;
+
+	while ((node = nodes_get(&w->s->nodes, &at))) {
+		struct node_key key = node_key_of(node);
+
+		if (top && !node_key_covers(top, &key))
+			return;
+		if (sweep_node(w, node, &key))
+			at.slot++;
+		else
+			nodes_erase(&w->s->nodes, &at);
+	}
+}
+
+/* Start the stack with the longest node that covers @key, which is at @at. */
+static void find_cover(struct sweep *w, struct node_at at, const struct node_key *key)
+{
+	const struct node *node = nodes_before(&w->s->nodes, at);
+
+	w->depth = 0;
+	while (node) {
+		struct node_key candidate = node_key_of(node);
+
+		if (node_key_covers(&candidate, key)) {
+			w->stack[w->depth++] = (struct covering){candidate, node->value};
+			return;
+		}
+		if (node->parent == NODE_NO_PARENT)
+			return;
+		candidate = node_key_mask(candidate, node->parent);
+		node = nodes_find(&w->s->nodes, &candidate);
+	}
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return node_key_compare(a, b);
+}
+
+static void sweep_dirty(struct sweep *w)
+{
+	struct list_set *s = w->s;
+	const struct node_key *done = NULL;
+
+	qsort(s->dirty, s->dirty_count, sizeof(*s->dirty), compare_keys);
+	for (size_t i = 0; i < s->dirty_count; i++) {
+		const struct node_key *key = &s->dirty[i];
+		struct node_at at;
+
+		if (done && node_key_covers(done, key))
+			continue;
+		done = key;
+		if (!nodes_seek(&s->nodes, key, &at))
+			continue;
+		find_cover(w, at, key);
+		sweep_range(w, at, key);
+	}
+}
+
+/* The sweeps found shorter prefixes first. */
+static void reverse_upserts(struct list_diff *d)
+{
+	for (size_t i = 0; i < d->upsert_count / 2; i++) {
+		struct list_image_entry *a = &d->upserts[i];
+		struct list_image_entry *b = &d->upserts[d->upsert_count - 1 - i];
+		struct list_image_entry between = *a;
+
+		*a = *b;
+		*b = between;
+	}
+}
+
+int list_image_update(struct list_set *s, uint64_t now_monotonic_ns, struct list_diff *ret)
+{
+	struct sweep w = {.s = s, .now_ns = now_monotonic_ns};
+
+	if (s->all_dirty)
+		sweep_range(&w, (struct node_at){0}, NULL);
+	else if (s->dirty_count)
+		sweep_dirty(&w);
+	s->all_dirty = false;
+	s->dirty_count = 0;
+	nodes_compact(&s->nodes);
+	if (w.failed) {
+		list_diff_done(&w.diff);
+		s->all_dirty = true;
+		return -ENOMEM;
+	}
+	reverse_upserts(&w.diff);
+	*ret = w.diff;
+	return 0;
+}
+
+void list_diff_done(struct list_diff *diff)
+{
+	free(diff->upserts);
+	free(diff->deletes);
+	*diff = (struct list_diff){0};
+}
+
+int list_image_adopt(struct list_set *s, const struct list_image *held)
+{
+	struct node_at at = {0};
+	struct node *node;
+
+	s->all_dirty = true;
+	for (; (node = nodes_get(&s->nodes, &at)); at.slot++)
+		node->held = false;
+	for (size_t i = 0; i < held->count; i++) {
+		struct node_key key = node_key(&held->entries[i].prefix);
+
+		node = nodes_seek(&s->nodes, &key, &at) ? nodes_get(&s->nodes, &at)
+							: nodes_insert(&s->nodes, &at, &key);
+		if (!node)
+			return -ENOMEM;
+		node->held = true;
+		node->value = held->entries[i].value;
+	}
+	return 0;
+}
+
+int list_image_copy(const struct list_set *s, struct list_image *ret)
+{
+	struct list_image image = {.entries = calloc(s->nodes.count, sizeof(*image.entries))};
+	struct node_at at = {0};
+	const struct node *node;
+
+	if (!image.entries)
+		return -ENOMEM;
+	for (; (node = nodes_get(set_nodes(s), &at)); at.slot++) {
+		struct node_key key = node_key_of(node);
+
+		if (!node->held)
+			continue;
+		image.entries[image.count].value = node->value;
+		node_prefix(&key, &image.entries[image.count++].prefix);
+	}
+	*ret = image;
 	return 0;
 }
 
@@ -125,13 +291,13 @@ void list_image_done(struct list_image *image)
 	*image = (struct list_image){0};
 }
 
-static int image_compare(const void *prefix, const void *entry)
+static int compare_prefix(const void *prefix, const void *entry)
 {
 	return prefix_compare(prefix, &((const struct list_image_entry *)entry)->prefix);
 }
 
-const struct weir_list_value *list_image_lookup(const struct list_image *image,
-						const uint8_t address[static 16])
+const struct list_value *list_image_lookup(const struct list_image *image,
+					   const uint8_t address[static 16])
 {
 	struct prefix p;
 
@@ -143,70 +309,9 @@ const struct weir_list_value *list_image_lookup(const struct list_image *image,
 
 		p.bits = (uint8_t)bits;
 		address_mask(p.address, p.bits);
-		e = bsearch(&p, image->entries, image->count, sizeof(*e), image_compare);
+		e = bsearch(&p, image->entries, image->count, sizeof(*e), compare_prefix);
 		if (e)
 			return &e->value;
 	}
 	return NULL;
-}
-
-/* From the longest to the shortest: when a prefix appears or changes, what lies below it and should
- * hide it is there already. */
-static void diff_upserts(const struct list_image *from, const struct list_image *to,
-			 struct list_diff *diff)
-{
-	size_t i = from->count;
-
-	for (size_t j = to->count; j-- > 0;) {
-		const struct list_image_entry *e = &to->entries[j], *old;
-
-		while (i > 0 && prefix_compare(&from->entries[i - 1].prefix, &e->prefix) > 0)
-			i--;
-		old = i > 0 ? &from->entries[i - 1] : NULL;
-		if (!old || prefix_compare(&old->prefix, &e->prefix) != 0 ||
-		    old->value.allow_until_ns != e->value.allow_until_ns ||
-		    old->value.block_until_ns != e->value.block_until_ns)
-			diff->upserts[diff->upsert_count++] = *e;
-	}
-}
-
-/* From the shortest to the longest: what a removed prefix uncovers is to stay. */
-static void diff_deletes(const struct list_image *from, const struct list_image *to,
-			 struct list_diff *diff)
-{
-	size_t j = 0;
-
-	for (size_t i = 0; i < from->count; i++) {
-		const struct prefix *p = &from->entries[i].prefix;
-
-		while (j < to->count && prefix_compare(&to->entries[j].prefix, p) < 0)
-			j++;
-		if (j == to->count || prefix_compare(&to->entries[j].prefix, p) != 0)
-			diff->deletes[diff->delete_count++] = *p;
-	}
-}
-
-int list_image_diff(const struct list_image *from, const struct list_image *to,
-		    struct list_diff *ret)
-{
-	struct list_diff diff = {0};
-
-	/* calloc(0) may be NULL without being a failure. */
-	diff.upserts = calloc(to->count + 1, sizeof(*diff.upserts));
-	diff.deletes = calloc(from->count + 1, sizeof(*diff.deletes));
-	if (!diff.upserts || !diff.deletes) {
-		list_diff_done(&diff);
-		return -ENOMEM;
-	}
-	diff_upserts(from, to, &diff);
-	diff_deletes(from, to, &diff);
-	*ret = diff;
-	return 0;
-}
-
-void list_diff_done(struct list_diff *diff)
-{
-	free(diff->upserts);
-	free(diff->deletes);
-	*diff = (struct list_diff){0};
 }

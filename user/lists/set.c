@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One sorted array of pointers per kind: 65,536 of them are half a megabyte, so an insertion is a
- * short memmove(), and a bulk load sorts once and merges. Each entry is one allocation that its two
- * strings follow.
+ * Changes of the set. Each is checked as a whole first, then what is new is added, which can still fail for
+ * lack of memory and is undone then, and what is old is removed last, which cannot.
  */
 #include "lists/set.h"
 
@@ -12,16 +11,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "lists/internal.h"
 
-struct entries {
-	struct list_entry **items; /* sorted by entry_compare() */
-	size_t count;
-	size_t size;
-};
-
-struct list_set {
-	struct entries lists[LIST_KIND_MAX];
-};
+const struct node_key all_of_ip4 = {.low = 0xffffULL << 32, .bits = 96};
 
 static const char *const kind_names[] = {
 	[LIST_ALLOW] = "allow",
@@ -32,6 +24,8 @@ _Static_assert(ARRAY_SIZE(kind_names) == LIST_KIND_MAX, "a kind has no name");
 static const char *const origin_names[] = {
 	[LIST_POLICY] = "policy",
 	[LIST_OPERATOR] = "operator",
+	[LIST_FEED] = "feed",
+	[LIST_KEPT] = "kept",
 };
 _Static_assert(ARRAY_SIZE(origin_names) == LIST_ORIGIN_MAX, "an origin has no name");
 
@@ -58,22 +52,63 @@ int list_kind_from_str(const char *name, enum list_kind *ret)
 	return -EINVAL;
 }
 
-static int entry_compare(const struct prefix *prefix, enum list_origin origin,
-			 const struct list_entry *e)
+int no_memory(struct fault *reterr)
 {
-	int r = prefix_compare(prefix, &e->key.prefix);
-
-	return r ? r : (int)origin - (int)e->key.origin;
+	return fault(reterr, -ENOMEM, "list.memory", "no memory for a list entry");
 }
 
-/* For qsort(): of equal keys the later deadline first. */
-static int fresh_compare(const void *a, const void *b)
+uint64_t deadline_to_monotonic(uint64_t until_ns, const struct list_now *now)
 {
-	const struct list_entry *x = *(const struct list_entry *const *)a;
-	const struct list_entry *y = *(const struct list_entry *const *)b;
-	int r = entry_compare(&x->key.prefix, x->key.origin, y);
+	if (until_ns == WEIR_FOREVER)
+		return WEIR_FOREVER;
+	if (until_ns <= now->real_ns) {
+		uint64_t ago_ns = now->real_ns - until_ns;
 
-	return r ? r : (x->until_ns < y->until_ns) - (x->until_ns > y->until_ns);
+		return ago_ns < now->monotonic_ns ? now->monotonic_ns - ago_ns : 0;
+	}
+	if (until_ns - now->real_ns >= WEIR_FOREVER - now->monotonic_ns)
+		return WEIR_FOREVER - 1;
+	return now->monotonic_ns + (until_ns - now->real_ns);
+}
+
+int list_set_new(struct list_set **ret)
+{
+	_cleanup_(list_set_freep) struct list_set *s = calloc(1, sizeof(*s));
+	struct node_at at;
+
+	if (!s)
+		return -ENOMEM;
+	s->items.free = NO_ITEM;
+	nodes_seek(&s->nodes, &all_of_ip4, &at);
+	if (!nodes_insert(&s->nodes, &at, &all_of_ip4))
+		return -ENOMEM;
+	*ret = take_ptr(s);
+	return 0;
+}
+
+static void source_done(struct source *source)
+{
+	free(source->name);
+	free(source->file);
+	free(source->reason);
+	list_content_free(source->content);
+	*source = (struct source){0};
+}
+
+void list_set_free(struct list_set *s)
+{
+	if (!s)
+		return;
+	nodes_done(&s->nodes);
+	for (size_t i = 0; i < s->items.chunk_count; i++)
+		free(s->items.chunks[i]);
+	free(s->items.chunks);
+	strings_done(&s->strings);
+	deadlines_done(&s->deadlines);
+	for (size_t i = 0; i < SOURCE_MAX; i++)
+		source_done(&s->sources[i]);
+	free(s->dirty);
+	free(s);
 }
 
 static int text_check(const char *text, size_t max, const char *code, struct fault *reterr)
@@ -112,387 +147,296 @@ static int entry_check(const struct list_entry *e, struct fault *reterr)
 	return text_check(e->added_by, LIST_ADDED_BY_MAX, "list.added_by", reterr);
 }
 
-static int full(struct fault *reterr)
+/* What is about to be added, with what it replaces. Holds its strings until it is in the set. */
+struct fresh {
+	struct place place;
+	struct item item;
+	const struct list_entry *from;
+	uint32_t old; /* NO_ITEM: the key is new */
+};
+
+static uint32_t find_place(const struct list_set *s, const struct place *p)
 {
-	return fault(reterr, -ENOSPC, "list.full", "the lists hold at most %u entries together",
-		     WEIR_LIST_ENTRIES_MAX);
+	const struct node *node = nodes_find(set_nodes(s), &p->key);
+
+	return node ? item_find(s, node, p->kind, p->source) : NO_ITEM;
 }
 
-static int no_memory(struct fault *reterr)
+static int fresh_init(struct list_set *s, const struct list_entry *e, unsigned int source,
+		      struct fresh *ret, struct fault *reterr)
 {
-	return fault(reterr, -ENOMEM, "list.memory", "no memory for a list entry");
-}
+	int r = entry_check(e, reterr);
 
-static uint64_t deadline_to_monotonic(uint64_t until_ns, const struct list_now *now)
-{
-	if (until_ns == WEIR_FOREVER)
-		return WEIR_FOREVER;
-	if (until_ns <= now->real_ns) {
-		uint64_t ago_ns = now->real_ns - until_ns;
-
-		return ago_ns < now->monotonic_ns ? now->monotonic_ns - ago_ns : 0;
-	}
-	if (until_ns - now->real_ns >= WEIR_FOREVER - now->monotonic_ns)
-		return WEIR_FOREVER - 1;
-	return now->monotonic_ns + (until_ns - now->real_ns);
-}
-
-/* A checked copy of @entry under @origin. */
-static int entry_new(const struct list_set *s, const struct list_entry *entry,
-		     enum list_origin origin, const struct list_now *now, struct list_entry **ret,
-		     struct fault *reterr)
-{
-	const char *reason = entry->reason ? entry->reason : "";
-	const char *added_by = entry->added_by ? entry->added_by : "";
-	size_t reason_size = strlen(reason) + 1, added_by_size = strlen(added_by) + 1;
-	const struct list_entry *before;
-	struct list_entry *e;
-	char *strings;
-	int r;
-
-	r = entry_check(entry, reterr);
 	if (r < 0)
 		return r;
-	e = malloc(sizeof(*e) + reason_size + added_by_size);
-	if (!e)
-		return no_memory(reterr);
-	strings = (char *)(e + 1);
-	memcpy(strings, reason, reason_size);
-	memcpy(strings + reason_size, added_by, added_by_size);
-	*e = *entry;
-	e->key.origin = origin;
-	e->reason = strings;
-	e->added_by = strings + reason_size;
-	before = list_set_find(s, &e->key);
-	if (before && before->until_ns == e->until_ns)
-		e->until_monotonic_ns = before->until_monotonic_ns;
+	*ret = (struct fresh){
+		.place = {node_key(&e->key.prefix), e->key.kind, source},
+		.item = {.until_ns = e->until_ns,
+			 .added_ns = e->added_ns,
+			 .line = e->line,
+			 .source = (uint16_t)source},
+		.from = e,
+	};
+	ret->old = find_place(s, &ret->place);
+	return 0;
+}
+
+/* What can fail, before anything changes. */
+static int fresh_prepare(struct list_set *s, struct fresh *f, const struct list_now *now)
+{
+	const struct item *old = f->old != NO_ITEM ? item_of(s, f->old) : NULL;
+
+	if (old && old->until_ns == f->item.until_ns)
+		f->item.until_monotonic_ns = old->until_monotonic_ns;
 	else
-		e->until_monotonic_ns = deadline_to_monotonic(e->until_ns, now);
-	*ret = e;
-	return 0;
-}
-
-static int entries_reserve(struct entries *l, size_t size)
-{
-	struct list_entry **items;
-
-	if (size <= l->size)
+		f->item.until_monotonic_ns = deadline_to_monotonic(f->item.until_ns, now);
+	if (strings_take(&s->strings, f->from->reason ?: "", &f->item.reason) < 0)
+		return -ENOMEM;
+	if (strings_take(&s->strings, f->from->added_by ?: "", &f->item.added_by) == 0)
 		return 0;
-	if (size < 2 * l->size)
-		size = 2 * l->size;
-	items = reallocarray(l->items, size, sizeof(struct list_entry *));
-	if (!items)
-		return -ENOMEM;
-	l->items = items;
-	l->size = size;
-	return 0;
+	strings_release(&s->strings, f->item.reason);
+	return -ENOMEM;
 }
 
-/* Index of the first entry that is not before {@prefix, @origin}. */
-static size_t entries_seek(const struct entries *l, const struct prefix *prefix,
-			   enum list_origin origin)
+static void fresh_drop(struct list_set *s, const struct fresh *f)
 {
-	size_t low = 0, high = l->count;
+	strings_release(&s->strings, f->item.reason);
+	strings_release(&s->strings, f->item.added_by);
+}
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+/* There is room in the deadlines. */
+static void fresh_replace(struct list_set *s, struct fresh *f)
+{
+	struct item *old = item_of(s, f->old);
 
-		if (entry_compare(prefix, origin, l->items[middle]) > 0)
-			low = middle + 1;
-		else
-			high = middle;
+	if (old->until_monotonic_ns != f->item.until_monotonic_ns) {
+		const struct deadline d = {f->item.until_monotonic_ns, f->place.key,
+					   (uint16_t)f->place.source, (uint8_t)f->place.kind};
+
+		s->timed -= old->until_ns != WEIR_FOREVER;
+		s->timed += f->item.until_ns != WEIR_FOREVER;
+		if (f->item.until_ns != WEIR_FOREVER)
+			deadlines_push(&s->deadlines, &d);
+		set_mark(s, &f->place.key);
 	}
-	return low;
+	strings_release(&s->strings, old->reason);
+	strings_release(&s->strings, old->added_by);
+	f->item.next = old->next;
+	f->item.kind = old->kind;
+	*old = f->item;
 }
 
-static bool entries_find(const struct entries *l, const struct list_key *key, size_t *ret)
+static bool deadline_holds(const struct deadline *d, void *userdata)
 {
-	*ret = entries_seek(l, &key->prefix, key->origin);
-	return *ret < l->count && entry_compare(&key->prefix, key->origin, l->items[*ret]) == 0;
+	const struct list_set *s = userdata;
+	const struct place p = {d->key, d->kind, d->source};
+	uint32_t number = find_place(s, &p);
+
+	return number != NO_ITEM && item_of(s, number)->until_monotonic_ns == d->until_ns;
 }
 
-/* Sort what was collected in any order and drop all but the first of equal keys. */
-static void entries_sort(struct entries *l)
+/* Notes of deadlines that are no more: never let them be first, nor be the most. */
+static void tidy_deadlines(struct list_set *s)
 {
-	size_t kept = 0;
+	const struct deadline *first;
 
-	if (!l->count)
-		return;
-	qsort(l->items, l->count, sizeof(struct list_entry *), fresh_compare);
-	for (size_t i = 1; i < l->count; i++) {
-		struct list_entry *e = l->items[i];
-
-		if (entry_compare(&e->key.prefix, e->key.origin, l->items[kept]) == 0)
-			free(e);
-		else
-			l->items[++kept] = e;
-	}
-	l->count = kept + 1;
-}
-
-static size_t entries_count_of(const struct entries *l, enum list_origin origin)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < l->count; i++)
-		count += l->items[i]->key.origin == origin;
-	return count;
-}
-
-/* Move what @from has of other origins into @to, which has room for it, and free the rest. From the
- * back, so that nothing of @to is overwritten before it moved. */
-static void entries_merge(struct entries *to, struct entries *from, enum list_origin origin)
-{
-	size_t left = to->count;
-	size_t place = to->count + from->count - entries_count_of(from, origin);
-
-	to->count = place;
-	while (from->count > 0) {
-		struct list_entry *e = from->items[--from->count];
-
-		if (e->key.origin == origin) {
-			free(e);
-			continue;
-		}
-		while (left > 0 &&
-		       entry_compare(&e->key.prefix, e->key.origin, to->items[left - 1]) < 0)
-			to->items[--place] = to->items[--left];
-		to->items[--place] = e;
-	}
-}
-
-static void entries_done(struct entries *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		free(l->items[i]);
-	free(l->items);
-}
-
-int list_set_new(struct list_set **ret)
-{
-	struct list_set *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return -ENOMEM;
-	*ret = s;
-	return 0;
-}
-
-void list_set_free(struct list_set *s)
-{
-	if (!s)
-		return;
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++)
-		entries_done(&s->lists[kind]);
-	free(s);
+	if (s->deadlines.count > 2 * s->timed + 1024)
+		deadlines_filter(&s->deadlines, deadline_holds, s);
+	while ((first = deadlines_first(&s->deadlines)) && !deadline_holds(first, s))
+		deadlines_pop(&s->deadlines);
 }
 
 int list_set_add(struct list_set *s, const struct list_entry *entry, const struct list_now *now,
 		 struct fault *reterr)
 {
-	_cleanup_free_ struct list_entry *e = NULL;
-	struct entries *l;
-	size_t at;
+	struct fresh f;
+	struct room room;
 	int r;
 
-	assert((unsigned int)entry->key.origin < LIST_ORIGIN_MAX);
-	r = entry_new(s, entry, entry->key.origin, now, &e, reterr);
+	assert(entry->key.origin == LIST_POLICY || entry->key.origin == LIST_OPERATOR);
+	r = fresh_init(s, entry, entry->key.origin, &f, reterr);
 	if (r < 0)
 		return r;
-	l = &s->lists[e->key.kind];
-	if (entries_find(l, &e->key, &at)) {
-		free(l->items[at]);
-		l->items[at] = take_ptr(e);
-		return 0;
+	if (f.old == NO_ITEM) {
+		room_begin(&room, s);
+		room_add(&room, s, &f.place.key);
+		r = room_check(&room, reterr);
+		if (r < 0)
+			return r;
 	}
-	if (s->lists[LIST_ALLOW].count + s->lists[LIST_BLOCK].count >= WEIR_LIST_ENTRIES_MAX)
-		return full(reterr);
-	if (entries_reserve(l, l->count + 1) < 0)
+	if (deadlines_reserve(&s->deadlines, 1) < 0 || fresh_prepare(s, &f, now) < 0)
 		return no_memory(reterr);
-	memmove(l->items + at + 1, l->items + at, (l->count - at) * sizeof(struct list_entry *));
-	l->items[at] = take_ptr(e);
-	l->count++;
+	if (f.old != NO_ITEM) {
+		fresh_replace(s, &f);
+	} else if (place_add(s, &f.place, &f.item) < 0) {
+		fresh_drop(s, &f);
+		return no_memory(reterr);
+	}
+	tidy_deadlines(s);
 	return 0;
 }
 
 int list_set_remove(struct list_set *s, const struct list_key *key)
 {
-	struct entries *l = &s->lists[key->kind];
-	size_t at;
+	const struct place p = {node_key(&key->prefix), key->kind, source_of(key)};
 
-	if (!entries_find(l, key, &at))
+	assert(key->origin != LIST_FEED);
+	if (find_place(s, &p) == NO_ITEM)
 		return -ENOENT;
-	free(l->items[at]);
-	l->count--;
-	memmove(l->items + at, l->items + at + 1, (l->count - at) * sizeof(struct list_entry *));
+	place_remove(s, &p);
+	tidy_deadlines(s);
 	return 0;
 }
 
-/* Fill @fresh with copies of @entries, with room for what stays of the other origins. */
-static int fresh_fill(struct list_set *fresh, const struct list_set *s, enum list_origin origin,
-		      const struct list_entry *entries, size_t count, const struct list_now *now,
-		      struct fault *reterr)
+static int place_compare(const struct place *a, const struct place *b)
 {
-	size_t total = 0;
+	int r = node_key_compare(&a->key, &b->key);
 
-	for (size_t i = 0; i < count; i++) {
-		_cleanup_free_ struct list_entry *e = NULL;
-		struct entries *l;
-		int r;
+	return r ? r : (int)a->kind - (int)b->kind;
+}
 
-		r = entry_new(s, &entries[i], origin, now, &e, reterr);
-		if (r < 0)
-			return r;
-		l = &fresh->lists[e->key.kind];
-		if (entries_reserve(l, l->count + 1) < 0)
-			return no_memory(reterr);
-		l->items[l->count++] = take_ptr(e);
+/* For qsort(): of equal keys the later deadline first. */
+static int fresh_compare(const void *a, const void *b)
+{
+	const struct fresh *x = a, *y = b;
+	int r = place_compare(&x->place, &y->place);
+
+	return r ? r
+		 : (x->item.until_ns < y->item.until_ns) - (x->item.until_ns > y->item.until_ns);
+}
+
+/* The places of all entries of @source that are not among @fresh; both in order. */
+static int find_stale(struct list_set *s, unsigned int source, const struct fresh *fresh,
+		      size_t count, struct place **ret, size_t *ret_count)
+{
+	_cleanup_free_ struct place *stale = NULL;
+	struct node_at at = {0};
+	struct node *node;
+	size_t found = 0, size = 0, i = 0;
+
+	for (; (node = nodes_get(&s->nodes, &at)); at.slot++) {
+		for (uint32_t n = node->items; n != NO_ITEM; n = item_of(s, n)->next) {
+			struct place p = {node_key_of(node), item_of(s, n)->kind, source};
+			struct place *bigger;
+
+			if (item_of(s, n)->source != source)
+				continue;
+			while (i < count && place_compare(&fresh[i].place, &p) < 0)
+				i++;
+			if (i < count && place_compare(&fresh[i].place, &p) == 0)
+				continue;
+			if (found == size) {
+				size = size ? 2 * size : 64;
+				bigger = reallocarray(stale, size, sizeof(*stale));
+				if (!bigger)
+					return -ENOMEM;
+				stale = bigger;
+			}
+			stale[found++] = p;
+		}
 	}
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		const struct entries *old = &s->lists[kind];
-		struct entries *l = &fresh->lists[kind];
-		size_t after;
+	*ret = take_ptr(stale);
+	*ret_count = found;
+	return 0;
+}
 
-		entries_sort(l);
-		after = l->count + old->count - entries_count_of(old, origin);
-		if (entries_reserve(l, after) < 0)
-			return no_memory(reterr);
-		total += after;
+/* Add what is new, undo it if that fails; then replace what is changed and remove what is @stale. */
+static int exchange(struct list_set *s, struct fresh *fresh, size_t count,
+		    const struct place *stale, size_t stale_count, const struct list_now *now)
+{
+	size_t prepared = 0, added = 0;
+	int r = deadlines_reserve(&s->deadlines, count);
+
+	while (r == 0 && prepared < count) {
+		r = fresh_prepare(s, &fresh[prepared], now);
+		prepared += r == 0;
 	}
-	return total > WEIR_LIST_ENTRIES_MAX ? full(reterr) : 0;
+	while (r == 0 && added < count) {
+		if (fresh[added].old == NO_ITEM)
+			r = place_add(s, &fresh[added].place, &fresh[added].item);
+		added += r == 0;
+	}
+	if (r < 0) {
+		for (size_t i = 0; i < prepared; i++)
+			if (i < added && fresh[i].old == NO_ITEM)
+				place_remove(s, &fresh[i].place);
+			else
+				fresh_drop(s, &fresh[i]);
+		return r;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (fresh[i].old != NO_ITEM)
+			fresh_replace(s, &fresh[i]);
+	for (size_t i = 0; i < stale_count; i++)
+		place_remove(s, &stale[i]);
+	tidy_deadlines(s);
+	return 0;
 }
 
 int list_set_replace_origin(struct list_set *s, enum list_origin origin,
 			    const struct list_entry *entries, size_t count,
 			    const struct list_now *now, struct fault *reterr)
 {
-	_cleanup_(list_set_freep) struct list_set *fresh = NULL;
+	_cleanup_free_ struct fresh *fresh = calloc(count + 1, sizeof(*fresh));
+	_cleanup_free_ struct place *stale = NULL;
+	size_t stale_count, kept = 0;
+	struct room room;
 	int r;
 
-	assert((unsigned int)origin < LIST_ORIGIN_MAX);
-	if (list_set_new(&fresh) < 0)
+	assert(origin == LIST_POLICY || origin == LIST_OPERATOR);
+	if (!fresh)
 		return no_memory(reterr);
-	r = fresh_fill(fresh, s, origin, entries, count, now, reterr);
+	for (size_t i = 0; i < count; i++) {
+		r = fresh_init(s, &entries[i], origin, &fresh[i], reterr);
+		if (r < 0)
+			return r;
+	}
+	qsort(fresh, count, sizeof(*fresh), fresh_compare);
+	for (size_t i = 0; i < count; i++)
+		if (!i || place_compare(&fresh[kept - 1].place, &fresh[i].place) != 0)
+			fresh[kept++] = fresh[i];
+	if (find_stale(s, origin, fresh, kept, &stale, &stale_count) < 0)
+		return no_memory(reterr);
+	room_begin(&room, s);
+	for (size_t i = 0; i < kept; i++)
+		if (fresh[i].old == NO_ITEM)
+			room_add(&room, s, &fresh[i].place.key);
+	for (size_t i = 0; i < stale_count; i++)
+		room_remove(&room, s, &stale[i]);
+	r = room_check(&room, reterr);
 	if (r < 0)
 		return r;
-	/* Nothing can fail from here on. */
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		struct entries old = s->lists[kind];
-
-		entries_merge(&fresh->lists[kind], &old, origin);
-		s->lists[kind] = fresh->lists[kind];
-		fresh->lists[kind] = old;
-	}
-	return 0;
-}
-
-const struct list_entry *list_set_find(const struct list_set *s, const struct list_key *key)
-{
-	const struct entries *l = &s->lists[key->kind];
-	size_t at;
-
-	return entries_find(l, key, &at) ? l->items[at] : NULL;
-}
-
-const struct list_entry *list_set_next(const struct list_set *s, const struct list_key *after)
-{
-	unsigned int kind = after ? (unsigned int)after->kind : 0;
-	size_t at = 0;
-
-	if (after && entries_find(&s->lists[kind], after, &at))
-		at++;
-	for (; kind < LIST_KIND_MAX; kind++, at = 0)
-		if (at < s->lists[kind].count)
-			return s->lists[kind].items[at];
-	return NULL;
-}
-
-const struct list_entry *const *list_set_entries(const struct list_set *s, enum list_kind kind,
-						 size_t *ret_count)
-{
-	*ret_count = s->lists[kind].count;
-	return (const struct list_entry *const *)s->lists[kind].items;
-}
-
-size_t list_set_covering(const struct list_set *s, const uint8_t address[static 16],
-			 uint64_t now_monotonic_ns,
-			 const struct list_entry *ret[static LIST_COVERING_MAX])
-{
-	unsigned int shortest = address_is_ipv4(address) ? 96 : 0;
-	size_t count = 0;
-
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		const struct entries *l = &s->lists[kind];
-
-		for (unsigned int bits = shortest; bits <= 128; bits++) {
-			struct prefix p = {.bits = (uint8_t)bits};
-			size_t at;
-
-			memcpy(p.address, address, sizeof(p.address));
-			address_mask(p.address, bits);
-			at = entries_seek(l, &p, 0);
-			for (; at < l->count; at++) {
-				if (prefix_compare(&p, &l->items[at]->key.prefix) != 0)
-					break;
-				if (list_entry_active(l->items[at], now_monotonic_ns))
-					ret[count++] = l->items[at];
-			}
-		}
-	}
-	return count;
-}
-
-struct list_count list_set_count(const struct list_set *s, enum list_kind kind)
-{
-	const struct entries *l = &s->lists[kind];
-	struct list_count count = {0};
-
-	for (size_t i = 0; i < l->count; i++) {
-		if (l->items[i]->key.prefix.bits == 128)
-			count.addresses++;
-		else
-			count.prefixes++;
-	}
-	return count;
+	return exchange(s, fresh, kept, stale, stale_count, now) < 0 ? no_memory(reterr) : 0;
 }
 
 uint64_t list_set_next_deadline(const struct list_set *s)
 {
-	uint64_t next_ns = WEIR_FOREVER;
+	const struct deadline *first = deadlines_first(&s->deadlines);
 
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		const struct entries *l = &s->lists[kind];
-
-		for (size_t i = 0; i < l->count; i++)
-			if (l->items[i]->until_monotonic_ns < next_ns)
-				next_ns = l->items[i]->until_monotonic_ns;
-	}
-	return next_ns;
+	return first ? first->until_ns : WEIR_FOREVER;
 }
 
 size_t list_set_remove_expired(struct list_set *s, uint64_t now_monotonic_ns,
 			       void (*removed)(const struct list_entry *entry, void *userdata),
 			       void *userdata)
 {
-	size_t removed_count = 0;
+	const struct deadline *first;
+	size_t count = 0;
 
-	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
-		struct entries *l = &s->lists[kind];
-		size_t kept = 0;
+	while ((first = deadlines_first(&s->deadlines)) && first->until_ns <= now_monotonic_ns) {
+		const struct place p = {first->key, first->kind, first->source};
+		bool holds = deadline_holds(first, s);
+		struct list_entry entry;
 
-		for (size_t i = 0; i < l->count; i++) {
-			struct list_entry *e = l->items[i];
-
-			if (list_entry_active(e, now_monotonic_ns)) {
-				l->items[kept++] = e;
-				continue;
-			}
-			if (removed)
-				removed(e, userdata);
-			free(e);
-			removed_count++;
-		}
-		l->count = kept;
+		deadlines_pop(&s->deadlines);
+		if (!holds)
+			continue;
+		entry_view(s, &p.key, item_of(s, find_place(s, &p)), &entry);
+		if (removed)
+			removed(&entry, userdata);
+		place_remove(s, &p);
+		count++;
 	}
-	return removed_count;
+	tidy_deadlines(s);
+	return count;
 }
