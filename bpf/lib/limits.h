@@ -81,7 +81,9 @@ static __always_inline int limits_consider(const struct weir_policy *policy, __u
 		return WEIR_NEXT;
 	}
 	*charge = own;
-	if (state_find_room(limit, packet, charge)) {
+	if (settings_has(WEIR_FEATURE_MOVING))
+		state_bring(packet, charge);
+	if (charge->way >= CELLS_NONE && state_find_room(limit, packet, charge)) {
 		if (limit->on_full == WEIR_ON_FULL_DROP)
 			return WEIR_REASON_STATE_FULL;
 		packet->lacks_state = 1;
@@ -117,6 +119,15 @@ __noinline int limits_undo(const struct weir_policy *policy, struct packet *pack
 	return 0;
 }
 
+/* The same apart, where it need not be fast but the stack is short. */
+__noinline int limits_consider_apart(const struct weir_policy *policy, __u32 number,
+				     struct packet *packet, struct charge *charge)
+{
+	if (!policy || !packet || !charge)
+		return WEIR_NEXT;
+	return limits_consider(policy, number, packet, charge);
+}
+
 /* Limits that only say what they would do, on a packet that the others let through: each for itself,
  * as if it were the next to be asked. */
 __noinline int limits_shadow(const struct weir_policy *policy, struct packet *packet, __u64 mask)
@@ -131,11 +142,11 @@ __noinline int limits_shadow(const struct weir_policy *policy, struct packet *pa
 		const struct weir_limit *limit = limits_at(policy, number);
 		struct weir_limit_count *count = state_count(limit);
 		struct charge *charge = &charges->of[i];
-		int reason = limits_consider(policy, number, packet, charge);
+		int reason = limits_consider_apart(policy, number, packet, charge);
 
 		mask &= mask - 1;
 		if (reason == WEIR_NEXT && charge->tag)
-			reason = state_charge(limit, packet, charge, policy->tick);
+			reason = state_charge_slowly(limit, packet, charge, policy->tick);
 		if (count && reason == WEIR_NEXT)
 			count->passed++;
 		else if (count)

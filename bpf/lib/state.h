@@ -18,6 +18,7 @@
 /* Attempts at one word before the strict side wins. Each failure means another CPU succeeded. */
 #define STATE_ATTEMPTS 8
 #define STATE_AGAIN    (-2) /* another CPU was faster */
+#define STATE_NO_ROOM  (-3)
 
 /* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
 struct charge {
@@ -118,16 +119,20 @@ static __always_inline int state_has_idle(const struct charge *charge, const str
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
  * the old one. 0: it is being brought by somebody else, look again. */
-static __always_inline int state_move(struct charge *charge, const struct packet *packet)
+__noinline int state_bring(struct packet *packet, struct charge *charge)
 {
-	__u32 index = charge->set < WEIR_CELL_FIXED
-			      ? charge->set
-			      : weir_cell_set_index(charge->tag, weir_cell_was_mask);
-	struct weir_cell_set *from = bpf_map_lookup_elem(&weir_cells_was, &index);
-	struct weir_cell_set *to = state_set(charge);
+	struct weir_cell_set *from, *to;
 	__u64 word = 0;
+	__u32 index;
 	int way;
 
+	if (!packet || !charge)
+		return 1;
+	index = charge->set < WEIR_CELL_FIXED
+			? charge->set
+			: weir_cell_set_index(charge->tag, weir_cell_was_mask);
+	from = bpf_map_lookup_elem(&weir_cells_was, &index);
+	to = state_set(charge);
 	if (!from || !to)
 		return 1;
 	way = cells_move(from, to, charge->tag, packet->time, bpf_get_smp_processor_id(), &word);
@@ -149,9 +154,6 @@ __noinline int state_find_room(const struct weir_limit *limit, struct packet *pa
 
 	if (!limit || !packet || !charge)
 		return 1;
-	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
-	    (!state_move(charge, packet) || charge->way < CELLS_NONE))
-		return 0;
 	if (state_has_idle(charge, packet))
 		return 0;
 	/* What is idle by now may not be by the coarse clock. */
@@ -208,7 +210,7 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
 	if (!state_read(charge, packet))
 		return STATE_AGAIN;
 	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
-	    !state_move(charge, packet))
+	    !state_bring(packet, charge))
 		return STATE_AGAIN;
 	if (weigh_wants_exact_time(limit, packet, charge->word, tick))
 		weigh_make_time_exact(packet);
@@ -226,9 +228,7 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
 		charge->word = next;
 		return WEIR_NEXT;
 	}
-	/* CELLS_FULL: the last idle cell went to somebody else. */
-	return way == CELLS_FULL && state_find_room(limit, packet, charge) ? WEIR_REASON_CONTENDED
-									   : STATE_AGAIN;
+	return way == CELLS_FULL ? STATE_NO_ROOM : STATE_AGAIN;
 }
 
 /*
@@ -241,7 +241,10 @@ __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet
 	for (int i = 0; i < STATE_ATTEMPTS; i++) {
 		int reason = state_try_to_charge(limit, packet, charge, tick);
 
-		if (reason != STATE_AGAIN)
+		/* The last idle cell went to somebody else. */
+		if (reason == STATE_NO_ROOM && state_find_room(limit, packet, charge))
+			break;
+		if (reason != STATE_AGAIN && reason != STATE_NO_ROOM)
 			return reason;
 	}
 	return WEIR_REASON_CONTENDED;

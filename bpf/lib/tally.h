@@ -6,9 +6,7 @@
 #include "lib/clock.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
-
-/* Random per load, so that nobody can aim many sources at one tally. */
-const volatile __u64 tally_seed = 0;
+#include "lib/settings.h"
 
 /* What a tally is for besides the source: struct weir_tally.what. */
 static __always_inline __u64 tally_what(const struct weir_policy *policy, __u16 slot, __u8 reason,
@@ -20,7 +18,7 @@ static __always_inline __u64 tally_what(const struct weir_policy *policy, __u16 
 /* The first of the tallies that may be this one's. */
 static __always_inline __u32 tally_slot(const struct packet *packet, __u64 what)
 {
-	__u64 mix = (packet->source_words[0] ^ tally_seed) * 0x9e3779b97f4a7c15ULL;
+	__u64 mix = (packet->source_words[0] ^ weir_seed) * 0x9e3779b97f4a7c15ULL;
 
 	mix ^= packet->source_words[1] ^ what;
 	/* A product's low bits know nothing of its factors' high ones, and there an IPv4 address has

@@ -108,19 +108,24 @@ uint32_t runner_policy(struct runner *r, const char *yaml)
 	return generation;
 }
 
-static void apply_lists(struct runner *r)
+void runner_apply_lists(struct runner *r, uint64_t now_monotonic_ns)
 {
 	_cleanup_(list_diff_done) struct list_diff diff = {0};
-	_cleanup_(list_image_done) struct list_image from = {0}, to = {0};
+	_cleanup_(list_image_done) struct list_image held = {0};
 	struct fault f = {0};
 
-	assert_int_equal(datapath_read_lists(r->datapath, &from, &f), 0);
-	/* At the moment 0, so that what has expired gets into the kernel as well: the kernel is what
-	 * these tests ask. */
-	assert_int_equal(list_image_build(r->lists, 0, &to), 0);
-	assert_int_equal(list_image_diff(&from, &to, &diff), 0);
+	assert_int_equal(datapath_read_lists(r->datapath, &held, &f), 0);
+	assert_int_equal(list_image_adopt(r->lists, &held), 0);
+	assert_int_equal(list_image_update(r->lists, now_monotonic_ns, &diff), 0);
 	if (datapath_apply_lists(r->datapath, &diff, &f) < 0)
 		fail_msg("%s: %s", f.code, f.text);
+}
+
+/* At the moment 0, so that what has expired gets into the kernel as well: the kernel is what these
+ * tests ask. */
+static void apply_lists(struct runner *r)
+{
+	runner_apply_lists(r, 0);
 }
 
 void runner_list(struct runner *r, enum list_kind kind, const char *prefix, uint64_t until_ns)

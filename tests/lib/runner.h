@@ -45,6 +45,8 @@ void runner_close(struct runner *r);
 uint32_t runner_policy(struct runner *r, const char *yaml);
 /** List @prefix until @until_ns, CLOCK_MONOTONIC; WEIR_FOREVER: for good. */
 void runner_list(struct runner *r, enum list_kind kind, const char *prefix, uint64_t until_ns);
+/** Make the kernel hold what r->lists asks for at @now_monotonic_ns. */
+void runner_apply_lists(struct runner *r, uint64_t now_monotonic_ns);
 void runner_unlist_all(struct runner *r);
 
 /**
