@@ -87,10 +87,10 @@ static __always_inline int transport_check(struct xdp_md *ctx, struct packet *pa
 
 /* Not examined, but counted by its length. */
 static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir_live *live,
-					   struct packet *packet, int reason)
+					   struct cpu *cpu, struct packet *packet, int reason)
 {
 	packet->length = bpf_xdp_get_buff_len(ctx);
-	return verdict_exit(live, NULL, packet, reason);
+	return verdict_exit(live, cpu, NULL, packet, reason);
 }
 
 static __always_inline int ingress(struct xdp_md *ctx)
@@ -99,28 +99,29 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	struct parse_payload payload = {};
 	const struct weir_policy *policy;
 	const struct weir_live *live;
+	struct cpu *cpu = cpu_own();
 	__u32 zero = 0, generation, copy;
 	int reason;
 
 	live = bpf_map_lookup_elem(&weir_live, &zero);
-	if (!live)
-		return XDP_PASS; /* cannot happen: an array has its first element */
+	if (!live || !cpu)
+		return XDP_PASS; /* cannot happen: arrays have their first element */
 	generation = *(volatile const __u32 *)&live->generation;
 	copy = generation & 1;
 	policy = bpf_map_lookup_elem(&weir_policy, &copy);
 	if (!generation || !policy || policy->generation != generation)
-		return pass_unexamined(ctx, live, &packet, WEIR_REASON_UNCONFIGURED);
+		return pass_unexamined(ctx, live, cpu, &packet, WEIR_REASON_UNCONFIGURED);
 	if (policy->mode == WEIR_MODE_OFF)
-		return pass_unexamined(ctx, live, &packet, WEIR_REASON_OFF);
+		return pass_unexamined(ctx, live, cpu, &packet, WEIR_REASON_OFF);
 
 	reason = network_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
-		reason = lists_check(live, &packet);
+		reason = lists_check(live, cpu, &packet);
 	if (reason == WEIR_NEXT)
 		reason = transport_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
-		reason = limits_check(policy, &packet, copy);
-	return verdict_exit(live, policy, &packet, reason);
+		reason = limits_check(policy, cpu, &packet, copy);
+	return verdict_exit(live, cpu, policy, &packet, reason);
 }
 
 SEC("xdp.frags")

@@ -13,28 +13,32 @@
  * The kernel's coarse clock takes 4 ns to read and changes once per jiffy; the jiffies take none. A CPU
  * may see a new jiffy just before the clock follows, so what it remembers may lag by two ticks.
  */
-static __always_inline __u64 clock_coarse_ns(void)
+static __always_inline __u64 clock_coarse_ns(struct cpu *cpu)
 {
 	__u64 jiffies = bpf_jiffies64();
-	__u32 zero = 0;
-	struct clock_remembered *remembered = bpf_map_lookup_elem(&weir_clock, &zero);
 
-	if (!remembered)
-		return bpf_ktime_get_coarse_ns();
-	if (remembered->jiffies != jiffies) {
-		remembered->jiffies = jiffies;
-		remembered->coarse_ns = bpf_ktime_get_coarse_ns();
+	if (cpu->clock.jiffies != jiffies) {
+		cpu->clock.jiffies = jiffies;
+		cpu->clock.coarse_ns = bpf_ktime_get_coarse_ns();
 	}
-	return remembered->coarse_ns;
+	return cpu->clock.coarse_ns;
 }
 
-static __always_inline __u64 clock_now_ns(struct packet *packet)
+static __always_inline __u64 clock_now_ns(struct cpu *cpu, struct packet *packet)
 {
 	if (!packet->now_ns) {
-		packet->now_ns = weir_test_clock ? weir_test_coarse_ns : clock_coarse_ns();
+		packet->now_ns = weir_test_clock ? weir_test_coarse_ns : clock_coarse_ns(cpu);
 		packet->time = packet->now_ns << WEIR_TIME_SHIFT;
 	}
 	return packet->now_ns;
+}
+
+/* What this CPU has to itself. */
+static __always_inline struct cpu *cpu_own(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&weir_cpu, &zero);
 }
 
 static __always_inline __u64 clock_exact_ns(void)

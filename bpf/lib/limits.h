@@ -22,15 +22,6 @@
  * instead of again for every way that leads to it, which keeps the program far from its limits.
  */
 
-/* 0 -> what is known of the packet's limits between the two passes; the datapath; 192 bytes per CPU. Not
- * on the stack, which is short. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct charges);
-} weir_charges SEC(".maps");
-
 static __always_inline const struct weir_limit *limits_at(const struct weir_policy *policy,
 							  __u32 number)
 {
@@ -104,17 +95,16 @@ static __always_inline void limits_count_passed(const struct weir_limit *limit, 
 /* The first @made of the charges are to be undone. */
 __noinline int limits_undo(const struct weir_policy *policy, struct packet *packet, __u32 made)
 {
-	__u32 zero = 0;
-	struct charges *charges = bpf_map_lookup_elem(&weir_charges, &zero);
+	struct cpu *cpu = cpu_own();
 
-	if (!policy || !packet || !charges)
+	if (!policy || !packet || !cpu)
 		return 0;
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && i < made; i++) {
-		const struct weir_limit *limit = limits_at(policy, charges->of[i].limit);
+		const struct weir_limit *limit = limits_at(policy, cpu->charges[i].limit);
 
 		limits_count_passed(limit, -1);
-		if (charges->of[i].tag)
-			state_refund(limit, packet, &charges->of[i]);
+		if (cpu->charges[i].tag)
+			state_refund(limit, packet, &cpu->charges[i]);
 	}
 	return 0;
 }
@@ -132,16 +122,15 @@ __noinline int limits_consider_apart(const struct weir_policy *policy, __u32 num
  * as if it were the next to be asked. */
 __noinline int limits_shadow(const struct weir_policy *policy, struct packet *packet, __u64 mask)
 {
-	__u32 zero = 0;
-	struct charges *charges = bpf_map_lookup_elem(&weir_charges, &zero);
+	struct cpu *cpu = cpu_own();
 
-	if (!policy || !packet || !charges)
+	if (!policy || !packet || !cpu)
 		return 0;
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && mask; i++) {
 		__u32 number = bits_lowest(mask);
 		const struct weir_limit *limit = limits_at(policy, number);
 		struct weir_limit_count *count = state_count(limit);
-		struct charge *charge = &charges->of[i];
+		struct charge *charge = &cpu->charges[i];
 		int reason = limits_consider_apart(policy, number, packet, charge);
 
 		mask &= mask - 1;
@@ -155,16 +144,13 @@ __noinline int limits_shadow(const struct weir_policy *policy, struct packet *pa
 	return 0;
 }
 
-static __always_inline int limits_check(const struct weir_policy *policy, struct packet *packet,
-					__u32 copy)
+static __always_inline int limits_check(const struct weir_policy *policy, struct cpu *cpu,
+					struct packet *packet, __u32 copy)
 {
-	__u32 zero = 0, considered = 0;
-	struct charges *charges = bpf_map_lookup_elem(&weir_charges, &zero);
+	__u32 considered = 0;
 	__u64 mask, rest, shadow = 0;
 	int reason;
 
-	if (!policy || !packet || !charges)
-		return WEIR_REASON_UNCONFIGURED;
 	if (packet->is_later_fragment && policy->flags & WEIR_POLICY_DROP_FRAGMENTS)
 		return WEIR_REASON_FRAGMENT;
 	mask = match_limits(policy, copy, packet);
@@ -174,12 +160,12 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 	}
 	if (!mask && !shadow)
 		return WEIR_REASON_UNLIMITED;
-	weigh_start(packet);
+	weigh_start(cpu, packet);
 
 	rest = mask;
 	for (; considered < WEIR_LIMITS_PER_PACKET && rest; considered++) {
 		__u32 number = bits_lowest(rest);
-		struct charge *charge = &charges->of[considered];
+		struct charge *charge = &cpu->charges[considered];
 
 		rest &= rest - 1;
 		reason = limits_consider(policy, number, packet, charge);
@@ -189,7 +175,7 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 		}
 	}
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && i < considered; i++) {
-		struct charge *charge = &charges->of[i];
+		struct charge *charge = &cpu->charges[i];
 		const struct weir_limit *limit = limits_at(policy, charge->limit);
 
 		if (charge->tag) {

@@ -167,13 +167,14 @@ static __always_inline void lists_hit(int number)
 }
 
 /* @until has not come yet. */
-static __always_inline int lists_in_force(__u32 until, struct packet *packet)
+static __always_inline int lists_in_force(struct cpu *cpu, __u32 until, struct packet *packet)
 {
 	return until == WEIR_UNTIL_FOREVER ||
-	       (until && until > clock_now_ns(packet) >> WEIR_UNTIL_SHIFT);
+	       (until && until > clock_now_ns(cpu, packet) >> WEIR_UNTIL_SHIFT);
 }
 
-static __always_inline int lists_check(const struct weir_live *live, struct packet *packet)
+static __always_inline int lists_check(const struct weir_live *live, struct cpu *cpu,
+				       struct packet *packet)
 {
 	const struct weir_entry *entry;
 	struct weir_until until;
@@ -188,11 +189,11 @@ static __always_inline int lists_check(const struct weir_live *live, struct pack
 		return WEIR_NEXT;
 	word = *(const volatile __u64 *)&entry->until_word;
 	until = (struct weir_until){.allow = (__u32)word, .block = word >> 32};
-	if (lists_in_force(until.allow, packet)) {
+	if (lists_in_force(cpu, until.allow, packet)) {
 		lists_hit(number);
 		return WEIR_REASON_ALLOWED;
 	}
-	if (lists_in_force(until.block, packet)) {
+	if (lists_in_force(cpu, until.block, packet)) {
 		lists_hit(number);
 		return WEIR_REASON_BLOCKED;
 	}

@@ -23,10 +23,27 @@ struct destination_remembered {
 	__u32 _pad;
 };
 
-struct clock_remembered {
-	__u64 jiffies; /* when the coarse clock was read */
-	__u64 coarse_ns;
-	__u64 latest; /* the latest exact time that was read, in bucket units */
+/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
+struct charge {
+	__u64 tag;  /* 0 = there is nothing to charge */
+	__u64 word; /* once it is charged, what it became */
+	__u32 set;
+	__u8 way; /* CELLS_NONE: there is no cell yet */
+	__u8 limit;
+	__u16 _pad;
+};
+
+/* What a CPU has to itself, in one place to be found once per packet. */
+struct cpu {
+	struct weir_event_count events; /* first: userspace reads it */
+	struct {
+		__u64 jiffies; /* when the coarse clock was read */
+		__u64 coarse_ns;
+		__u64 latest; /* the latest exact time that was read, in bucket units */
+	} clock;
+	/* What is known of the packet's limits between the two passes (lib/limits.h). Not on the stack, which
+	 * is short. */
+	struct charge charges[WEIR_LIMITS_PER_PACKET];
 };
 
 /* 0 -> struct weir_live; userspace, memory-mapped; one page */
@@ -128,14 +145,6 @@ struct {
 	__type(value, struct weir_hits);
 } weir_hits SEC(".maps");
 
-/* 0 -> what the CPU remembers of the clocks; the datapath; 24 bytes per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct clock_remembered);
-} weir_clock SEC(".maps");
-
 /* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 5 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -163,13 +172,13 @@ struct {
 	__type(value, struct weir_tally);
 } weir_tallies SEC(".maps");
 
-/* 0 -> what became of events; the datapath; 64 bytes per CPU */
+/* 0 -> see there; the datapath; 280 bytes per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct weir_event_count);
-} weir_ev_counts SEC(".maps");
+	__type(value, struct cpu);
+} weir_cpu SEC(".maps");
 
 /* struct weir_tally records; the datapath; 1 MiB */
 struct {

@@ -20,20 +20,6 @@
 #define STATE_AGAIN    (-2) /* another CPU was faster */
 #define STATE_NO_ROOM  (-3)
 
-/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
-struct charge {
-	__u64 tag;  /* 0 = there is nothing to charge */
-	__u64 word; /* once it is charged, what it became */
-	__u32 set;
-	__u8 way; /* CELLS_NONE: there is no cell yet */
-	__u8 limit;
-	__u16 _pad;
-};
-
-struct charges {
-	struct charge of[WEIR_LIMITS_PER_PACKET];
-};
-
 /* set -> cells: the words of all limits; the datapath, by compare-and-swap; 64 bytes a set */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

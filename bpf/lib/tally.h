@@ -94,12 +94,11 @@ static __always_inline void tally_miss(struct weir_event_count *events, __u32 ha
 }
 
 /* Drops are not told apart at this moment: count one more and be done. */
-static __always_inline int tally_skips(__u32 half)
+static __always_inline int tally_skips(struct cpu *cpu, __u32 half)
 {
-	__u32 zero = 0;
-	struct weir_event_count *events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
+	struct weir_event_count *events = &cpu->events;
 
-	if (!events || !events->skip || events->skip_half != half)
+	if (!events->skip || events->skip_half != half)
 		return 0;
 	events->skip--;
 	events->suppressed_packets++;
@@ -115,10 +114,8 @@ static __always_inline __u32 tally_index(const struct packet *packet, __u64 what
 
 /* One more for a tally that is open, which is what nearly all drops of a flood from few sources are. A
  * packet whose time nobody has asked for brings the tally's up to date only now and then. */
-static __always_inline int tally_hit(const struct weir_policy *policy, struct packet *packet,
-				     __u32 half, __u16 slot, __u8 reason, __u8 verdict)
+static __always_inline int tally_hit(struct cpu *cpu, struct packet *packet, __u32 half, __u64 what)
 {
-	__u64 what = tally_what(policy, slot, reason, verdict);
 	__u32 index = tally_index(packet, what, half);
 
 #pragma unroll
@@ -128,7 +125,7 @@ static __always_inline int tally_hit(const struct weir_policy *policy, struct pa
 		if (!tally || !tally_is_for(tally, packet, what))
 			continue;
 		if (packet->now_ns || !(tally->packets & 15))
-			tally->last_ns = clock_now_ns(packet);
+			tally->last_ns = clock_now_ns(cpu, packet);
 		tally->packets++;
 		tally->bytes += packet->length;
 		return 1;
@@ -137,20 +134,18 @@ static __always_inline int tally_hit(const struct weir_policy *policy, struct pa
 }
 
 /* Account for a drop that has no tally yet. Global for the verifier's sake, see limits.h. */
-__noinline int tally_drop(const struct weir_policy *policy, struct packet *packet, __u32 half,
-			  __u64 what)
+__noinline int tally_drop(struct packet *packet, __u32 half, __u64 what)
 {
 	struct weir_tally *tally = NULL, *free = NULL;
+	struct cpu *cpu = cpu_own();
 	struct weir_event_count *events;
-	__u32 index, zero = 0;
+	__u32 index;
 
-	if (!policy || !packet)
+	if (!packet || !cpu)
 		return 0;
-	events = bpf_map_lookup_elem(&weir_ev_counts, &zero);
-	if (!events)
-		return 0;
+	events = &cpu->events;
 	index = tally_index(packet, what, half);
-	clock_now_ns(packet);
+	clock_now_ns(cpu, packet);
 #pragma unroll
 	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
 		tally = bpf_map_lookup_elem(&weir_tallies, &index);

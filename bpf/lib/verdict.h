@@ -67,7 +67,7 @@ static __always_inline void verdict_count_limit(const struct weir_limit *limit, 
 }
 
 /** @policy may be NULL as long as @reason is one that passes. */
-static __always_inline int verdict_exit(const struct weir_live *live,
+static __always_inline int verdict_exit(const struct weir_live *live, struct cpu *cpu,
 					const struct weir_policy *policy, struct packet *packet,
 					int reason)
 {
@@ -76,6 +76,7 @@ static __always_inline int verdict_exit(const struct weir_live *live,
 	if (policy && verdict_refuses(reason, policy)) {
 		const struct weir_limit *limit = NULL;
 		__u16 slot = WEIR_NO_LIMIT;
+		__u64 what;
 
 		if (packet->limit != PACKET_NO_LIMIT) {
 			limit = limits_at(policy, packet->limit);
@@ -84,10 +85,10 @@ static __always_inline int verdict_exit(const struct weir_live *live,
 		verdict = verdict_of_refusal(policy, limit);
 		if (limit)
 			verdict_count_limit(limit, verdict);
-		if (!tally_skips(live->tally_half) &&
-		    !tally_hit(policy, packet, live->tally_half, slot, (__u8)reason, (__u8)verdict))
-			tally_drop(policy, packet, live->tally_half,
-				   tally_what(policy, slot, (__u8)reason, (__u8)verdict));
+		what = tally_what(policy, slot, (__u8)reason, (__u8)verdict);
+		if (!tally_skips(cpu, live->tally_half) &&
+		    !tally_hit(cpu, packet, live->tally_half, what))
+			tally_drop(packet, live->tally_half, what);
 	}
 	verdict_count(reason, verdict, packet->length);
 	return verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;

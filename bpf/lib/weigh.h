@@ -35,27 +35,23 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
  * Neither is ahead of now. The second lets a whole burst pass at once: its first packet found the
  * bucket idle and started it at the exact time, which the coarse clock reaches only with its next tick.
  */
-static __always_inline void weigh_start(struct packet *packet)
+static __always_inline void weigh_start(struct cpu *cpu, struct packet *packet)
 {
-	__u32 zero = 0;
-	const struct clock_remembered *remembered = bpf_map_lookup_elem(&weir_clock, &zero);
-
-	clock_now_ns(packet);
-	if (remembered && (__s64)(remembered->latest - packet->time) > 0)
-		packet->time = remembered->latest;
+	clock_now_ns(cpu, packet);
+	if ((__s64)(cpu->clock.latest - packet->time) > 0)
+		packet->time = cpu->clock.latest;
 }
 
 /* The packet's time becomes exact. */
 __noinline int weigh_make_time_exact(struct packet *packet)
 {
-	__u32 zero = 0;
-	struct clock_remembered *remembered = bpf_map_lookup_elem(&weir_clock, &zero);
+	struct cpu *cpu = cpu_own();
 
-	if (!packet || !remembered)
+	if (!packet || !cpu)
 		return 0;
 	packet->time = clock_exact_ns() << WEIR_TIME_SHIFT;
 	packet->time_is_exact = 1;
-	remembered->latest = packet->time;
+	cpu->clock.latest = packet->time;
 	return 0;
 }
 

@@ -54,10 +54,11 @@ WEIR_LAYOUT(struct weir_entry, 32);
 	(1ULL << 55) /* entry 1 of a set: what belongs here may be in the next set */
 #define WEIR_ENTRY_HITS_MASK (WEIR_ENTRY_SPILLED - 1)
 
-#define WEIR_ENTRY_WAYS 2
-#define WEIR_ENTRY_SPILL_MAX                                                                       \
-	8 /* sets that an entry may be found in: its own and those that follow */
-#define WEIR_ENTRY_SETS_MIN 1024 /* a power of two, as all numbers of sets */
+#define WEIR_ENTRY_WAYS	     2
+/* Sets that an entry may be found in: its own and those that follow. Only half full, few need a second
+ * one. */
+#define WEIR_ENTRY_SPILL_MAX 32
+#define WEIR_ENTRY_SETS_MIN  1024 /* a power of two, as all numbers of sets */
 
 struct weir_entry_set { /* a cache line */
 	struct weir_entry entries[WEIR_ENTRY_WAYS];

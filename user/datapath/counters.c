@@ -9,19 +9,21 @@
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
 
-/* Add up the @words 64-bit words that each CPU has under @key. */
+/* Add up the first @words 64-bit words that each CPU has under @key. */
 static int sum_cpus(const struct datapath *d, const struct bpf_map *map, uint32_t key,
 		    uint64_t *ret, size_t words)
 {
-	_cleanup_free_ uint64_t *values = calloc(d->program.cpus, words * sizeof(*values));
+	size_t stride = (bpf_map__value_size(map) + 7) / 8;
+	_cleanup_free_ uint64_t *values = calloc(d->program.cpus, stride * sizeof(*values));
 
 	if (!values)
 		return -ENOMEM;
 	if (bpf_map_lookup_elem(bpf_map__fd(map), &key, values) < 0)
 		return -errno;
 	memset(ret, 0, words * sizeof(*ret));
-	for (size_t i = 0; i < d->program.cpus * words; i++)
-		ret[i % words] += values[i];
+	for (size_t cpu = 0; cpu < d->program.cpus; cpu++)
+		for (size_t i = 0; i < words; i++)
+			ret[i] += values[cpu * stride + i];
 	return 0;
 }
 
@@ -40,7 +42,7 @@ int datapath_read_counts(const struct datapath *d,
 
 int datapath_read_event_counts(const struct datapath *d, struct weir_event_count *ret)
 {
-	return sum_cpus(d, d->program.skeleton->maps.weir_ev_counts, 0, (uint64_t *)ret,
+	return sum_cpus(d, d->program.skeleton->maps.weir_cpu, 0, (uint64_t *)ret,
 			sizeof(*ret) / sizeof(uint64_t));
 }
 

@@ -386,12 +386,12 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	return 0;
 }
 
-/* The sets for @count entries: half of the places stay free at first, and at least a third. */
+/* The sets for @count entries: half of the places stay free. */
 static uint32_t sets_for(uint32_t count)
 {
 	uint32_t sets = WEIR_ENTRY_SETS_MIN;
 
-	while (sets * WEIR_ENTRY_WAYS * 2 < count * 3)
+	while (sets * WEIR_ENTRY_WAYS < count * 2)
 		sets *= 2;
 	return sets;
 }
