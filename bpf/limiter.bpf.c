@@ -87,7 +87,7 @@ static __always_inline int transport_check(struct xdp_md *ctx, struct packet *pa
 
 /* Not examined, but counted by its length. */
 static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir_live *live,
-					   struct cpu *cpu, struct packet *packet, int reason)
+					   struct weir_cpu *cpu, struct packet *packet, int reason)
 {
 	packet->length = bpf_xdp_get_buff_len(ctx);
 	return verdict_exit(live, cpu, NULL, packet, reason);
@@ -99,7 +99,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	struct parse_payload payload = {};
 	const struct weir_policy *policy;
 	const struct weir_live *live;
-	struct cpu *cpu = cpu_own();
+	struct weir_cpu *cpu = cpu_own();
 	__u32 zero = 0, generation, copy;
 	int reason;
 

@@ -13,7 +13,7 @@
  * The kernel's coarse clock takes 4 ns to read and changes once per jiffy; the jiffies take none. A CPU
  * may see a new jiffy just before the clock follows, so what it remembers may lag by two ticks.
  */
-static __always_inline __u64 clock_coarse_ns(struct cpu *cpu)
+static __always_inline __u64 clock_coarse_ns(struct weir_cpu *cpu)
 {
 	__u64 jiffies = bpf_jiffies64();
 
@@ -24,7 +24,7 @@ static __always_inline __u64 clock_coarse_ns(struct cpu *cpu)
 	return cpu->clock.coarse_ns;
 }
 
-static __always_inline __u64 clock_now_ns(struct cpu *cpu, struct packet *packet)
+static __always_inline __u64 clock_now_ns(struct weir_cpu *cpu, struct packet *packet)
 {
 	if (!packet->now_ns) {
 		packet->now_ns = weir_test_clock ? weir_test_coarse_ns : clock_coarse_ns(cpu);
@@ -33,12 +33,12 @@ static __always_inline __u64 clock_now_ns(struct cpu *cpu, struct packet *packet
 	return packet->now_ns;
 }
 
-/* What this CPU has to itself. */
-static __always_inline struct cpu *cpu_own(void)
+/* What this CPU has to itself; NULL for one that was not there when the maps were made. */
+static __always_inline struct weir_cpu *cpu_own(void)
 {
-	__u32 zero = 0;
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&weir_cpu, &zero);
+	return bpf_map_lookup_elem(&weir_cpu, &cpu);
 }
 
 static __always_inline __u64 clock_exact_ns(void)

@@ -32,7 +32,7 @@ static __always_inline const struct weir_limit *limits_at(const struct weir_poli
 	return limit;
 }
 
-static __always_inline struct weir_cell_set *limits_set(const struct charge *charge)
+static __always_inline struct weir_cell_set *limits_set(const struct weir_charge *charge)
 {
 	__u32 index = charge->set;
 
@@ -55,10 +55,10 @@ static __always_inline int limits_is_rolled_out(const struct weir_limit *limit,
 /* Weigh the packet against one limit. WEIR_NEXT: there is room, @charge is ready to be made (no tag:
  * there is nothing to charge); otherwise the reason to refuse. */
 static __always_inline int limits_consider(const struct weir_policy *policy, __u32 number,
-					   struct packet *packet, struct charge *charge)
+					   struct packet *packet, struct weir_charge *charge)
 {
 	const struct weir_limit *limit = limits_at(policy, number);
-	struct charge own = {.limit = (__u8)number};
+	struct weir_charge own = {.limit = (__u8)number};
 
 	if (!limits_is_rolled_out(limit, packet)) {
 		*charge = own;
@@ -84,25 +84,17 @@ static __always_inline int limits_consider(const struct weir_policy *policy, __u
 	return weigh(limit, packet, charge->word, policy->tick) ? WEIR_NEXT : weigh_over(limit);
 }
 
-static __always_inline void limits_count_passed(const struct weir_limit *limit, __u64 difference)
-{
-	struct weir_limit_count *count = state_count(limit);
-
-	if (count)
-		count->passed += difference;
-}
-
 /* The first @made of the charges are to be undone. */
 __noinline int limits_undo(const struct weir_policy *policy, struct packet *packet, __u32 made)
 {
-	struct cpu *cpu = cpu_own();
+	struct weir_cpu *cpu = cpu_own();
 
 	if (!policy || !packet || !cpu)
 		return 0;
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && i < made; i++) {
 		const struct weir_limit *limit = limits_at(policy, cpu->charges[i].limit);
 
-		limits_count_passed(limit, -1);
+		state_count(cpu, limit)->passed--;
 		if (cpu->charges[i].tag)
 			state_refund(limit, packet, &cpu->charges[i]);
 	}
@@ -111,7 +103,7 @@ __noinline int limits_undo(const struct weir_policy *policy, struct packet *pack
 
 /* The same apart, where it need not be fast but the stack is short. */
 __noinline int limits_consider_apart(const struct weir_policy *policy, __u32 number,
-				     struct packet *packet, struct charge *charge)
+				     struct packet *packet, struct weir_charge *charge)
 {
 	if (!policy || !packet || !charge)
 		return WEIR_NEXT;
@@ -122,29 +114,29 @@ __noinline int limits_consider_apart(const struct weir_policy *policy, __u32 num
  * as if it were the next to be asked. */
 __noinline int limits_shadow(const struct weir_policy *policy, struct packet *packet, __u64 mask)
 {
-	struct cpu *cpu = cpu_own();
+	struct weir_cpu *cpu = cpu_own();
 
 	if (!policy || !packet || !cpu)
 		return 0;
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && mask; i++) {
 		__u32 number = bits_lowest(mask);
 		const struct weir_limit *limit = limits_at(policy, number);
-		struct weir_limit_count *count = state_count(limit);
-		struct charge *charge = &cpu->charges[i];
+		struct weir_limit_count *count = state_count(cpu, limit);
+		struct weir_charge *charge = &cpu->charges[i];
 		int reason = limits_consider_apart(policy, number, packet, charge);
 
 		mask &= mask - 1;
 		if (reason == WEIR_NEXT && charge->tag)
 			reason = state_charge_slowly(limit, packet, charge, policy->tick);
-		if (count && reason == WEIR_NEXT)
+		if (reason == WEIR_NEXT)
 			count->passed++;
-		else if (count)
+		else
 			count->would_drop++;
 	}
 	return 0;
 }
 
-static __always_inline int limits_check(const struct weir_policy *policy, struct cpu *cpu,
+static __always_inline int limits_check(const struct weir_policy *policy, struct weir_cpu *cpu,
 					struct packet *packet, __u32 copy)
 {
 	__u32 considered = 0;
@@ -153,7 +145,7 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 
 	if (packet->is_later_fragment && policy->flags & WEIR_POLICY_DROP_FRAGMENTS)
 		return WEIR_REASON_FRAGMENT;
-	mask = match_limits(policy, copy, packet);
+	mask = match_limits(policy, cpu, packet, copy);
 	if (settings_has(WEIR_FEATURE_SHADOW)) {
 		shadow = mask & policy->shadow_limits;
 		mask &= ~shadow;
@@ -165,7 +157,7 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 	rest = mask;
 	for (; considered < WEIR_LIMITS_PER_PACKET && rest; considered++) {
 		__u32 number = bits_lowest(rest);
-		struct charge *charge = &cpu->charges[considered];
+		struct weir_charge *charge = &cpu->charges[considered];
 
 		rest &= rest - 1;
 		reason = limits_consider(policy, number, packet, charge);
@@ -175,7 +167,7 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 		}
 	}
 	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && i < considered; i++) {
-		struct charge *charge = &cpu->charges[i];
+		struct weir_charge *charge = &cpu->charges[i];
 		const struct weir_limit *limit = limits_at(policy, charge->limit);
 
 		if (charge->tag) {
@@ -186,7 +178,7 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 				return reason;
 			}
 		}
-		limits_count_passed(limit, 1);
+		state_count(cpu, limit)->passed++;
 	}
 	if (shadow)
 		limits_shadow(policy, packet, shadow);

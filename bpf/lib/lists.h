@@ -147,14 +147,11 @@ static __always_inline int lists_find_ip6(const struct weir_live *live, const st
 }
 
 /* Count a packet that entry @number decided. Rows of them are added in one go. */
-static __always_inline void lists_hit(int number)
+static __always_inline void lists_hit(struct weir_cpu *cpu, int number)
 {
-	__u32 zero = 0;
-	struct weir_hits *hits = bpf_map_lookup_elem(&weir_hits, &zero);
+	struct weir_hits *hits = &cpu->hits[weir_hits_slot & 1];
 	struct weir_entry *entry;
 
-	if (!hits)
-		return;
 	if (hits->entry == (__u32)number && hits->packets < WEIR_HITS_MAX) {
 		hits->packets++;
 		return;
@@ -167,13 +164,13 @@ static __always_inline void lists_hit(int number)
 }
 
 /* @until has not come yet. */
-static __always_inline int lists_in_force(struct cpu *cpu, __u32 until, struct packet *packet)
+static __always_inline int lists_in_force(struct weir_cpu *cpu, __u32 until, struct packet *packet)
 {
 	return until == WEIR_UNTIL_FOREVER ||
 	       (until && until > clock_now_ns(cpu, packet) >> WEIR_UNTIL_SHIFT);
 }
 
-static __always_inline int lists_check(const struct weir_live *live, struct cpu *cpu,
+static __always_inline int lists_check(const struct weir_live *live, struct weir_cpu *cpu,
 				       struct packet *packet)
 {
 	const struct weir_entry *entry;
@@ -190,11 +187,11 @@ static __always_inline int lists_check(const struct weir_live *live, struct cpu 
 	word = *(const volatile __u64 *)&entry->until_word;
 	until = (struct weir_until){.allow = (__u32)word, .block = word >> 32};
 	if (lists_in_force(cpu, until.allow, packet)) {
-		lists_hit(number);
+		lists_hit(cpu, number);
 		return WEIR_REASON_ALLOWED;
 	}
 	if (lists_in_force(cpu, until.block, packet)) {
-		lists_hit(number);
+		lists_hit(cpu, number);
 		return WEIR_REASON_BLOCKED;
 	}
 	return WEIR_NEXT;

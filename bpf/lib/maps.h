@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps of the limiter, but for those that lib/state.h and lib/limits.h have to themselves. Each: key
- * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
+ * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu and weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
  * policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
 
 #include <weir/cell.h>
+#include <weir/cpu.h>
 #include <weir/event.h>
 #include <weir/list.h>
 #include <weir/live.h>
@@ -13,38 +14,6 @@
 #include <weir/vocabulary.h>
 
 #include "lib/kernel.h"
-
-#define DESTINATIONS_REMEMBERED 256 /* a power of two */
-
-struct destination_remembered {
-	__u64 destination[2];
-	struct weir_prefix_value value;
-	__u32 generation;
-	__u32 _pad;
-};
-
-/* One limit's part in deciding a packet: its cell, and the word in it when it was weighed. */
-struct charge {
-	__u64 tag;  /* 0 = there is nothing to charge */
-	__u64 word; /* once it is charged, what it became */
-	__u32 set;
-	__u8 way; /* CELLS_NONE: there is no cell yet */
-	__u8 limit;
-	__u16 _pad;
-};
-
-/* What a CPU has to itself, in one place to be found once per packet. */
-struct cpu {
-	struct weir_event_count events; /* first: userspace reads it */
-	struct {
-		__u64 jiffies; /* when the coarse clock was read */
-		__u64 coarse_ns;
-		__u64 latest; /* the latest exact time that was read, in bucket units */
-	} clock;
-	/* What is known of the packet's limits between the two passes (lib/limits.h). Not on the stack, which
-	 * is short. */
-	struct charge charges[WEIR_LIMITS_PER_PACKET];
-};
 
 /* 0 -> struct weir_live; userspace, memory-mapped; one page */
 struct {
@@ -102,14 +71,6 @@ struct {
 	__type(value, struct weir_prefix_value);
 } weir_sources SEC(".maps");
 
-/* hash of the destination -> what weir_dests says of it; the datapath; 8 KiB per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, DESTINATIONS_REMEMBERED);
-	__type(key, __u32);
-	__type(value, struct destination_remembered);
-} weir_dest_cache SEC(".maps");
-
 /* set -> list entries; userspace, memory-mapped, and the datapath their hits; 64 bytes a set */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -137,31 +98,6 @@ struct {
 	__type(value, struct weir_index);
 } weir_index24 SEC(".maps");
 
-/* 0 -> hits of a list entry that were not added to it yet; the datapath; 8 bytes per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct weir_hits);
-} weir_hits SEC(".maps");
-
-/* verdict * WEIR_REASON_MAX + reason -> packets and bytes; the datapath; 5 KiB per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEIR_VERDICT_MAX *WEIR_REASON_MAX);
-	__type(key, __u32);
-	__type(value, struct weir_count);
-} weir_counts SEC(".maps");
-
-/* slot -> what the limit did; the datapath; userspace clears a slot it gives to another limit; 8 KiB
- * per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEIR_LIMIT_SLOTS);
-	__type(key, __u32);
-	__type(value, struct weir_limit_count);
-} weir_lim_counts SEC(".maps");
-
 /* (cpu * 2 + half) * WEIR_TALLIES + slot -> tally; the datapath on its CPU; userspace clears the
  * quiet half through the mapping; 512 KiB per CPU */
 struct {
@@ -172,12 +108,14 @@ struct {
 	__type(value, struct weir_tally);
 } weir_tallies SEC(".maps");
 
-/* 0 -> see there; the datapath; 280 bytes per CPU */
+/* CPU -> see include/weir/cpu.h; the datapath on that CPU; userspace clears a limit's slot that it gives to
+ * another one, through the mapping; 24 KiB per CPU */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct cpu);
+	__type(value, struct weir_cpu);
 } weir_cpu SEC(".maps");
 
 /* struct weir_tally records; the datapath; 1 MiB */

@@ -32,42 +32,38 @@ static __always_inline __u64 match_transport(const struct weir_policy *policy, _
  * verifier's sake, see lib/limits.h.
  */
 __noinline int match_remember(const struct weir_policy *policy, const struct packet *packet,
-			      __u32 slot)
+			      struct weir_destination *ret)
 {
-	struct destination_remembered *remembered = bpf_map_lookup_elem(&weir_dest_cache, &slot);
 	struct weir_prefix_key key = {.prefix_bits = 32 + 128};
 	const struct weir_prefix_value *value;
 
-	if (!policy || !packet || !remembered)
+	if (!policy || !packet || !ret)
 		return 0;
 	key.copy = policy->generation & 1;
 	__builtin_memcpy(key.address, packet->destination, sizeof(key.address));
 	value = bpf_map_lookup_elem(&weir_dests, &key);
-	remembered->value.limits = value ? value->limits : policy->any_destination;
-	remembered->value.tenant = value ? value->tenant : 0;
-	remembered->destination[0] = packet->destination_words[0];
-	remembered->destination[1] = packet->destination_words[1];
-	remembered->generation = policy->generation;
+	ret->value.limits = value ? value->limits : policy->any_destination;
+	ret->value.tenant = value ? value->tenant : 0;
+	ret->address[0] = packet->destination_words[0];
+	ret->address[1] = packet->destination_words[1];
+	ret->generation = policy->generation;
 	return 0;
 }
 
 static __always_inline __u64 match_destination(const struct weir_policy *policy,
-					       struct packet *packet)
+					       struct weir_cpu *cpu, struct packet *packet)
 {
 	__u64 mix = (packet->destination_words[0] ^ packet->destination_words[1]) *
 		    0x9e3779b97f4a7c15ULL;
-	__u32 slot = mix >> 56 & (DESTINATIONS_REMEMBERED - 1);
-	const struct destination_remembered *remembered =
-		bpf_map_lookup_elem(&weir_dest_cache, &slot);
+	struct weir_destination *destination =
+		&cpu->destinations[mix >> 56 & (WEIR_DESTINATIONS - 1)];
 
-	if (!remembered)
-		return policy->any_destination;
-	if (remembered->destination[1] != packet->destination_words[1] ||
-	    remembered->destination[0] != packet->destination_words[0] ||
-	    remembered->generation != policy->generation)
-		match_remember(policy, packet, slot);
-	packet->tenant = (__u16)remembered->value.tenant;
-	return remembered->value.limits;
+	if (destination->address[1] != packet->destination_words[1] ||
+	    destination->address[0] != packet->destination_words[0] ||
+	    destination->generation != policy->generation)
+		match_remember(policy, packet, destination);
+	packet->tenant = (__u16)destination->value.tenant;
+	return destination->value.limits;
 }
 
 static __always_inline __u64 match_source(const struct weir_policy *policy, struct packet *packet)
@@ -87,15 +83,15 @@ static __always_inline __u64 match_source(const struct weir_policy *policy, stru
 	return value->limits;
 }
 
-static __always_inline __u64 match_limits(const struct weir_policy *policy, __u32 copy,
-					  struct packet *packet)
+static __always_inline __u64 match_limits(const struct weir_policy *policy, struct weir_cpu *cpu,
+					  struct packet *packet, __u32 copy)
 {
 	__u64 mask = match_transport(policy, copy, packet);
 
 	if (!mask)
 		return 0;
 	if (settings_has(WEIR_FEATURE_DESTINATIONS) && policy->flags & WEIR_POLICY_BY_DESTINATION)
-		mask &= match_destination(policy, packet);
+		mask &= match_destination(policy, cpu, packet);
 	if (settings_has(WEIR_FEATURE_SOURCES) && policy->flags & WEIR_POLICY_BY_SOURCE)
 		mask &= match_source(policy, packet);
 	if (policy->flags & WEIR_POLICY_BY_TENANT)

@@ -15,6 +15,8 @@
 const volatile __u64 weir_seed = 0;
 /* Sets of the tables, minus one. */
 const volatile __u32 weir_entry_mask = WEIR_ENTRY_SETS_MIN - 1;
+/* struct weir_meta.hits_slot */
+const volatile __u32 weir_hits_slot = 0;
 const volatile __u32 weir_cell_mask = WEIR_CELL_SETS_MIN - 1;
 const volatile __u32 weir_cell_was_mask = 0; /* of the table that is being replaced */
 /* enum weir_feature: what the policy needs. */

@@ -38,18 +38,17 @@ struct {
 	__type(value, struct weir_cell_set);
 } weir_cells_was SEC(".maps");
 
-static __always_inline struct weir_cell_set *state_set(const struct charge *charge)
+static __always_inline struct weir_cell_set *state_set(const struct weir_charge *charge)
 {
 	__u32 index = charge->set;
 
 	return bpf_map_lookup_elem(&weir_cells, &index);
 }
 
-static __always_inline struct weir_limit_count *state_count(const struct weir_limit *limit)
+static __always_inline struct weir_limit_count *state_count(struct weir_cpu *cpu,
+							    const struct weir_limit *limit)
 {
-	__u32 slot = limit->slot;
-
-	return bpf_map_lookup_elem(&weir_lim_counts, &slot);
+	return &cpu->limits[limit->slot & (WEIR_LIMIT_SLOTS - 1)];
 }
 
 static __always_inline struct weir_key_parts state_key_parts(const struct packet *packet)
@@ -63,7 +62,7 @@ static __always_inline struct weir_key_parts state_key_parts(const struct packet
 }
 
 static __always_inline void state_locate(const struct weir_limit *limit,
-					 const struct packet *packet, struct charge *ret)
+					 const struct packet *packet, struct weir_charge *ret)
 {
 	struct weir_key_parts parts = state_key_parts(packet);
 
@@ -73,7 +72,8 @@ static __always_inline void state_locate(const struct weir_limit *limit,
 
 /* The cell that a source shares with its neighbours when its own set is full. */
 static __always_inline void state_locate_coarse(const struct weir_limit *limit,
-						const struct packet *packet, struct charge *ret)
+						const struct packet *packet,
+						struct weir_charge *ret)
 {
 	struct weir_key_parts parts = state_key_parts(packet);
 
@@ -82,7 +82,7 @@ static __always_inline void state_locate_coarse(const struct weir_limit *limit,
 }
 
 /* Read the cell that @charge says into it; 0 = it is there and being taken over, look again. */
-static __always_inline int state_read(struct charge *charge, const struct packet *packet)
+static __always_inline int state_read(struct weir_charge *charge, const struct packet *packet)
 {
 	struct weir_cell_set *set = state_set(charge);
 
@@ -96,7 +96,8 @@ static __always_inline int state_read(struct charge *charge, const struct packet
 	return !cells_is_marked(charge->word, packet->time);
 }
 
-static __always_inline int state_has_idle(const struct charge *charge, const struct packet *packet)
+static __always_inline int state_has_idle(const struct weir_charge *charge,
+					  const struct packet *packet)
 {
 	struct weir_cell_set *set = state_set(charge);
 
@@ -105,7 +106,7 @@ static __always_inline int state_has_idle(const struct charge *charge, const str
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
  * the old one. 0: it is being brought by somebody else, look again. */
-__noinline int state_bring(struct packet *packet, struct charge *charge)
+__noinline int state_bring(struct packet *packet, struct weir_charge *charge)
 {
 	struct weir_cell_set *from, *to;
 	__u64 word = 0;
@@ -134,11 +135,12 @@ __noinline int state_bring(struct packet *packet, struct charge *charge)
  * is room for it, otherwise the coarse one. 0: found; 1: no room for that either.
  */
 __noinline int state_find_room(const struct weir_limit *limit, struct packet *packet,
-			       struct charge *charge)
+			       struct weir_charge *charge)
 {
 	struct weir_limit_count *count;
+	struct weir_cpu *cpu = cpu_own();
 
-	if (!limit || !packet || !charge)
+	if (!limit || !packet || !charge || !cpu)
 		return 1;
 	if (state_has_idle(charge, packet))
 		return 0;
@@ -147,26 +149,21 @@ __noinline int state_find_room(const struct weir_limit *limit, struct packet *pa
 		weigh_make_time_exact(packet);
 	if (state_has_idle(charge, packet))
 		return 0;
-	count = state_count(limit);
-	if (!(limit->key_parts & WEIR_KEY_SOURCE)) {
-		if (count)
-			count->full++;
-		return 1;
-	}
-	state_locate_coarse(limit, packet, charge);
-	state_read(charge, packet);
-	if (charge->way < CELLS_NONE || state_has_idle(charge, packet)) {
-		if (count)
+	count = state_count(cpu, limit);
+	if (limit->key_parts & WEIR_KEY_SOURCE) {
+		state_locate_coarse(limit, packet, charge);
+		state_read(charge, packet);
+		if (charge->way < CELLS_NONE || state_has_idle(charge, packet)) {
 			count->coarse++;
-		return 0;
+			return 0;
+		}
 	}
-	if (count)
-		count->full++;
+	count->full++;
 	return 1;
 }
 
 /* Charge a cell that was there when it was weighed, unless its word or owner changed since. */
-static __always_inline int state_swap(struct charge *charge, __u64 next)
+static __always_inline int state_swap(struct weir_charge *charge, __u64 next)
 {
 	struct weir_cell_set *set = state_set(charge);
 	struct weir_cell *cell;
@@ -185,7 +182,7 @@ static __always_inline int state_swap(struct charge *charge, __u64 next)
 
 /* One attempt of state_charge_slowly(), which has the words. */
 __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet *packet,
-				   struct charge *charge, __u64 tick)
+				   struct weir_charge *charge, __u64 tick)
 {
 	struct weir_cell_set *set;
 	__u64 next;
@@ -222,7 +219,7 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
  * coarse clock. WEIR_NEXT: charged. Otherwise the reason to refuse.
  */
 __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet *packet,
-				   struct charge *charge, __u64 tick)
+				   struct weir_charge *charge, __u64 tick)
 {
 	for (int i = 0; i < STATE_ATTEMPTS; i++) {
 		int reason = state_try_to_charge(limit, packet, charge, tick);
@@ -238,7 +235,7 @@ __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet
 
 /** Find the state of the packet's key under @limit. 0: not there, or not now; ask state_find_room(). */
 static __always_inline int state_find(const struct weir_limit *limit, const struct packet *packet,
-				      struct charge *ret)
+				      struct weir_charge *ret)
 {
 	state_locate(limit, packet, ret);
 	return state_read(ret, packet) && ret->way < CELLS_NONE;
@@ -246,7 +243,7 @@ static __always_inline int state_find(const struct weir_limit *limit, const stru
 
 /** Make the charge that was weighed. WEIR_NEXT or the reason to refuse, as another CPU was faster. */
 static __always_inline int state_charge(const struct weir_limit *limit, struct packet *packet,
-					struct charge *charge, __u64 tick)
+					struct weir_charge *charge, __u64 tick)
 {
 	__u64 next;
 
@@ -263,7 +260,7 @@ static __always_inline int state_charge(const struct weir_limit *limit, struct p
 
 /** Give back what was charged. */
 __noinline int state_refund(const struct weir_limit *limit, struct packet *packet,
-			    struct charge *charge)
+			    struct weir_charge *charge)
 {
 	struct weir_cell_set *set;
 	struct weir_cell *cell;

@@ -94,7 +94,7 @@ static __always_inline void tally_miss(struct weir_event_count *events, __u32 ha
 }
 
 /* Drops are not told apart at this moment: count one more and be done. */
-static __always_inline int tally_skips(struct cpu *cpu, __u32 half)
+static __always_inline int tally_skips(struct weir_cpu *cpu, __u32 half)
 {
 	struct weir_event_count *events = &cpu->events;
 
@@ -114,7 +114,8 @@ static __always_inline __u32 tally_index(const struct packet *packet, __u64 what
 
 /* One more for a tally that is open, which is what nearly all drops of a flood from few sources are. A
  * packet whose time nobody has asked for brings the tally's up to date only now and then. */
-static __always_inline int tally_hit(struct cpu *cpu, struct packet *packet, __u32 half, __u64 what)
+static __always_inline int tally_hit(struct weir_cpu *cpu, struct packet *packet, __u32 half,
+				     __u64 what)
 {
 	__u32 index = tally_index(packet, what, half);
 
@@ -137,7 +138,7 @@ static __always_inline int tally_hit(struct cpu *cpu, struct packet *packet, __u
 __noinline int tally_drop(struct packet *packet, __u32 half, __u64 what)
 {
 	struct weir_tally *tally = NULL, *free = NULL;
-	struct cpu *cpu = cpu_own();
+	struct weir_cpu *cpu = cpu_own();
 	struct weir_event_count *events;
 	__u32 index;
 

@@ -32,15 +32,15 @@ static __always_inline int verdict_refuses(int reason, const struct weir_policy 
 	return policy->flags & WEIR_POLICY_DROP_MALFORMED;
 }
 
-static __always_inline void verdict_count(int reason, int verdict, __u32 bytes)
+static __always_inline void verdict_count(struct weir_cpu *cpu, int reason, int verdict,
+					  __u32 bytes)
 {
 	__u32 index = verdict * WEIR_REASON_MAX + reason;
-	struct weir_count *count = bpf_map_lookup_elem(&weir_counts, &index);
 
-	if (!count)
-		return;
-	count->packets++;
-	count->bytes += bytes;
+	if (index >= WEIR_COUNTS)
+		return; /* cannot happen, but the verifier does not know */
+	cpu->counts[index].packets++;
+	cpu->counts[index].bytes += bytes;
 }
 
 /* What becomes of a packet that is refused, as mode and limit say. */
@@ -54,12 +54,11 @@ static __always_inline int verdict_of_refusal(const struct weir_policy *policy,
 	return WEIR_VERDICT_DROP;
 }
 
-static __always_inline void verdict_count_limit(const struct weir_limit *limit, int verdict)
+static __always_inline void verdict_count_limit(struct weir_cpu *cpu,
+						const struct weir_limit *limit, int verdict)
 {
-	struct weir_limit_count *count = state_count(limit);
+	struct weir_limit_count *count = state_count(cpu, limit);
 
-	if (!count)
-		return;
 	if (verdict == WEIR_VERDICT_DROP)
 		count->dropped++;
 	else
@@ -67,7 +66,7 @@ static __always_inline void verdict_count_limit(const struct weir_limit *limit, 
 }
 
 /** @policy may be NULL as long as @reason is one that passes. */
-static __always_inline int verdict_exit(const struct weir_live *live, struct cpu *cpu,
+static __always_inline int verdict_exit(const struct weir_live *live, struct weir_cpu *cpu,
 					const struct weir_policy *policy, struct packet *packet,
 					int reason)
 {
@@ -84,13 +83,13 @@ static __always_inline int verdict_exit(const struct weir_live *live, struct cpu
 		}
 		verdict = verdict_of_refusal(policy, limit);
 		if (limit)
-			verdict_count_limit(limit, verdict);
+			verdict_count_limit(cpu, limit, verdict);
 		what = tally_what(policy, slot, (__u8)reason, (__u8)verdict);
 		if (!tally_skips(cpu, live->tally_half) &&
 		    !tally_hit(cpu, packet, live->tally_half, what))
 			tally_drop(packet, live->tally_half, what);
 	}
-	verdict_count(reason, verdict, packet->length);
+	verdict_count(cpu, reason, verdict, packet->length);
 	return verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 

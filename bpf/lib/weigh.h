@@ -35,7 +35,7 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
  * Neither is ahead of now. The second lets a whole burst pass at once: its first packet found the
  * bucket idle and started it at the exact time, which the coarse clock reaches only with its next tick.
  */
-static __always_inline void weigh_start(struct cpu *cpu, struct packet *packet)
+static __always_inline void weigh_start(struct weir_cpu *cpu, struct packet *packet)
 {
 	clock_now_ns(cpu, packet);
 	if ((__s64)(cpu->clock.latest - packet->time) > 0)
@@ -45,7 +45,7 @@ static __always_inline void weigh_start(struct cpu *cpu, struct packet *packet)
 /* The packet's time becomes exact. */
 __noinline int weigh_make_time_exact(struct packet *packet)
 {
-	struct cpu *cpu = cpu_own();
+	struct weir_cpu *cpu = cpu_own();
 
 	if (!packet || !cpu)
 		return 0;

@@ -65,7 +65,7 @@ struct weir_entry_set { /* a cache line */
 };
 WEIR_LAYOUT(struct weir_entry_set, 64);
 
-/* Per CPU: packets that an entry decided and that were not added to its state yet. Packets of one source
+/* Packets that an entry decided and that were not added to its state yet; per CPU. Packets of one source
  * come in rows, and those of one prefix may come on all CPUs. */
 #define WEIR_HITS_MAX 64 /* added at the latest when they are this many */
 

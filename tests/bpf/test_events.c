@@ -89,7 +89,7 @@ static uint64_t assert_all_accounted(struct weir_event_count *ret)
 
 	assert_true(events_drain(events) >= 0);
 	events_harvest_all(events);
-	assert_int_equal(datapath_read_event_counts(runner.datapath, ret), 0);
+	datapath_read_event_counts(runner.datapath, ret);
 	events_close_windows(events, add_window, &told);
 	assert_int_equal(dropped, told + ret->lost_packets + ret->suppressed_packets);
 	assert_int_equal(ret->offered,

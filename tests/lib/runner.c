@@ -167,7 +167,7 @@ int runner_run(const struct runner *r, const uint8_t *frame, size_t length, size
 
 static void read_counts(const struct runner *r, struct weir_count ret[static RUNNER_COUNTERS])
 {
-	assert_int_equal(datapath_read_counts(r->datapath, ret), 0);
+	datapath_read_counts(r->datapath, ret);
 }
 
 void runner_count_from_here(struct runner *r)

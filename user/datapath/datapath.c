@@ -70,35 +70,34 @@ static int prepare_pin_dir(const char *pin_dir, struct fault *reterr)
 
 /* Refuse pins that another ABI made before libbpf compares map by map and says it less clearly.
  * *@ret_fresh: there are none. *@ret_seed: theirs, or a new one. */
-static int check_abi(const char *pin_dir, bool *ret_fresh, uint64_t *ret_seed, struct fault *reterr)
+static int check_abi(const char *pin_dir, bool *ret_fresh, struct weir_meta *ret_theirs,
+		     struct fault *reterr)
 {
 	char path[PATH_MAX];
-	struct weir_meta meta;
+	struct weir_meta meta = {0};
 	uint32_t zero = 0;
 	_cleanup_close_ int fd = -1;
 	int r = pin_path(pin_dir, "weir_meta", path);
 
 	if (r < 0)
 		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", pin_dir);
-	if (getrandom(ret_seed, sizeof(*ret_seed), 0) != sizeof(*ret_seed))
-		return fault(reterr, -EIO, "datapath.load", "no random numbers");
 	fd = bpf_obj_get(path);
 	*ret_fresh = fd < 0 && errno == ENOENT;
-	if (*ret_fresh)
-		return 0;
-	if (fd < 0)
+	if (fd < 0 && !*ret_fresh)
 		return fault(reterr, -errno, "datapath.bpffs", "cannot open %s: %s", path,
 			     strerror(errno));
-	if (bpf_map_lookup_elem(fd, &zero, &meta) < 0)
+	if (fd >= 0 && bpf_map_lookup_elem(fd, &zero, &meta) < 0)
 		return fault(reterr, -errno, "datapath.abi", "cannot read %s: %s", path,
 			     strerror(errno));
-	if (meta.abi)
-		*ret_seed = meta.hash_seed;
 	if (meta.abi && meta.abi != WEIR_ABI)
 		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
 			     "the pins in %s were made by weir %.23s (ABI %u), this is ABI %u: run "
 			     "that version's 'weir detach' first",
 			     pin_dir, meta.version, meta.abi, WEIR_ABI);
+	if (!meta.abi &&
+	    getrandom(&meta.hash_seed, sizeof(meta.hash_seed), 0) != sizeof(meta.hash_seed))
+		return fault(reterr, -EIO, "datapath.load", "no random numbers");
+	*ret_theirs = meta;
 	return 0;
 }
 
@@ -129,11 +128,13 @@ void datapath_close(struct datapath *d)
 }
 
 /* Load what serves any policy: which one is in force, we know only from the maps. */
-static int load(struct datapath *d, uint64_t seed, struct fault *reterr)
+static int load(struct datapath *d, const struct weir_meta *theirs, struct fault *reterr)
 {
+	uint64_t seed = theirs->hash_seed;
 	struct shape shape;
 	int r = program_pinned_shape(d->pin_dir, &shape, reterr);
 
+	shape.hits_slot = theirs->hits_slot;
 	shape.features = d->fresh ? 0 : WEIR_FEATURE_ALL;
 	shape.features |= shape.cell_sets_was ? WEIR_FEATURE_MOVING : 0;
 	r = r ?: program_load(d->pin_dir, NULL, &shape, seed, &d->program, reterr);
@@ -155,7 +156,7 @@ static int load(struct datapath *d, uint64_t seed, struct fault *reterr)
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr)
 {
 	_cleanup_(datapath_closep) struct datapath *d = calloc(1, sizeof(*d));
-	uint64_t seed;
+	struct weir_meta theirs;
 	int r;
 
 	if (!d)
@@ -168,13 +169,13 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 	r = prepare_pin_dir(pin_dir, reterr);
 	if (r < 0)
 		return r;
-	r = check_abi(pin_dir, &d->fresh, &seed, reterr);
+	r = check_abi(pin_dir, &d->fresh, &theirs, reterr);
 	if (r < 0)
 		return r;
 	r = lock_pins(d, reterr);
 	if (r < 0)
 		return r;
-	r = load(d, seed, reterr);
+	r = load(d, &theirs, reterr);
 	if (r < 0) {
 		datapath_abandon(d);
 		return r;

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/cpu.h>
 #include <weir/event.h>
 #include <weir/live.h>
 #include <weir/policy.h>
@@ -102,11 +103,10 @@ void datapath_set_active(struct datapath *d, uint64_t limits);
 void datapath_set_scaled_word(struct datapath *d, uint32_t limit, uint64_t word);
 
 /* Sums over all CPUs. */
-int datapath_read_counts(const struct datapath *d,
-			 struct weir_count ret[static WEIR_VERDICT_MAX * WEIR_REASON_MAX]);
-int datapath_read_event_counts(const struct datapath *d, struct weir_event_count *ret);
-int datapath_read_limit_count(const struct datapath *d, uint16_t slot,
-			      struct weir_limit_count *ret);
+void datapath_read_counts(const struct datapath *d, struct weir_count ret[static WEIR_COUNTS]);
+void datapath_read_event_counts(const struct datapath *d, struct weir_event_count *ret);
+void datapath_read_limit_count(const struct datapath *d, uint16_t slot,
+			       struct weir_limit_count *ret);
 
 /* The live policy's limits as the kernel has them; valid until the next datapath_apply_policy(). */
 const struct weir_limit *datapath_limits(const struct datapath *d, size_t *ret_count);

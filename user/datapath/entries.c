@@ -290,27 +290,16 @@ static uint64_t until_word(const struct list_value *value)
 
 /* Growing */
 
-/* Hits that each CPU has not added to their entry yet; the caller frees them. NULL: unknown. */
-static struct weir_hits *read_pending(const struct program *p)
-{
-	struct weir_hits *hits = calloc(p->cpus, sizeof(*hits));
-	uint32_t zero = 0;
-
-	if (hits &&
-	    bpf_map_lookup_elem(bpf_map__fd(p->skeleton->maps.weir_hits), &zero, hits) < 0) {
-		free(hits);
-		return NULL;
-	}
-	return hits;
-}
-
+/* Hits of entry @number that the CPUs have not added to it yet. */
 static uint32_t hits_pending(const struct program *p, uint32_t number)
 {
-	_cleanup_free_ struct weir_hits *hits = read_pending(p);
 	uint32_t sum = 0;
 
-	for (unsigned int i = 0; hits && i < p->cpus; i++)
-		sum += hits[i].entry == number ? hits[i].packets : 0;
+	for (unsigned int i = 0; i < p->cpus; i++) {
+		const struct weir_hits *hits = &p->cpu[i].hits[p->shape.hits_slot];
+
+		sum += hits->entry == number ? hits->packets : 0;
+	}
 	return sum;
 }
 
@@ -337,12 +326,14 @@ static int copy_entries(const struct program *from, const struct program *to)
 /* @from has no packets any more. */
 static void move_hits(const struct program *from, const struct program *to)
 {
-	_cleanup_free_ struct weir_hits *pending = read_pending(from);
+	for (unsigned int i = 0; i < from->cpus; i++) {
+		struct weir_hits *pending = &from->cpu[i].hits[from->shape.hits_slot];
 
-	for (unsigned int i = 0; pending && i < from->cpus; i++)
-		from->entries[pending[i].entry / WEIR_ENTRY_WAYS]
-			.entries[pending[i].entry % WEIR_ENTRY_WAYS]
-			.state += pending[i].packets;
+		from->entries[pending->entry / WEIR_ENTRY_WAYS]
+			.entries[pending->entry % WEIR_ENTRY_WAYS]
+			.state += pending->packets;
+		*pending = (struct weir_hits){0};
+	}
 	for (uint32_t i = 0; i < from->shape.entry_sets * WEIR_ENTRY_WAYS; i++) {
 		const struct weir_entry *entry =
 			&from->entries[i / WEIR_ENTRY_WAYS].entries[i % WEIR_ENTRY_WAYS];
@@ -367,6 +358,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	int r;
 
 	shape.entry_sets = sets;
+	shape.hits_slot ^= 1;
 	r = program_load(d->pin_dir, &d->program, &shape, d->program.seed, &next, reterr);
 	if (r < 0)
 		return r;
@@ -379,6 +371,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 		program_done(&next);
 		return r;
 	}
+	d->program.meta->hits_slot = shape.hits_slot;
 	wait_for_packets();
 	move_hits(&old, &d->program);
 	program_done(&old);

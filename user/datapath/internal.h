@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include <weir/cell.h>
+#include <weir/cpu.h>
 #include <weir/list.h>
 #include <weir/settings.h>
 
@@ -18,6 +19,7 @@ struct shape {
 	uint32_t entry_sets;	/* of list entries; a power of two */
 	uint32_t cell_sets;	/* of cells found by hash; likewise */
 	uint32_t cell_sets_was; /* of the table that is being replaced; 0 = none is */
+	uint32_t hits_slot;	/* struct weir_meta.hits_slot */
 	uint32_t features;	/* enum weir_feature */
 };
 
@@ -36,6 +38,7 @@ struct program {
 	struct weir_index *index16, *index24;
 	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
 	struct weir_cell_set *cells_was; /* likewise */
+	struct weir_cpu *cpu;		 /* of each */
 	struct weir_tally *tallies;
 };
 

@@ -51,7 +51,7 @@ struct area {
 	void **at;
 };
 
-#define AREAS 10
+#define AREAS 11
 
 static uint32_t cells_was_size(const struct shape *shape)
 {
@@ -75,6 +75,7 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 		 (void **)&p->cells},
 		{p->skeleton->maps.weir_cells_was,
 		 cells_was_size(&p->shape) * sizeof(*p->cells_was), (void **)&p->cells_was},
+		{p->skeleton->maps.weir_cpu, p->cpus * sizeof(*p->cpu), (void **)&p->cpu},
 		{p->skeleton->maps.weir_tallies,
 		 (size_t)p->cpus * 2 * WEIR_TALLIES * sizeof(*p->tallies), (void **)&p->tallies},
 	};
@@ -119,10 +120,16 @@ void program_done(struct program *p)
 	*p = (struct program){0};
 }
 
-/* What a program of another shape cannot take over. Pending hits name entries by number. */
+/* libbpf renames a map that reuses another one's descriptor, which only this one ever does. */
+static const char *map_name(const struct program *p, const struct bpf_map *map)
+{
+	return map == p->skeleton->maps.weir_cells_was ? "weir_cells_was" : bpf_map__name(map);
+}
+
+/* What a program of another shape cannot take over. */
 static bool is_handed_on(const struct program *from, const struct shape *shape, const char *name)
 {
-	if (strcmp(name, "weir_entries") == 0 || strcmp(name, "weir_hits") == 0)
+	if (strcmp(name, "weir_entries") == 0)
 		return from->shape.entry_sets == shape->entry_sets;
 	if (strcmp(name, "weir_cells") == 0)
 		return from->shape.cell_sets == shape->cell_sets;
@@ -131,11 +138,34 @@ static bool is_handed_on(const struct program *from, const struct shape *shape, 
 	return true;
 }
 
+/* The map of @from that @map, of the same name, continues; NULL: none, it starts empty. */
+static const struct bpf_map *ancestor(const struct program *from, const struct program *to,
+				      const struct bpf_map *map)
+{
+	const struct bpf_map *mine, *theirs = NULL;
+
+	/* The table that is being replaced was the table. */
+	if (map == to->skeleton->maps.weir_cells_was && to->shape.cell_sets_was &&
+	    !from->shape.cell_sets_was)
+		return from->skeleton->maps.weir_cells;
+	if (!is_handed_on(from, &to->shape, map_name(to, map)))
+		return NULL;
+	/* Side by side, as names change. */
+	mine = bpf_object__next_map(to->skeleton->obj, NULL);
+	theirs = bpf_object__next_map(from->skeleton->obj, NULL);
+	while (mine && mine != map) {
+		mine = bpf_object__next_map(to->skeleton->obj, mine);
+		theirs = bpf_object__next_map(from->skeleton->obj, theirs);
+	}
+	return theirs;
+}
+
 /* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
  * not. .rodata and .data are each program's own. */
 static int choose_maps(struct program *p, const struct program *from, const char *pin_dir)
 {
-	struct bpf_map *map, *old;
+	const struct bpf_map *old;
+	struct bpf_map *map;
 	char path[PATH_MAX];
 	int r;
 
@@ -144,14 +174,8 @@ static int choose_maps(struct program *p, const struct program *from, const char
 		if (bpf_map__is_internal(map))
 			continue;
 		if (from) {
-			const char *name = bpf_map__name(map);
-
-			if (p->shape.cell_sets_was && strcmp(name, "weir_cells_was") == 0)
-				name = from->shape.cell_sets_was ? name : "weir_cells";
-			else if (!is_handed_on(from, &p->shape, name))
-				continue;
-			old = bpf_object__find_map_by_name(from->skeleton->obj, name);
-			r = bpf_map__reuse_fd(map, bpf_map__fd(old));
+			old = ancestor(from, p, map);
+			r = old ? bpf_map__reuse_fd(map, bpf_map__fd(old)) : 0;
 		} else {
 			r = pin_path(pin_dir, bpf_map__name(map), path);
 			r = r ?: bpf_map__set_pin_path(map, path);
@@ -167,6 +191,7 @@ static int set_sizes(struct program *p)
 	int r = bpf_map__set_max_entries(p->skeleton->maps.weir_tallies,
 					 p->cpus * 2 * WEIR_TALLIES);
 
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
 	r = r
 		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,
@@ -189,6 +214,7 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 			     strerror(-r));
 	p->skeleton->rodata->weir_seed = p->seed;
 	p->skeleton->rodata->weir_features = p->shape.features;
+	p->skeleton->rodata->weir_hits_slot = p->shape.hits_slot;
 	p->skeleton->rodata->weir_entry_mask = p->shape.entry_sets - 1;
 	p->skeleton->rodata->weir_cell_mask = p->shape.cell_sets - 1;
 	p->skeleton->rodata->weir_cell_was_mask = p->shape.cell_sets_was - 1;
@@ -302,8 +328,8 @@ static int pin_what_is_new(struct datapath *d, const struct program *old, struct
 	bpf_object__for_each_map(map, d->program.skeleton->obj)
 	{
 		if (r == 0 && !bpf_map__is_internal(map) &&
-		    !is_handed_on(old, &d->program.shape, bpf_map__name(map)))
-			r = pin(bpf_map__fd(map), d->pin_dir, bpf_map__name(map), reterr);
+		    !is_handed_on(old, &d->program.shape, map_name(&d->program, map)))
+			r = pin(bpf_map__fd(map), d->pin_dir, map_name(&d->program, map), reterr);
 	}
 	if (r == 0 && d->link_fd >= 0)
 		r = pin(bpf_program__fd(d->program.skeleton->progs.weir_ingress), d->pin_dir,

@@ -28,14 +28,11 @@ void tables_adopt(struct datapath *d)
 			       WEIR_NAME_BYTES);
 }
 
-static int clear_slot(struct datapath *d, uint32_t slot)
+/* No packet uses it: neither policy has it, and those before are over. */
+static void clear_slot(struct datapath *d, uint32_t slot)
 {
-	_cleanup_free_ struct weir_limit_count *zeros = calloc(d->program.cpus, sizeof(*zeros));
-
-	if (!zeros)
-		return -ENOMEM;
-	return bpf_map_update_elem(bpf_map__fd(d->program.skeleton->maps.weir_lim_counts), &slot,
-				   zeros, BPF_ANY);
+	for (unsigned int i = 0; i < d->program.cpus; i++)
+		memset(&d->program.cpu[i].limits[slot], 0, sizeof(d->program.cpu[i].limits[slot]));
 }
 
 static bool same_limit(const struct weir_limit *a, const struct weir_limit *b)
@@ -53,7 +50,7 @@ static bool slot_in_use(const struct weir_policy *policy, uint16_t slot)
 
 /* A limit keeps its counters from policy to policy; a new one gets a slot that neither the live nor
  * the coming policy uses. There are enough: two policies' worth. */
-static int assign_slots(struct datapath *d, struct weir_policy *next)
+static void assign_slots(struct datapath *d, struct weir_policy *next)
 {
 	for (uint32_t i = 0; i < next->limit_count; i++) {
 		next->limits[i].slot = WEIR_NO_LIMIT;
@@ -63,20 +60,16 @@ static int assign_slots(struct datapath *d, struct weir_policy *next)
 	}
 	for (uint32_t i = 0; i < next->limit_count; i++) {
 		uint16_t slot = d->next_slot;
-		int r;
 
 		if (next->limits[i].slot != WEIR_NO_LIMIT)
 			continue;
 		while (slot_in_use(&d->policy, slot) || slot_in_use(next, slot))
 			slot = (slot + 1) % WEIR_LIMIT_SLOTS;
-		r = clear_slot(d, slot);
-		if (r < 0)
-			return r;
+		clear_slot(d, slot);
 		next->limits[i].slot = slot;
 		memcpy(d->slot_names[slot], next->limits[i].name, WEIR_NAME_BYTES);
 		d->next_slot = (slot + 1) % WEIR_LIMIT_SLOTS;
 	}
-	return 0;
 }
 
 static bool overlaps(uint32_t first, uint32_t count, const struct weir_policy *policy)
@@ -226,8 +219,8 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	int r;
 
 	wait_for_packets(); /* some may still be judged by the copy we are about to overwrite */
-	r = assign_slots(d, next);
-	r = r ?: assign_fixed_sets(d, image, next);
+	assign_slots(d, next);
+	r = assign_fixed_sets(d, image, next);
 	r = r
 		    ?: write_prefixes(skeleton->maps.weir_dests, image->destinations,
 				      image->destination_count, copy);

@@ -31,7 +31,8 @@ static int event_counts(struct weir_event_count *ret, void *userdata)
 {
 	struct engine *e = userdata;
 
-	return datapath_read_event_counts(e->datapath, ret);
+	datapath_read_event_counts(e->datapath, ret);
+	return 0;
 }
 
 static void limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
