@@ -196,8 +196,8 @@ static int window_fill(struct compiler *c, const struct draft *d, struct weir_li
 		return 0;
 	}
 	return refuse_rule(c, rule, -ERANGE, "policy.window.count",
-			   "limit '%s': a %s of this length cannot count %llu %s: make the window "
-			   "longer or take a token_bucket",
+			   "limit '%s': a %s cannot count %llu %s in a window of this length: take "
+			   "a token_bucket",
 			   rule->name, policy_algorithm_str(rule->algorithm),
 			   (unsigned long long)((wide)a.burst * factor_max(rule) / 1000),
 			   policy_unit_str(d->unit));

@@ -163,9 +163,8 @@ int value_sources(struct reader *r, const struct node *n, void *into)
 	if (policy_count_parse(n->text, &count, &why) < 0)
 		return schema_refuse_value(r, n, &why);
 	if (count < WEIR_CELL_SETS_MIN || count > WEIR_CELL_SETS_MAX)
-		return refuse_as(r, n, -ERANGE, "policy.number.range",
-				 "'%.64s' is not within %u to %u", n->text, WEIR_CELL_SETS_MIN,
-				 WEIR_CELL_SETS_MAX);
+		return refuse(r, n, "policy.number.range", "'%.64s' is not within %u to %u",
+			      n->text, WEIR_CELL_SETS_MIN, WEIR_CELL_SETS_MAX);
 	*(uint32_t *)into = (uint32_t)count;
 	return 0;
 }

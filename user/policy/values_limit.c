@@ -222,7 +222,7 @@ int value_adaptive(struct reader *r, const struct node *n, void *into)
 
 int value_action(struct reader *r, const struct node *n, void *into)
 {
-	static const char *const known[] = {"drop", "monitor"};
+	static const char *const known[] = {"drop", "monitor", "mark"};
 	struct policy_limit *l = into;
 	unsigned int word;
 	int err;

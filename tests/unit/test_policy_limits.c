@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What limits, tenants, schedules and cookies may not say, with the exact words of each refusal, as in
+ * test_policy_parse.c. The compiler refuses what only a whole limit can tell. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "policy/policy.h"
+
+#define HEAD	    "apiVersion: weir/v1\nmode: enforce\n"
+#define LIMIT(...)  HEAD "limits:\n  - {name: a, scope: source, " __VA_ARGS__ "}\n"
+#define SCOPED(...) HEAD "limits:\n  - {name: a, rate: 1k/s, " __VA_ARGS__ "}\n"
+#define MATCHES                                                                                    \
+	"services: {web: {proto: tcp, dport: 80}, dns: {proto: udp}}\n"                            \
+	"tenants: {acme: {dst: 10.0.0.0/8}}\n"
+#define MATCHED(...)  HEAD MATCHES "limits:\n  - {name: a, " __VA_ARGS__ "}\n"
+#define WEB(...)      HEAD "services:\n  web: {" __VA_ARGS__ "}\n"
+#define TENANTS(...)  HEAD "tenants: {" __VA_ARGS__ "}\n"
+#define STATE(...)    HEAD "state: {" __VA_ARGS__ "}\n"
+#define ADAPTIVE(...) LIMIT("rate: 1k/s, adaptive: {" __VA_ARGS__ "}")
+#define SCHEDULE(...) LIMIT("rate: 1k/s, schedule: {" __VA_ARGS__ "}")
+
+struct bad {
+	const char *promise;
+	const char *text;
+	int err;
+	const char *code;
+	const char *words;
+};
+
+static const struct bad bad[] = {
+	{"an unknown algorithm gets a suggestion", LIMIT("rate: 1/s, algorithm: tokenbucket"),
+	 -EINVAL, "policy.word.unknown",
+	 "p:4:52: unknown algorithm 'tokenbucket'; did you mean 'token_bucket'?"},
+	{"a burst of a leaky bucket is refused",
+	 LIMIT("rate: 1/s, algorithm: leaky_bucket, burst: 2"), -EINVAL, "policy.limit.burst",
+	 "p:4:5: limit 'a': a leaky_bucket has no burst"},
+	{"a burst of a window is refused", LIMIT("rate: 1/s, algorithm: fixed_window, burst: 2"),
+	 -EINVAL, "policy.limit.burst",
+	 "p:4:5: limit 'a': a fixed_window has no burst: its rate says how much it takes"},
+	{"a window of a bucket is refused", LIMIT("rate: 1/s, window: 10s"), -EINVAL,
+	 "policy.limit.window", "p:4:5: limit 'a' has a window, and its algorithm is token_bucket"},
+	{"a window of microseconds is refused",
+	 LIMIT("rate: 1/s, algorithm: fixed_window, window: 0ms"), -EINVAL, "policy.number.range",
+	 "p:4:74: '0ms' is not within 1ms to 31d"},
+	{"a window of more than 31 days is refused",
+	 LIMIT("rate: 1/s, algorithm: fixed_window, window: 32d"), -EINVAL, "policy.number.range",
+	 "p:4:74: '32d' is not within 1ms to 31d"},
+	{"a window without a unit gets the unit",
+	 LIMIT("rate: 1/s, algorithm: fixed_window, window: 10"), -EINVAL, "policy.unit.missing",
+	 "p:4:74: '10' has no unit: write 10s"},
+	{"a window that holds no whole packets is refused",
+	 LIMIT("rate: 100/m, algorithm: sliding_window, window: 1s"), -EINVAL,
+	 "policy.limit.window",
+	 "p:4:5: limit 'a': its rate is no whole number of packets per window"},
+	{"a window that cannot hold a frame is refused",
+	 LIMIT("byte_rate: 1MB/s, algorithm: fixed_window, window: 1ms"), -EINVAL,
+	 "policy.limit.cost",
+	 "p:4:5: limit 'a': a packet may cost 9216, and a window takes 1000 bytes: it could never pass"},
+	{"a cost of zero is refused", LIMIT("rate: 1/s, cost: {syn: 0}"), -EINVAL,
+	 "policy.number.range", "p:4:53: '0' is no number from 1 to 255"},
+	{"a cost of 256 is refused", LIMIT("rate: 1/s, cost: {syn: 256}"), -EINVAL,
+	 "policy.number.range", "p:4:53: '256' is no number from 1 to 255"},
+	{"an unknown class gets the list", LIMIT("rate: 1/s, cost: {quic: 2}"), -EINVAL,
+	 "policy.key.unknown",
+	 "p:4:48: unknown key 'quic' in cost; known: syn, dns, fragment, icmp, other, per_bytes"},
+	{"a cost above the burst is refused", LIMIT("rate: 1k/s, burst: 4, cost: {syn: 5}"),
+	 -EINVAL, "policy.limit.cost",
+	 "p:4:5: limit 'a': a packet may cost 5, and burst is 4: it could never pass"},
+	{"a cost above the window is refused",
+	 LIMIT("rate: 4/s, algorithm: fixed_window, cost: {syn: 5}"), -EINVAL, "policy.limit.cost",
+	 "p:4:5: limit 'a': a packet may cost 5, and a window takes 4 packets: it could never pass"},
+	{"a jumbo frame that costs more than the burst is refused",
+	 LIMIT("rate: 1/s, burst: 100, cost: {per_bytes: 64B}"), -EINVAL, "policy.limit.cost",
+	 "p:4:5: limit 'a': a packet may cost 145, and burst is 100: it could never pass"},
+	{"a cost per bytes needs a unit", LIMIT("rate: 1/s, cost: {per_bytes: 512}"), -EINVAL,
+	 "policy.unit.missing", "p:4:59: '512' has no unit: write 512B"},
+	{"a cost per 63 bytes is refused", LIMIT("rate: 1/s, cost: {per_bytes: 63B}"), -EINVAL,
+	 "policy.number.range", "p:4:59: '63B' is not within 64B to 64KiB"},
+	{"a cost without packets is refused", LIMIT("byte_rate: 1MB/s, cost: {syn: 2}"), -EINVAL,
+	 "policy.limit.cost",
+	 "p:4:5: limit 'a' has a cost without a rate: packets cost, bytes and connections do not"},
+	{"a connection burst without connections is refused",
+	 LIMIT("rate: 1/s, connection_burst: 2"), -EINVAL, "policy.limit.burst",
+	 "p:4:5: limit 'a' has a connection_burst without a connections"},
+	{"connections need a rate's unit", LIMIT("connections: 100"), -EINVAL,
+	 "policy.unit.missing", "p:4:43: '100' has no unit: write 100/s"},
+	{"open connections are no rate", LIMIT("open_connections: 100/s"), -EINVAL,
+	 "policy.number.syntax", "p:4:48: '100/s' is not a count such as 200 or 4k"},
+	{"open connections are counted per source only",
+	 SCOPED("scope: global, open_connections: 100"), -EINVAL, "policy.limit.open",
+	 "p:4:5: limit 'a': open_connections are counted per source: scope source, without a prefix"},
+	{"open connections have no prefix",
+	 LIMIT("open_connections: 100, prefix: {ip4: 24, ip6: 48}"), -EINVAL, "policy.limit.open",
+	 "p:4:5: limit 'a': open_connections are counted per source: scope source, without a prefix"},
+	{"connections of a service without tcp are refused",
+	 MATCHED("scope: source, service: dns, connections: 1/s"), -EINVAL, "policy.limit.service",
+	 "p:6:5: limit 'a' counts connections, and service 'dns' has no tcp"},
+	{"a source prefix needs its length", SCOPED("scope: source_prefix"), -EINVAL,
+	 "policy.limit.prefix", "p:4:5: limit 'a' needs a prefix such as {ip4: 24, ip6: 48}"},
+	{"a prefix has both lengths", SCOPED("scope: source_prefix, prefix: {ip4: 24}"), -EINVAL,
+	 "policy.key.missing",
+	 "p:4:57: 'ip6' is missing from prefix; it takes bits of an IPv6 address"},
+	{"a prefix of 0 bits is refused", SCOPED("scope: source_prefix, prefix: {ip4: 0, ip6: 48}"),
+	 -EINVAL, "policy.number.range", "p:4:63: '0' is no number from 1 to 32"},
+	{"a prefix of 33 bits is refused",
+	 SCOPED("scope: source_prefix, prefix: {ip4: 33, ip6: 48}"), -EINVAL, "policy.number.range",
+	 "p:4:63: '33' is no number from 1 to 32"},
+	{"an IPv6 prefix of 65 bits is refused",
+	 SCOPED("scope: source_prefix, prefix: {ip4: 24, ip6: 65}"), -EINVAL, "policy.number.range",
+	 "p:4:72: '65': an IPv6 prefix has 1 to 64 bits, or 128"},
+	{"an IPv6 prefix of 129 bits is refused",
+	 SCOPED("scope: source_prefix, prefix: {ip4: 24, ip6: 129}"), -EINVAL,
+	 "policy.number.range", "p:4:72: '129' is no number from 1 to 128"},
+	{"a prefix belongs to sources", SCOPED("scope: destination, prefix: {ip4: 24, ip6: 48}"),
+	 -EINVAL, "policy.limit.prefix",
+	 "p:4:5: limit 'a' has a prefix, and its scope is destination: a prefix belongs to sources"},
+	{"the scope of a service needs a service", SCOPED("scope: service"), -EINVAL,
+	 "policy.limit.service", "p:4:5: limit 'a' needs a service"},
+	{"the scope per service needs services", SCOPED("scope: source_per_service"), -EINVAL,
+	 "policy.limit.service",
+	 "p:4:5: limit 'a' has scope source_per_service, and no service is defined"},
+	{"the scope of tenants needs tenants", SCOPED("scope: tenant"), -EINVAL,
+	 "policy.limit.tenant", "p:4:5: limit 'a' has scope tenant, and no tenant is defined"},
+	{"a global limit on a service is refused",
+	 MATCHED("rate: 1/s, scope: global, service: web"), -EINVAL, "policy.limit.service",
+	 "p:6:5: limit 'a' has a service, and its scope is global: write scope: service"},
+	{"an interface's limit on a service is refused",
+	 MATCHED("rate: 1/s, scope: interface, service: web"), -EINVAL, "policy.limit.service",
+	 "p:6:5: limit 'a' has a service, and its scope is interface: write scope: service"},
+	{"a rollout beyond 100 percent is refused", LIMIT("rate: 1/s, rollout: {percent: 101}"),
+	 -EINVAL, "policy.number.range", "p:4:60: '101' is no number from 0 to 100"},
+	{"a rollout to an unknown tenant is refused",
+	 MATCHED("scope: source, rate: 1/s, rollout: {tenants: emca}"), -EINVAL,
+	 "policy.word.unknown", "p:6:60: unknown tenant 'emca'; known: acme"},
+	{"a rollout to tenants needs tenants", LIMIT("rate: 1/s, rollout: {tenants: acme}"),
+	 -EINVAL, "policy.word.unknown", "p:4:60: unknown tenant 'acme'; none is defined"},
+	{"a rollout to host bits is refused", LIMIT("rate: 1/s, rollout: {sources: 10.0.0.1/8}"),
+	 -EINVAL, "policy.cidr.host",
+	 "p:4:60: '10.0.0.1/8' has bits set beyond its length; did you mean '10.0.0.0/8'?"},
+	{"shadow is true or false", LIMIT("rate: 1/s, shadow: yes"), -EINVAL, "policy.word.unknown",
+	 "p:4:49: unknown shadow 'yes'; known: false, true"},
+	{"an unknown action gets the list", LIMIT("rate: 1/s, action: reject"), -EINVAL,
+	 "policy.word.unknown", "p:4:49: unknown action 'reject'; known: drop, monitor, mark"},
+	{"a mark without its DSCP gets an example", LIMIT("rate: 1/s, action: mark"), -EINVAL,
+	 "policy.action.mark", "p:4:49: 'mark' needs a DSCP: write {mark: af11}"},
+	{"an unknown DSCP is refused", LIMIT("rate: 1/s, action: {mark: af14}"), -EINVAL,
+	 "policy.action.mark",
+	 "p:4:56: 'af14' is no DSCP: 0 to 63, cs0 to cs7, af11 to af43, ef, va or le"},
+	{"a DSCP of 64 is refused", LIMIT("rate: 1/s, action: {mark: 64}"), -EINVAL,
+	 "policy.action.mark",
+	 "p:4:56: '64' is no DSCP: 0 to 63, cs0 to cs7, af11 to af43, ef, va or le"},
+	{"a share that is no fraction is refused", LIMIT("rate: 1/s, reject: 1%"), -EINVAL,
+	 "policy.reject", "p:4:49: '1%' is no share from 1/1 to 1/1000000, such as 1/100"},
+	{"a share of 2/3 is refused", LIMIT("rate: 1/s, reject: 2/3"), -EINVAL, "policy.reject",
+	 "p:4:49: '2/3' is no share from 1/1 to 1/1000000, such as 1/100"},
+	{"a share of one in none is refused", LIMIT("rate: 1/s, reject: 1/0"), -EINVAL,
+	 "policy.reject", "p:4:49: '1/0' is no share from 1/1 to 1/1000000, such as 1/100"},
+	{"a share below a millionth is refused", LIMIT("rate: 1/s, reject: 1/1000001"), -EINVAL,
+	 "policy.reject", "p:4:49: '1/1000001' is no share from 1/1 to 1/1000000, such as 1/100"},
+	{"what is marked cannot be rejected", LIMIT("rate: 1/s, reject: 1/10, action: {mark: le}"),
+	 -EINVAL, "policy.reject", "p:4:5: limit 'a' has a reject, and its action is not drop"},
+	{"what always has room has no on_full", SCOPED("scope: global, on_full: drop"), -EINVAL,
+	 "policy.limit.on_full",
+	 "p:4:51: a limit of scope global always has room for its state: on_full belongs to sources and destinations"},
+	{"an unknown on_full gets the list", LIMIT("rate: 1/s, on_full: block"), -EINVAL,
+	 "policy.word.unknown", "p:4:50: unknown word 'block'; known: pass, drop"},
+	{"a schedule needs a time zone", SCHEDULE("days: mon-fri"), -EINVAL, "policy.key.missing",
+	 "p:4:52: 'time_zone' is missing from schedule; it takes a time zone such as Europe/Berlin"},
+	{"a schedule that is always is refused", SCHEDULE("time_zone: UTC"), -EINVAL,
+	 "policy.schedule.empty", "p:4:52: a schedule has days or hours; this one is always"},
+	{"an unknown day is refused", SCHEDULE("days: [mon, tues], time_zone: UTC"), -EINVAL,
+	 "policy.schedule.day",
+	 "p:4:65: 'tues' is no day (mon to sun) and no range such as mon-fri"},
+	{"an open range of days is refused", SCHEDULE("days: mon-, time_zone: UTC"), -EINVAL,
+	 "policy.schedule.day",
+	 "p:4:59: 'mon-' is no day (mon to sun) and no range such as mon-fri"},
+	{"hours without minutes are refused", SCHEDULE("hours: 8-18, time_zone: UTC"), -EINVAL,
+	 "policy.schedule.hours",
+	 "p:4:60: '8-18' are no hours such as \"08:00-18:00\" or \"22:00-06:00\""},
+	{"hours beyond the day are refused", SCHEDULE("hours: \"08:00-24:01\", time_zone: UTC"),
+	 -EINVAL, "policy.schedule.hours",
+	 "p:4:60: '08:00-24:01' are no hours such as \"08:00-18:00\" or \"22:00-06:00\""},
+	{"hours that begin at midnight's end are refused",
+	 SCHEDULE("hours: \"24:00-06:00\", time_zone: UTC"), -EINVAL, "policy.schedule.hours",
+	 "p:4:60: '24:00-06:00' are no hours such as \"08:00-18:00\" or \"22:00-06:00\""},
+	{"hours of no length are refused", SCHEDULE("hours: \"08:00-08:00\", time_zone: UTC"),
+	 -EINVAL, "policy.schedule.hours",
+	 "p:4:60: '08:00-08:00' are no hours such as \"08:00-18:00\" or \"22:00-06:00\""},
+	{"an unknown time zone is refused", SCHEDULE("days: mon, time_zone: Europe/Berlim"),
+	 -EINVAL, "policy.schedule.zone",
+	 "p:4:75: unknown time zone 'Europe/Berlim': there is no file /usr/share/zoneinfo/Europe/Berlim"},
+	{"a time zone that leads out of its directory is refused",
+	 SCHEDULE("days: mon, time_zone: ../../etc/passwd"), -EINVAL, "policy.schedule.zone",
+	 "p:4:75: '../../etc/passwd' is no name of a time zone such as Europe/Berlin"},
+	{"an absolute time zone is refused", SCHEDULE("days: mon, time_zone: /etc/localtime"),
+	 -EINVAL, "policy.schedule.zone",
+	 "p:4:75: '/etc/localtime' is no name of a time zone such as Europe/Berlin"},
+	{"a directory is no time zone", SCHEDULE("days: mon, time_zone: Europe"), -EINVAL,
+	 "policy.schedule.zone",
+	 "p:4:75: cannot read the time zone /usr/share/zoneinfo/Europe: Is a directory"},
+	{"a file that is no time zone is refused", SCHEDULE("days: mon, time_zone: leapseconds"),
+	 -EINVAL, "policy.schedule.zone",
+	 "p:4:75: /usr/share/zoneinfo/leapseconds is no time zone file that fits"},
+	{"an adaptive limit needs a target", ADAPTIVE("min: 10%"), -EINVAL, "policy.key.missing",
+	 "p:4:52: 'target' is missing from adaptive; it takes a mapping such as {softirq: 50%}"},
+	{"an adaptive limit needs a min", ADAPTIVE("target: {softirq: 50%}"), -EINVAL,
+	 "policy.key.missing",
+	 "p:4:52: 'min' is missing from adaptive; it takes a share such as 10%"},
+	{"two targets are refused", ADAPTIVE("target: {softirq: 50%, nic_drops: 0/s}, min: 10%"),
+	 -EINVAL, "policy.adaptive.target",
+	 "p:4:61: a target is one of softirq, nic_drops and posted"},
+	{"an empty target is refused", ADAPTIVE("target: {}, min: 10%"), -EINVAL,
+	 "policy.adaptive.target", "p:4:61: a target is one of softirq, nic_drops and posted"},
+	{"a target of a full CPU is refused", ADAPTIVE("target: {softirq: 100%}, min: 10%"),
+	 -EINVAL, "policy.number.range", "p:4:71: '100%' is not within 1% to 99%"},
+	{"drops are counted per second", ADAPTIVE("target: {nic_drops: 10/m}, min: 10%"), -EINVAL,
+	 "policy.number.syntax", "p:4:73: '10/m' is not per second: write /s"},
+	{"what is posted has no unit", ADAPTIVE("target: {posted: 10/s}, min: 10%"), -EINVAL,
+	 "policy.number.range", "p:4:70: '10/s' is no number from 0 to 1000000000000"},
+	{"a share without a percent sign gets it", ADAPTIVE("target: {softirq: 50%}, min: 10"),
+	 -EINVAL, "policy.unit.missing", "p:4:82: '10' has no unit: write 10%"},
+	{"a share of zero is refused", ADAPTIVE("target: {softirq: 50%}, min: 0%"), -EINVAL,
+	 "policy.number.range", "p:4:82: '0%' is not within 1% to 1000%"},
+	{"a share above 1000% is refused", ADAPTIVE("target: {softirq: 50%}, min: 10%, max: 1001%"),
+	 -EINVAL, "policy.number.range", "p:4:92: '1001%' is not within 1% to 1000%"},
+	{"a range without room is refused", ADAPTIVE("target: {softirq: 50%}, min: 100%"), -EINVAL,
+	 "policy.adaptive.range",
+	 "p:4:52: min is 100% and max is 100%: there is nothing in between"},
+	{"a decrease to almost nothing is refused",
+	 ADAPTIVE("target: {softirq: 50%}, min: 10%, decrease: 91%"), -EINVAL,
+	 "policy.adaptive.range", "p:4:52: decrease is 91%; at most 90% may go at once"},
+	{"an interval of milliseconds is refused",
+	 ADAPTIVE("target: {softirq: 50%}, min: 10%, interval: 10ms"), -EINVAL,
+	 "policy.number.range", "p:4:97: '10ms' is not within 100ms to 1h"},
+	{"a state of 1023 sources is refused", STATE("sources: 1023"), -EINVAL,
+	 "policy.number.range", "p:3:18: '1023' is not within 1024 to 16777216"},
+	{"a state of 17M sources is refused", STATE("sources: 17M"), -EINVAL, "policy.number.range",
+	 "p:3:18: '17M' is not within 1024 to 16777216"},
+	{"cookies need tcp", WEB("proto: [tcp, udp], dport: 80, syn_cookies: auto"), -EINVAL,
+	 "policy.service.cookies",
+	 "p:4:3: service 'web' has syn_cookies, so its proto must be tcp and it must have a dport"},
+	{"cookies need ports", WEB("proto: tcp, syn_cookies: always"), -EINVAL,
+	 "policy.service.cookies",
+	 "p:4:3: service 'web' has syn_cookies, so its proto must be tcp and it must have a dport"},
+	{"a rate of cookies belongs to auto",
+	 WEB("proto: tcp, dport: 80, syn_cookies: always, syn_rate: 1k/s"), -EINVAL,
+	 "policy.service.cookies",
+	 "p:4:3: service 'web' answers always with cookies: a syn_rate belongs to auto"},
+	{"a rate without cookies is refused", WEB("proto: tcp, dport: 80, syn_rate: 1k/s"), -EINVAL,
+	 "policy.service.cookies", "p:4:3: service 'web' has a syn_rate without syn_cookies"},
+	{"an unknown word for cookies gets the list",
+	 WEB("proto: tcp, dport: 80, syn_cookies: yes"), -EINVAL, "policy.word.unknown",
+	 "p:4:45: unknown word 'yes'; known: off, auto, always"},
+	{"an MSS below 536 is refused",
+	 WEB("proto: tcp, dport: 80, syn_cookies: auto, syn_mss: 535B"), -EINVAL,
+	 "policy.number.range", "p:4:60: '535B' is not within 536B to 8960B"},
+	{"a tenant without prefixes is refused", TENANTS("acme: {}"), -EINVAL,
+	 "policy.tenant.empty", "p:3:11: tenant 'acme' has no dst and no src"},
+	{"a tenant that is a list is refused", TENANTS("acme: [10.0.0.1]"), -EINVAL,
+	 "policy.value.kind", "p:3:17: tenant 'acme' takes a mapping of dst and src"},
+	{"a tenant's name given twice is refused",
+	 TENANTS("a: {dst: 10.0.0.1}, a: {dst: 10.0.0.2}"), -EINVAL, "policy.name.duplicate",
+	 "p:3:31: tenant 'a' is already defined in line 3"},
+	{"a prefix of two tenants is refused",
+	 TENANTS("a: {dst: [10.0.0.0/8, 10.1.0.0/16]}, b: {src: 10.1.0.0/16, dst: 10.1.0.0/16}"),
+	 -EINVAL, "policy.tenant.overlap",
+	 "p:3:48: dst 10.1.0.0/16 belongs to tenant 'a' (line 3) already"},
+	{"a source prefix of two tenants is refused",
+	 TENANTS("a: {src: 10.0.0.0/8}, b: {src: 10.0.0.0/8}"), -EINVAL, "policy.tenant.overlap",
+	 "p:3:33: src 10.0.0.0/8 belongs to tenant 'a' (line 3) already"},
+	{"a window that no word can count is refused",
+	 LIMIT("rate: 10M/s, algorithm: sliding_window"), -ERANGE, "policy.window.count",
+	 "p:4:5: limit 'a': a sliding_window cannot count 10000000 packets in a window of this length: take a token_bucket"},
+	{"bytes that no word can count are refused",
+	 LIMIT("byte_rate: 100Gbit/s, algorithm: sliding_window"), -ERANGE, "policy.window.count",
+	 "p:4:5: limit 'a': a sliding_window cannot count 12500000000 bytes in a window of this length: take a token_bucket"},
+	{"a min that leaves no room for a packet is refused",
+	 LIMIT("rate: 1k/s, burst: 5, adaptive: {target: {posted: 1}, min: 10%}"), -EINVAL,
+	 "policy.adaptive.min",
+	 "p:4:5: limit 'a': a packet may cost 1, and at 10% the burst has less room: it could never pass"},
+	{"a min that leaves no room for a frame is refused",
+	 LIMIT("byte_rate: 1MB/s, byte_burst: 64KiB, adaptive: {target: {posted: 1}, min: 14%}"),
+	 -EINVAL, "policy.adaptive.min",
+	 "p:4:5: limit 'a': a packet may cost 9216, and at 14% the byte_burst has less room: it could never pass"},
+	{"a min that leaves a window empty is refused",
+	 LIMIT("rate: 9/s, algorithm: fixed_window, adaptive: {target: {posted: 1}, min: 10%}"),
+	 -EINVAL, "policy.adaptive.min",
+	 "p:4:5: limit 'a': a packet may cost 1, and at 10% the window has less room: it could never pass"},
+	{"a cost that lasts for months is refused",
+	 LIMIT("rate: 1/d, algorithm: leaky_bucket, cost: {syn: 255}"), -ERANGE,
+	 "policy.burst.long",
+	 "p:4:5: limit 'a': a packet lasts longer at this rate than a bucket can count (104 days)"},
+	{"a max that no word can count is refused",
+	 LIMIT("rate: 100M/s, algorithm: fixed_window, adaptive: {target: {posted: 1}, min: 10%, max: 1000%}"),
+	 -ERANGE, "policy.window.count",
+	 "p:4:5: limit 'a': a fixed_window cannot count 1000000000 packets in a window of this length: take a token_bucket"},
+	{"connections per service need a service with tcp",
+	 HEAD
+	 "services: {dns: {proto: udp}}\nlimits:\n  - {name: a, scope: source_per_service, connections: 1/s}\n",
+	 -EINVAL, "policy.limit.service",
+	 "p:5:5: limit 'a' counts connections, and no service has tcp"},
+	{"a name that is too long with its service's is refused",
+	 HEAD
+	 "services: {a2345678901234567: {proto: udp}}\nlimits:\n  - {name: b23456789012345, scope: source_per_service, rate: 1/s}\n",
+	 -EINVAL, "policy.name",
+	 "p:5:5: limit 'b23456789012345' has one part for each service, and 'b23456789012345/a2345678901234567' is longer than 32 bytes"},
+};
+
+static void refuses(void **state)
+{
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	const struct bad *b = *state;
+	struct fault f = {0};
+	int r = policy_parse("p", b->text, strlen(b->text), &p, &f);
+
+	if (r == 0)
+		r = policy_compile(p, 4 * NSEC_PER_MSEC, &image, &f);
+	assert_null(image);
+	assert_int_equal(r, b->err);
+	assert_int_equal(f.err, b->err);
+	assert_string_equal(f.text, b->words);
+	assert_string_equal(f.code, b->code);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_SIZE(bad)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		tests[i] = (struct CMUnitTest){
+			.name = bad[i].promise,
+			.test_func = refuses,
+			.initial_state = (void *)(uintptr_t)&bad[i],
+		};
+	return cmocka_run_group_tests_name("policy_limits", tests, NULL, NULL);
+}
