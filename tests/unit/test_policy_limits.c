@@ -89,7 +89,7 @@ static const struct bad bad[] = {
 	 "p:4:5: limit 'a' has a cost without a rate: packets cost, bytes and connections do not"},
 	{"a connection burst without connections is refused",
 	 LIMIT("rate: 1/s, connection_burst: 2"), -EINVAL, "policy.limit.burst",
-	 "p:4:5: limit 'a' has a connection_burst without a connections"},
+	 "p:4:5: limit 'a' has a connection_burst without connections"},
 	{"connections need a rate's unit", LIMIT("connections: 100"), -EINVAL,
 	 "policy.unit.missing", "p:4:43: '100' has no unit: write 100/s"},
 	{"open connections are no rate", LIMIT("open_connections: 100/s"), -EINVAL,

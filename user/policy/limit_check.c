@@ -129,8 +129,8 @@ static int finish_amounts(struct reader *r, const struct node *n, struct policy_
 
 		if (!a->count && *a->into)
 			return refuse(r, n, "policy.limit.burst",
-				      "limit '%s' has a %s without a %s", l->name, a->burst,
-				      a->rate);
+				      "limit '%s' has a %s without %s%s", l->name, a->burst,
+				      a->unit == WEIR_UNIT_CONNECTIONS ? "" : "a ", a->rate);
 		if (a->count)
 			err = is_window(l) ? finish_window(r, n, l, a) : finish_bucket(r, n, l, a);
 		if (err < 0)
