@@ -434,7 +434,7 @@ static void the_example_compiles(void **state)
 	assert_true(feof(f));
 	text[length] = '\0';
 	image = compiled(text);
-	assert_int_equal(image->policy.limit_count, 6);
+	assert_int_equal(image->policy.limit_count, 8);
 }
 
 int main(void)
