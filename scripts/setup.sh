@@ -30,6 +30,7 @@ readonly NEEDS='
 	libsqlite3-dev =sqlite3 state
 	libcurl4-openssl-dev =libcurl HTTP client
 	libcmocka-dev =cmocka unit tests
+	tzdata zdump time zones of schedules
 	iproute2 ip lab: namespaces and links
 	util-linux nsenter lab
 	bsdextrautils column make help

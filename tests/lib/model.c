@@ -61,7 +61,8 @@ static bool offer_to_fixed(struct model *m, model_time now, uint64_t units)
 	return true;
 }
 
-/* Let time pass until @now: a window that is over becomes the previous one of that which follows. */
+/* Let time pass until @now: a window that is over becomes the previous one of that which
+ * follows. */
 static struct model slid(const struct model *m, model_time now)
 {
 	struct model s = *m;

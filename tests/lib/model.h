@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What limits promise, in arithmetic that neither wraps nor runs out of bits: the reference that
- * include/weir/algorithm.h and the running datapath are compared with. It shares nothing with them but the
- * numbers in struct weir_limit. Times never wrap here; the datapath's are their lowest 64 bits.
+ * include/weir/algorithm.h and the running datapath are compared with. It shares nothing with them
+ * but the numbers in struct weir_limit. Times never wrap here; the datapath's are their lowest 64
+ * bits.
  *
- *   bucket   a level that falls by 1 per unit of time and rises by each packet's cost; what would lift
- *            it above the burst is refused, and so is, of a leaky bucket, whatever finds it above 0.
+ *   bucket   a level that falls by 1 per unit of time and rises by each packet's cost; what would
+ *            lift it above the burst is refused, and so is, of a leaky bucket, whatever finds it
+ *            above 0.
  *   fixed    windows that begin with a packet and add up what they admit.
- *   sliding  likewise, but a window follows the one before at once, and what that one admitted counts
- *            for the part of it that still lies less than one window behind.
+ *   sliding  likewise, but a window follows the one before at once, and what that one admitted
+ *            counts for the part of it that still lies less than one window behind.
  */
 #ifndef LIB_MODEL_H
 #define LIB_MODEL_H
@@ -44,8 +46,8 @@ uint64_t model_word(const struct model *m);
 model_time model_rests_at(const struct model *m);
 
 /**
- * Of a sliding window at @now: how many units of 2^shift count, the current window's and the share of
- * the previous one's, in exact fractions of @ret_parts. Never more than the datapath's figure.
+ * Of a sliding window at @now: how many units of 2^shift count, the current window's and the share
+ * of the previous one's, in exact fractions of @ret_parts. Never more than the datapath's figure.
  */
 unsigned __int128 model_sliding_parts(const struct model *m, model_time now, uint64_t *ret_parts);
 

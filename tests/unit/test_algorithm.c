@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The datapath's arithmetic on the host, step by step against the reference model: every decision and
- * every word, for random limits of every algorithm and unit and for those at the edges.
+ * The datapath's arithmetic on the host, step by step against the reference model: every decision
+ * and every word, for random limits of every algorithm and unit and for those at the edges.
  */
 #include "test_algorithm.h"
 
@@ -48,8 +48,8 @@ static void compare_with_model(const struct subject *s, uint64_t *random)
 		now += random_step(random, &limit, units);
 		if (now < forgotten)
 			now = forgotten;
-		/* Whoever needs the cell may take it; and after a long time somebody has to. Then the
-		 * next packet asks for the exact time, which does not lie before this. */
+		/* Whoever needs the cell may take it; and after a long time somebody has to. Then
+		 * the next packet asks for the exact time, which does not lie before this. */
 		if (word && algorithm_is_idle(word, (uint64_t)now) &&
 		    (next_random(random, 4) == 0 || now - model_rests_at(&m) > (model_time)1
 										       << 60)) {

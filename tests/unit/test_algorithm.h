@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the tests of the datapath's arithmetic share: limits with constants from the real compiler, at
- * random and at the edges of what the language can say, and packets to offer them. Times begin around
- * every wrap of the 64-bit clock.
+ * What the tests of the datapath's arithmetic share: limits with constants from the real compiler,
+ * at random and at the edges of what the language can say, and packets to offer them. Times begin
+ * around every wrap of the 64-bit clock.
  */
 #ifndef TEST_ALGORITHM_H
 #define TEST_ALGORITHM_H

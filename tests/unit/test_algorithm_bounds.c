@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What limits promise, looked at from outside: how much passes in any stretch of time, on a clock that
- * lags behind up to a tick, and what giving back may undo.
+ * What limits promise, looked at from outside: how much passes in any stretch of time, on a clock
+ * that lags behind up to a tick, and what giving back may undo.
  */
 #include "test_algorithm.h"
 
@@ -86,9 +86,9 @@ static void near_its_end_a_window_wants_the_exact_time(void **state)
 	assert_false(algorithm_wants_exact_time(&s.limit, end + count, end - tick, tick));
 }
 
-/* No stretch of time, whenever it begins, may see more than burst + rate * its length. With A the sum
- * of what was admitted so far, in scaled time: A(j) - t(j) - burst <= A(i) - t(i) for all i before j.
- * A leaky bucket's burst is whatever came last. */
+/* No stretch of time, whenever it begins, may see more than burst + rate * its length. With A the
+ * sum of what was admitted so far, in scaled time: A(j) - t(j) - burst <= A(i) - t(i) for all i
+ * before j. A leaky bucket's burst is whatever came last. */
 static void watch_bucket(const struct subject *s, uint64_t *random)
 {
 	const struct weir_limit *limit = &s->limit;
@@ -124,8 +124,9 @@ struct admission {
 	uint64_t units;
 };
 
-/* A stretch as long as a window lies within two of them. And with a clock that does not lag, a sliding
- * window never has more in it than its limit, the previous one's share counted in exact fractions. */
+/* A stretch as long as a window lies within two of them. And with a clock that does not lag, a
+ * sliding window never has more in it than its limit, the previous one's share counted in exact
+ * fractions. */
 static void watch_window(const struct subject *s, uint64_t *random)
 {
 	static struct admission past[STEPS];
@@ -200,8 +201,8 @@ static void watch_sliding(const struct subject *s, uint64_t *random)
 		if (admitted)
 			assert_true(model_sliding_parts(&m, time, &parts) <=
 				    (wide)limit->burst * parts);
-		/* Nor much less: the word's rounding costs 1/256 of the previous window and a step of
-		 * its time at most. */
+		/* Nor much less: the word's rounding costs 1/256 of the previous window and a step
+		 * of its time at most. */
 		else if (before + steps + limit->burst / 128 + 2 < limit->burst)
 			fail_msg("%s: refused at %llu of %llu", s->text, (unsigned long long)before,
 				 (unsigned long long)limit->burst);
@@ -241,8 +242,8 @@ static void an_overloaded_bucket_keeps_its_rate(void **state)
 	each_edge(overload);
 }
 
-/* The first of several charges is given back later. Then the state must not be emptier of charges than
- * if it had never been made; and where it was busy all the time, exactly the same. */
+/* The first of several charges is given back later. Then the state must not be emptier of charges
+ * than if it had never been made; and where it was busy all the time, exactly the same. */
 static void give_back(const struct subject *s, uint64_t *random)
 {
 	const struct weir_limit *limit = &s->limit;

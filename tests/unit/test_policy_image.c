@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the compiler makes of algorithms, costs, scopes, actions and adaptive limits: the numbers that the
- * datapath reads. */
+/* What the compiler makes of algorithms, costs, scopes, actions and adaptive limits: the numbers
+ * that the datapath reads. */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What limits, tenants, schedules and cookies may not say, with the exact words of each refusal, as in
- * test_policy_parse.c. The compiler refuses what only a whole limit can tell. */
+/* What limits, tenants, schedules and cookies may not say, with the exact words of each refusal, as
+ * in test_policy_parse.c. The compiler refuses what only a whole limit can tell. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

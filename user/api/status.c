@@ -114,23 +114,24 @@ void handle_status(struct call *c)
 			     json_events(c->engine), "audit", json_audit(&stats)));
 }
 
-/* The policy's words for the kernel's limit; NULL for the one on fragments if it is built in. */
-static const struct policy_limit *rule_of(const struct policy *policy,
-					  const struct weir_limit *limit)
+/* What the rule says of one unit: its rate, or how many may be open, and its burst. */
+static uint64_t format_rate(const struct policy_limit *rule, unsigned int unit,
+			    char ret[static POLICY_UNITS_TEXT_SIZE])
 {
-	for (size_t i = 0; i < policy->limit_count; i++)
-		if (strncmp(policy->limits[i].name, limit->name, sizeof(limit->name)) == 0)
-			return &policy->limits[i];
-	return policy->fragments == POLICY_LIMIT ? &policy->fragment_limit : NULL;
-}
-
-static void format_rate(const struct policy_limit *rule, unsigned int unit,
-			char ret[static POLICY_UNITS_TEXT_SIZE])
-{
-	if (unit == WEIR_UNIT_BYTES)
+	switch (unit) {
+	case WEIR_UNIT_BYTES:
 		policy_byte_rate_format(rule->byte_rate, ret);
-	else
+		return rule->byte_burst;
+	case WEIR_UNIT_CONNECTIONS:
+		policy_rate_format(&rule->connections, ret);
+		return rule->connection_burst;
+	case WEIR_UNIT_OPEN:
+		policy_count_format(rule->open_connections, ret);
+		return rule->open_connections;
+	default:
 		policy_rate_format(&rule->rate, ret);
+		return rule->burst;
+	}
 }
 
 void handle_limits(struct call *c)
@@ -141,23 +142,24 @@ void handle_limits(struct call *c)
 	const struct weir_limit *limits = datapath_limits(d, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct policy_limit *rule = rule_of(engine_policy(c->engine), &limits[i]);
+		const struct policy_limit *rule =
+			policy_rule_of(engine_policy(c->engine), limits[i].name);
 		struct weir_limit_count counts = {0};
 		char rate[POLICY_UNITS_TEXT_SIZE];
+		uint64_t burst;
 
 		if (!rule)
 			continue;
-		format_rate(rule, limits[i].unit, rate);
+		burst = format_rate(rule, limits[i].unit, rate);
 		datapath_read_limit_count(d, limits[i].slot, &counts);
 		json_array_append_new(
 			items,
-			json_pack("{s:s, s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
-				  rule->name, "unit", policy_unit_str(limits[i].unit), "scope",
+			json_pack("{s:s#, s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
+				  limits[i].name, (int)strnlen(limits[i].name, WEIR_NAME_BYTES),
+				  "unit", policy_unit_str(limits[i].unit), "scope",
 				  policy_scope_str(rule->scope), "service",
 				  rule->service ? rule->service->name : NULL, "rate", rate, "burst",
-				  (json_int_t)(limits[i].unit == WEIR_UNIT_BYTES ? rule->byte_burst
-										 : rule->burst),
-				  "line", (json_int_t)rule->line, "passed",
+				  (json_int_t)burst, "line", (json_int_t)rule->line, "passed",
 				  (json_int_t)counts.passed, "dropped", (json_int_t)counts.dropped,
 				  "would_drop", (json_int_t)counts.would_drop));
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A zone is a sorted table of moments at which its offset changed, and a rule for the time after the
- * last of them. Offsets only: names of zones and whether it is summer are nobody's question here.
+ * A zone is a sorted table of moments at which its offset changed, and a rule for the time after
+ * the last of them. Offsets only: names of zones and whether it is summer are nobody's question
+ * here.
  */
 #include "base/zone.h"
 
@@ -14,7 +15,8 @@
 #define HEADER_SIZE 44
 #define TYPES_MAX   256
 
-/* When a rule changes the clock, in local time: a day of the year and seconds after its midnight. */
+/* When a rule changes the clock, in local time: a day of the year and seconds after its
+ * midnight. */
 struct day_rule {
 	char kind; /* 'M': month.week.day; 'J': 1..365 without 29 February; 'N': 0..365 */
 	int32_t month, week, day; /* day: of the week from Sunday = 0, or of the year */
@@ -111,7 +113,8 @@ static void rule_around(const struct zone *z, int64_t unix_time, int32_t *ret_of
 	*ret_offset = z->winter;
 	*ret_next = INT64_MAX;
 	/* Summer's begin and end may lie in the neighbouring years by UTC, and each other's order
-	 * differs between the hemispheres. Where both fall together, it is summer all year round. */
+	 * differs between the hemispheres. Where both fall together, it is summer all year
+	 * round. */
 	for (int64_t y = year - 1; z->has_summer && y <= year + 1; y++) {
 		int64_t ends = day_rule_moment(&z->end, y) - z->summer;
 		int64_t begins = day_rule_moment(&z->begin, y) - z->winter;

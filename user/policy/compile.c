@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From the checked model to the image of map entries: every rule becomes one limit for each unit that
- * it counts and each service that it counts separately, every limit owns one bit, and the tables say
- * which bits accept a port, a protocol, a prefix or a tenant. What is decided here is not decided
- * again per packet.
+ * From the checked model to the image of map entries: every rule becomes one limit for each unit
+ * that it counts and each service that it counts separately, every limit owns one bit, and the
+ * tables say which bits accept a port, a protocol, a prefix or a tenant. What is decided here is
+ * not decided again per packet.
  */
 #include "policy/compile.h"
 
@@ -54,10 +54,11 @@ static bool key_taken(const struct weir_policy *p, uint64_t key)
 }
 
 /*
- * State in the kernel is found by this key, so it stands for what a limit means and not for where it
- * stands: a limit that a new policy leaves as it was keeps its state. Its name, action, shadow,
+ * State in the kernel is found by this key, so it stands for what a limit means and not for where
+ * it stands: a limit that a new policy leaves as it was keeps its state. Its name, action, shadow,
  * schedule, rollout and what happens when cells run out are not part of it: enforcing what was in
- * shadow starts with the cells as they are. A tenant's cell is its number, so there the names count.
+ * shadow starts with the cells as they are. A tenant's cell is its number, so there the names
+ * count.
  */
 static int limit_key(const struct compiler *c, const struct draft *d,
 		     const struct weir_limit *limit, __u64 *ret)

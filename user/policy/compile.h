@@ -29,8 +29,8 @@ struct compiler {
 /** Fill @limit, zeroed, with all that makes it what it is; not with its place among others. */
 int compile_limit(struct compiler *c, const struct draft *d, struct weir_limit *limit);
 
-/** Fill the tables of ports, protocols, prefixes and tenants, and check that no packet meets too many
- * limits. */
+/** Fill the tables of ports, protocols, prefixes and tenants, and check that no packet meets too
+ * many limits. */
 int compile_tables(struct compiler *c);
 
 #endif

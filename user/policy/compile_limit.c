@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one limit is made of: its algorithm's constants, as include/weir/algorithm.h wants them, its costs,
- * masks and actions. All arithmetic here has 128 bits and rounds so that never more than the rate is
- * admitted.
+ * What one limit is made of: its algorithm's constants, as include/weir/algorithm.h wants them, its
+ * costs, masks and actions. All arithmetic here has 128 bits and rounds so that never more than the
+ * rate is admitted.
  */
 #include <endian.h>
 #include <errno.h>
@@ -34,7 +34,8 @@ static unsigned int bit_length(uint64_t value)
 	return value ? 64 - (unsigned int)__builtin_clzll(value) : 0;
 }
 
-/* What the rule gives for one unit. A leaky bucket has a burst of 0, open connections a period of 0. */
+/* What the rule gives for one unit. A leaky bucket has a burst of 0, open connections a period of
+ * 0. */
 struct amount {
 	const char *burst_key;
 	uint64_t count, per_ns, burst;
@@ -223,7 +224,9 @@ static uint32_t mask4(unsigned int bits)
 
 static uint64_t mask6(unsigned int bits)
 {
-	return bits ? htobe64(UINT64_MAX << (64 - (bits > 64 ? 64 : bits))) : 0;
+	unsigned int rest = bits < 64 ? 64 - bits : 0;
+
+	return bits ? htobe64(UINT64_MAX << rest) : 0;
 }
 
 static void key_fill(const struct policy_limit *rule, struct weir_limit *limit)

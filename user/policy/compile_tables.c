@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which packets meet which limits: masks per port, protocol and tenant, and per prefix of destination
- * and source. A packet meets a limit if every table it is looked up in says so.
+ * Which packets meet which limits: masks per port, protocol and tenant, and per prefix of
+ * destination and source. A packet meets a limit if every table it is looked up in says so.
  */
 #include <errno.h>
 #include <string.h>
@@ -163,8 +163,8 @@ static void rows_add(struct rows *rows, struct set set)
 	}
 }
 
-/* Every prefix that a limit or tenant names, once, sorted. A prefix may be named again by each limit
- * on its service. */
+/* Every prefix that a limit or tenant names, once, sorted. A prefix may be named again by each
+ * limit on its service. */
 static int rows_collect(struct compiler *c, bool source, struct policy_prefix **ret,
 			size_t *ret_count)
 {
@@ -265,8 +265,8 @@ static bool is_crowd(uint64_t limits)
 	return __builtin_popcountll(limits) > WEIR_LIMITS_PER_PACKET;
 }
 
-/* What packets to @destination meet, whatever their source; then source by source. A packet's tenant
- * is its destination's, or else its source's. */
+/* What packets to @destination meet, whatever their source; then source by source. A packet's
+ * tenant is its destination's, or else its source's. */
 static bool crowd_find(const struct compiler *c, uint64_t limits,
 		       const struct policy_prefix *destination, struct crowd *ret)
 {
@@ -312,8 +312,8 @@ static int check_class(struct compiler *c, uint64_t limits, const char *format, 
 	return 0;
 }
 
-/* The datapath tries a bounded number of limits per packet; no packet may find more, whether they are
- * in shadow or out of their hours. */
+/* The datapath tries a bounded number of limits per packet; no packet may find more, whether they
+ * are in shadow or out of their hours. */
 static int crowds_check(struct compiler *c)
 {
 	const struct weir_port_limits *ports = c->image->ports;

@@ -147,9 +147,9 @@ enum policy_target {
 };
 
 /*
- * Additive increase, multiplicative decrease of the limit's rate: each @interval_ns the factor grows
- * by @increase while what is measured is at most @threshold; otherwise it loses the share @decrease
- * of itself. It stays within @min and @max. All four in per mille.
+ * Additive increase, multiplicative decrease of the limit's rate: each @interval_ns the factor
+ * grows by @increase while what is measured is at most @threshold; otherwise it loses the share
+ * @decrease of itself. It stays within @min and @max. All four in per mille.
  */
 struct policy_adaptive {
 	enum policy_target target;
@@ -254,7 +254,8 @@ unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int 
 const struct policy_limit *policy_rule_of(const struct policy *policy,
 					  const char name[static WEIR_NAME_BYTES]);
 
-/* A row of the table of destination or of source prefixes: it holds for what no longer row covers. */
+/* A row of the table of destination or of source prefixes: it holds for what no longer row
+ * covers. */
 struct policy_prefix {
 	struct prefix prefix;
 	struct weir_prefix_value value;
@@ -267,8 +268,9 @@ struct policy_image_limit {
 	enum weir_unit unit;
 	unsigned int line; /* in the policy's text; 0 = built in */
 	int rule;	   /* index into policy.limits; -1 = the limit on fragments */
-	/* Cells that belong to it alone, beginning at the fixed_set that the datapath gives it: one, or
-	 * of tenant n the nth. 0 = its cells are found by hash, or it has none (WEIR_UNIT_OPEN). */
+	/* Cells that belong to it alone, beginning at the fixed_set that the datapath gives it:
+	 * one, or of tenant n the nth. 0 = its cells are found by hash, or it has none
+	 * (WEIR_UNIT_OPEN). */
 	uint32_t fixed_sets;
 	bool off; /* rolled out to nobody */
 	/* The policy's own, NULL = none: not to be used when it is freed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Schedules: days and hours as a policy spells them, and whether and until when they say yes. All of
- * it by the clock on the wall, so what a change to summer time skips or repeats there is skipped or
- * repeated here.
+ * Schedules: days and hours as a policy spells them, and whether and until when they say yes. All
+ * of it by the clock on the wall, so what a change to summer time skips or repeats there is skipped
+ * or repeated here.
  */
 #include <errno.h>
 #include <string.h>
@@ -172,8 +172,8 @@ bool policy_schedule_active(const struct policy_schedule *s, int64_t unix_time)
 	return false;
 }
 
-/* The first moment after @unix_time when the clock on the wall shows a limit of a range or midnight,
- * or is changed. */
+/* The first moment after @unix_time when the clock on the wall shows a limit of a range or
+ * midnight, or is changed. */
 static int64_t next_candidate(const struct policy_schedule *s, int64_t unix_time)
 {
 	int64_t local = unix_time + zone_offset(s->zone, unix_time);

@@ -109,8 +109,8 @@ TYPE(fragments, SCALAR_OR_MAP, value_fragments, "drop, pass or a mapping", NONE)
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
 #define COST_OF(class)	    (offsetof(struct policy_limit, costs) + (WEIR_CLASS_##class))
 
-/* The keys of an object are read in this order, whatever the order of the text: services and tenants
- * come before the limits that name them. */
+/* The keys of an object are read in this order, whatever the order of the text: services and
+ * tenants come before the limits that name them. */
 static const struct field fields[] = {
 	{OBJECT_POLICY, "apiVersion", &version, WHOLE, REQUIRED},
 	{OBJECT_POLICY, "metadata", &metadata, WHOLE, OPTIONAL},
