@@ -319,6 +319,10 @@ static void limits_of_equal_meaning_never_share_a_key(void **state)
 	(void)state;
 	assert_int_equal(image->policy.limits[0].key, key);
 	assert_int_equal(image->policy.limits[1].key, key + 2);
+	/* That of fragments is of other packets, however equal its numbers. */
+	assert_int_equal(
+		key_of(HEAD "limits: [{name: a, scope: source, rate: 1k/s}]\n", "fragments"),
+		key_of(HEAD, "fragments"));
 }
 
 static void limits_may_be_64_not_65(void **state)

@@ -18,7 +18,12 @@
 
 #define HEAD	"apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 #define TICK_NS 4000000ULL
-#define SECOND	256000000000ULL /* in 1/256 ns */
+#ifdef __SANITIZE_ADDRESS__
+#define CHANGE_STEP 11
+#else
+#define CHANGE_STEP 3
+#endif
+#define SECOND 256000000000ULL /* in 1/256 ns */
 
 /* A policy and its image. */
 struct both {
@@ -299,18 +304,26 @@ static void cookies_and_state_are_handed_on(void **state)
 	assert_int_equal(plain.image->cookie_count, 0);
 }
 
-static void the_policy_that_shows_everything_compiles(void **state)
+/* The policy that shows everything. */
+static size_t read_everything(char *text, size_t size)
 {
 	_cleanup_fclose_ FILE *f = fopen("tests/data/policies/everything.yaml", "re");
-	_cleanup_(both_done) struct both b = {0};
-	char text[16384];
 	size_t length;
 
-	(void)state;
 	assert_non_null(f); /* tests run at the top of the tree */
-	length = fread(text, 1, sizeof(text) - 1, f);
+	length = fread(text, 1, size - 1, f);
 	assert_true(feof(f));
 	text[length] = '\0';
+	return length;
+}
+
+static void the_policy_that_shows_everything_compiles(void **state)
+{
+	_cleanup_(both_done) struct both b = {0};
+	char text[16384];
+
+	(void)state;
+	read_everything(text, sizeof(text));
 	b = compiled(text);
 	assert_int_equal(b.policy->limit_count, 11);
 	assert_int_equal(b.image->policy.limit_count, 15);
@@ -321,6 +334,33 @@ static void the_policy_that_shows_everything_compiles(void **state)
 		assert_non_null(strstr(text, policy_algorithm_str((enum policy_algorithm)i)));
 	for (unsigned int i = 0; i < POLICY_TARGET_MAX; i++)
 		assert_non_null(strstr(text, policy_target_str((enum policy_target)i)));
+}
+
+/* One character after the other is replaced by one that means something to somebody. */
+static void any_change_to_it_is_answered(void **state)
+{
+	static const char changes[] = "0:9-}a]{[%/,\" \n#";
+	char text[16384];
+	size_t length = read_everything(text, sizeof(text)), compiled_ones = 0;
+
+	(void)state;
+	for (size_t i = 0; i < length; i += CHANGE_STEP) {
+		_cleanup_(both_done) struct both b = {0};
+		char was = text[i];
+		struct fault f = {0};
+		int r;
+
+		text[i] = changes[i % (sizeof(changes) - 1)];
+		r = policy_parse("p", text, length, &b.policy, &f);
+		assert_true((r == 0) == (b.policy != NULL));
+		if (r == 0)
+			r = policy_compile(b.policy, TICK_NS, &b.image, &f);
+		assert_true((r == 0) == (b.image != NULL));
+		assert_true(r == 0 || strncmp(f.text, "p:", 2) == 0);
+		compiled_ones += r == 0;
+		text[i] = was;
+	}
+	assert_in_range(compiled_ones, 1, length);
 }
 
 int main(void)
@@ -336,6 +376,7 @@ int main(void)
 		cmocka_unit_test(aimd_falls_fast_and_rises_slowly),
 		cmocka_unit_test(cookies_and_state_are_handed_on),
 		cmocka_unit_test(the_policy_that_shows_everything_compiles),
+		cmocka_unit_test(any_change_to_it_is_answered),
 	};
 
 	return cmocka_run_group_tests_name("policy_image", tests, NULL, NULL);

@@ -43,6 +43,8 @@ static void describe_limit(struct text *t, const struct draft *d, const struct w
 		text_printf(t, " cost %u", l->costs[i]);
 	if (d->service)
 		describe_service(t, d->service);
+	if (d->index < 0)
+		text_puts(t, " fragments");
 }
 
 static bool key_taken(const struct weir_policy *p, uint64_t key)
