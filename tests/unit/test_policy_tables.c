@@ -265,6 +265,24 @@ static void crowds_are_told_by_source_and_tenant(void **state)
 			"last packets");
 }
 
+static void a_source_s_tenant_makes_a_crowd_too(void **state)
+{
+	_cleanup_(text_done) struct text t = {.growing = true};
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	struct policy_image *image = NULL;
+	struct fault f = {0};
+
+	(void)state;
+	text_puts(&t, HEAD "tenants: {zeta: {src: 192.0.2.0/24}}\nlimits:\n");
+	for (unsigned int i = 0; i < 9; i++)
+		text_printf(&t, "  - {name: l%u, scope: source, rate: 1/s%s}\n", i,
+			    i < 4 ? ", rollout: {tenants: zeta}" : "");
+	assert_int_equal(policy_parse("p", t.data, t.length, &p, &f), 0);
+	assert_int_equal(policy_compile(p, TICK_NS, &image, &f), -E2BIG);
+	assert_non_null(strstr(f.text, "p:14:5: 9 limits apply to TCP packets to port 0 of any "
+				       "destination from 192.0.2.0/24, at most 8 may"));
+}
+
 static uint64_t key_of(const char *keys)
 {
 	_cleanup_(both_done) struct both b = {0};
@@ -353,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_rollout_names_shares_and_sources),
 		cmocka_unit_test(schedules_switch_bits),
 		cmocka_unit_test(crowds_are_told_by_source_and_tenant),
+		cmocka_unit_test(a_source_s_tenant_makes_a_crowd_too),
 		cmocka_unit_test(state_is_kept_while_the_meaning_is),
 		cmocka_unit_test(tenants_have_as_many_cells_as_there_are),
 	};
