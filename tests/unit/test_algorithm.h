@@ -158,15 +158,15 @@ static inline model_time random_step(uint64_t *random, const struct weir_limit *
 {
 	uint64_t cost = duration_of(limit, units), memory = memory_of(limit);
 
+	if (next_random(random, 2048) == 0)
+		return (model_time)next_random(random, memory + memory / 8 + 1);
 	switch (next_random(random, 32)) {
 	case 0:
-		return (model_time)next_random(random, memory + memory / 8 + 1);
+		return (model_time)next_random(random, 16 * cost < memory ? 16 * cost + 1 : memory);
 	case 1:
-		return (model_time)next_random(random, memory / 16 + 1);
-	case 2:
 		return -(model_time)next_random(
 			random, memory / 8 < (uint64_t)TICK ? memory / 8 + 1 : (uint64_t)TICK);
-	case 3 ... 8:
+	case 2 ... 8:
 		return 0;
 	default:
 		return (model_time)next_random(random, cost + cost / 4 + 1);
