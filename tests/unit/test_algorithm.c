@@ -6,7 +6,7 @@
 #include "test_algorithm.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#define SEEDS 6
+#define SEEDS 20
 #define STEPS 20000
 #else
 #define SEEDS 50
