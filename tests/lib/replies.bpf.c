@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Answers without a policy: each program gives every IP packet that has it the one answer it is for.
- * test_replies.c runs them.
+ * test_replies.c and test_syncookies.c run them, 80-answers.sh attaches them to a real interface.
  */
 #include "lib/kernel.h"
 #include "lib/reply.h"
+#include "lib/syncookie.h"
 #include "lib/wire.h"
 
 const volatile __u32 dscp = 0;
+const volatile __u32 mss = 1460;
 
 /* Where the IP header is; 0 if there is none behind at most two tags. */
 static __always_inline __u32 network_offset(const struct xdp_md *ctx)
@@ -45,6 +47,17 @@ int mark(struct xdp_md *ctx)
 	__u32 network = network_offset(ctx);
 
 	return network && reply_mark(ctx, network, dscp) == 0 ? XDP_PASS : XDP_DROP;
+}
+
+/* What can be answered by a cookie is, everything else passes. */
+SEC("xdp.frags")
+int cookie(struct xdp_md *ctx)
+{
+	__u32 network = network_offset(ctx);
+
+	if (network && syncookie_answer(ctx, network, bpf_xdp_get_buff_len(ctx), mss) == XDP_TX)
+		return XDP_TX;
+	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
