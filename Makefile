@@ -38,8 +38,8 @@ module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
 
-BPF_OBJECTS := limiter
-TEST_BPF_OBJECTS := flood reference replies
+BPF_OBJECTS := limiter connections
+TEST_BPF_OBJECTS := counting flood reference replies
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wildcard tests/bench/*.c))
@@ -93,6 +93,7 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(TOOLS:%=%.o): \
 	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
 
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o): CPPFLAGS += -Ibpf
 
