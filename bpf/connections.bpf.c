@@ -9,25 +9,21 @@
  * is never subtracted. For the same reason two copies of the program may be attached at a time, as
  * long as they share the maps: that is how a new one takes over.
  */
+#include <weir/key.h>
+
+#include "lib/bits.h"
 #include "lib/connections.h"
 #include "lib/kernel.h"
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/settings.h"
+#include "lib/wire.h"
 
 #define FAMILY_INET  2
 #define FAMILY_INET6 10
-#define PROTOCOL_TCP 6
 
-/* The first half of the lower half of an IPv4 address: ::ffff:a.b.c.d */
-#define MAPPED_PREFIX 0xffff0000U
-
-/* local TCP port -> limits that count connections to it, one bit each; userspace, memory-mapped;
- * 512 KiB */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WEIR_CONN_PORTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} weir_conn_ports SEC(".maps");
+/* Inode number of the network namespace whose sockets count. */
+const volatile __u32 weir_netns = 0;
 
 /* socket -> what it is counted under; this program; 72 bytes and some a connection */
 struct {
@@ -52,110 +48,145 @@ static __always_inline struct weir_conn_stats *stats(void)
 	return bpf_map_lookup_elem(&weir_conn_stats, &zero);
 }
 
-static __always_inline struct weir_conn_set *set_of(__u64 hash)
+static __always_inline struct weir_conn_set *set_of(__u64 tag)
 {
-	__u32 zero = 0, index;
-	const struct weir_conn_conf *conf = bpf_map_lookup_elem(&weir_conn_conf, &zero);
+	__u32 index = weir_conn_index(tag, weir_conn_mask);
 
-	if (!conf)
-		return NULL;
-	index = weir_conn_index(hash, conf->set_mask);
 	return bpf_map_lookup_elem(&weir_conns, &index);
 }
 
 /* Global functions are checked once each by the verifier. These two are one attempt each. */
-__noinline int try_up(__u64 hash)
+__noinline int try_up(__u64 tag)
 {
-	struct weir_conn_set *set = set_of(hash);
+	struct weir_conn_set *set = set_of(tag);
 
-	return set ? connections_try_add(set, weir_conn_tag(hash)) : CONNECTIONS_FULL;
+	return set ? connections_try_add(set, weir_conn_tag(tag)) : CONNECTIONS_FULL;
 }
 
-__noinline int try_down(__u64 hash)
+__noinline int try_down(__u64 tag)
 {
-	struct weir_conn_set *set = set_of(hash);
+	struct weir_conn_set *set = set_of(tag);
 
-	return set ? connections_try_remove(set, weir_conn_tag(hash)) : CONNECTIONS_FULL;
+	return set ? connections_try_remove(set, weir_conn_tag(tag)) : CONNECTIONS_FULL;
 }
 
-static __always_inline int count_up(__u64 hash)
+static __always_inline int count_up(__u64 tag)
 {
 	int outcome = CONNECTIONS_AGAIN;
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < CONNECTIONS_ATTEMPTS && outcome == CONNECTIONS_AGAIN; i++)
-		outcome = try_up(hash);
+		outcome = try_up(tag);
 	return outcome;
 }
 
-__noinline int count_down(__u64 hash)
+__noinline int count_down(__u64 tag)
 {
 	int outcome = CONNECTIONS_AGAIN;
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < CONNECTIONS_ATTEMPTS && outcome == CONNECTIONS_AGAIN; i++)
-		outcome = try_down(hash);
+		outcome = try_down(tag);
 	return outcome;
 }
 
-/* The number of the lowest bit in @mask, which is not 0: the ones below it, counted side by side. */
-static __always_inline __u32 lowest_bit(__u64 mask)
+/* The policy as the next packet will see it; NULL: there is none. */
+static __always_inline const struct weir_policy *policy_now(void)
 {
-	__u64 below = ~mask & (mask - 1);
+	__u32 zero = 0, copy;
+	const struct weir_live *live = bpf_map_lookup_elem(&weir_live, &zero);
+	const struct weir_policy *policy;
+	__u32 generation;
 
-	below -= (below >> 1) & 0x5555555555555555ULL;
-	below = (below & 0x3333333333333333ULL) + ((below >> 2) & 0x3333333333333333ULL);
-	below = (below + (below >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	return (__u32)(below * 0x0101010101010101ULL >> 56);
+	if (!live)
+		return NULL;
+	generation = *(volatile const __u32 *)&live->generation;
+	copy = generation & 1;
+	policy = bpf_map_lookup_elem(&weir_policy, &copy);
+	return generation && policy && policy->generation == generation ? policy : NULL;
 }
 
-/* Count a connection of the source under limit number @number, and note that with its socket. */
-__noinline int count_under(struct weir_conn_socket *socket, __u64 high, __u64 low, __u32 number)
+static __always_inline __u64 match_prefix(void *prefixes, const struct weir_policy *policy,
+					  const __u64 address[2], __u64 any, struct packet *packet)
 {
-	__u32 zero = 0;
-	const struct weir_conn_conf *conf = bpf_map_lookup_elem(&weir_conn_conf, &zero);
-	const struct weir_conn_limit *limit;
-	__u64 hash;
+	struct weir_prefix_key key = {.prefix_bits = 32 + 128, .copy = policy->generation & 1};
+	const struct weir_prefix_value *value;
 
-	if (!conf || !socket || socket->count >= WEIR_CONN_PER_SOCKET)
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	value = bpf_map_lookup_elem(prefixes, &key);
+	if (!value)
+		return any;
+	if (!packet->tenant)
+		packet->tenant = (__u16)value->tenant;
+	return value->limits;
+}
+
+/* The limits that the SYN of this connection came under, as in lib/match.h but for what that remembers
+ * per CPU: a packet may come between the steps of what a process does to a socket. */
+__noinline __u64 match_connection(const struct weir_policy *policy, struct packet *packet)
+{
+	const struct weir_port_limits *ports;
+	__u64 mask;
+	__u32 index;
+
+	if (!policy || !packet)
+		return 0;
+	index = (policy->generation & 1) * WEIR_PORTS + packet->destination_port;
+	ports = bpf_map_lookup_elem(&weir_ports, &index);
+	mask = ports ? ports->tcp & policy->connection_limits & policy->active : 0;
+	if (mask && policy->flags & WEIR_POLICY_BY_DESTINATION)
+		mask &= match_prefix(&weir_dests, policy, packet->destination_words,
+				     policy->any_destination, packet);
+	if (mask && policy->flags & WEIR_POLICY_BY_SOURCE)
+		mask &= match_prefix(&weir_sources, policy, packet->source_words,
+				     policy->any_source, packet);
+	if (mask && policy->flags & WEIR_POLICY_BY_TENANT)
+		mask &= policy->tenant_limits[packet->tenant & (WEIR_TENANTS_MAX - 1)];
+	return mask;
+}
+
+/* Count a connection, and note that with its socket. */
+__noinline int count_under(struct weir_conn_socket *socket, __u64 tag)
+{
+	if (!socket || socket->count >= WEIR_CONN_PER_SOCKET || count_up(tag) != CONNECTIONS_DONE)
 		return CONNECTIONS_FULL;
-	limit = &conf->limits[number & (WEIR_CONN_LIMITS_MAX - 1)];
-	if (!high && (__u32)low == MAPPED_PREFIX) {
-		low &= (__u64)limit->source_mask4 << 32 | MAPPED_PREFIX;
-	} else {
-		high &= limit->source_mask6;
-		low = limit->whole_ip6 ? low : 0;
-	}
-	hash = weir_conn_hash(high, low, limit->key, conf->seed);
-	if (count_up(hash) != CONNECTIONS_DONE)
-		return CONNECTIONS_FULL;
-	socket->hashes[socket->count++ & (WEIR_CONN_PER_SOCKET - 1)] = hash;
+	socket->hashes[socket->count++ & (WEIR_CONN_PER_SOCKET - 1)] = tag;
 	return CONNECTIONS_DONE;
 }
 
-/* The other end's address, by halves. 0 = of neither IP version. */
-static __always_inline int peer_of(const struct sock *sk, __u64 *ret_high, __u64 *ret_low)
+/* The connection as the SYN that began it. 0 = of neither IP version. */
+static __always_inline int describe(const struct sock *sk, struct packet *ret)
 {
 	const struct sock_common *common = &sk->__sk_common;
-	const __be32 *ip6 = common->skc_v6_daddr.in6_u.u6_addr32;
 
+	ret->destination_port = common->skc_num;
 	if (common->skc_family == FAMILY_INET) {
-		*ret_high = 0;
-		*ret_low = MAPPED_PREFIX | (__u64)common->skc_daddr << 32;
+		ret->source_quads[2] = ret->destination_quads[2] = WIRE_MAPPED_PREFIX;
+		ret->source_quads[3] = common->skc_daddr;
+		ret->destination_quads[3] = common->skc_rcv_saddr;
 		return 1;
 	}
-	*ret_high = ip6[0] | (__u64)ip6[1] << 32;
-	*ret_low = ip6[2] | (__u64)ip6[3] << 32;
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		ret->source_quads[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
+		ret->destination_quads[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	}
+	ret->is_ip6 = ret->source_words[0] || ret->source_quads[2] != WIRE_MAPPED_PREFIX;
 	return common->skc_family == FAMILY_INET6;
 }
 
-static __always_inline void opened(struct sock *sk, __u64 limits)
+static __always_inline void opened(struct sock *sk)
 {
+	const struct weir_policy *policy = policy_now();
 	struct weir_conn_stats *s = stats();
 	struct weir_conn_socket *socket;
-	__u64 high, low;
+	struct packet packet = {};
+	__u64 mask;
 
-	if (!s || !peer_of(sk, &high, &low))
+	if (!policy || !s || !describe(sk, &packet))
+		return;
+	mask = match_connection(policy, &packet);
+	if (!mask)
 		return;
 	socket = bpf_sk_storage_get(&weir_conn_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!socket) {
@@ -165,9 +196,20 @@ static __always_inline void opened(struct sock *sk, __u64 limits)
 	if (socket->count) /* by another copy of this program */
 		return;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < WEIR_CONN_PER_SOCKET && limits; i++, limits &= limits - 1)
-		if (count_under(socket, high, low, lowest_bit(limits)) != CONNECTIONS_DONE)
+	for (int i = 0; i < WEIR_LIMITS_PER_PACKET && mask; i++, mask &= mask - 1) {
+		__u32 number = bits_lowest(mask) & (WEIR_LIMITS_MAX - 1);
+		const struct weir_limit *limit = &policy->limits[number];
+		struct weir_key_parts parts = {
+			.source = packet.source_words,
+			.destination = packet.destination_words,
+			.tenant = packet.tenant,
+			.is_ip6 = packet.is_ip6,
+		};
+
+		if (limit->algorithm == WEIR_ALGORITHM_OPEN &&
+		    count_under(socket, weir_key_tag(limit, &parts, weir_seed)) != CONNECTIONS_DONE)
 			s->full++;
+	}
 	if (socket->count)
 		s->opened++;
 }
@@ -193,9 +235,6 @@ int weir_conn_state(__u64 *arguments)
 {
 	struct sock *sk = (struct sock *)arguments[0];
 	int old_state = (int)arguments[1], new_state = (int)arguments[2];
-	const struct weir_conn_conf *conf;
-	__u32 zero = 0, port;
-	const __u64 *mask;
 
 	if (sk->sk_protocol != PROTOCOL_TCP)
 		return 0;
@@ -206,11 +245,8 @@ int weir_conn_state(__u64 *arguments)
 	/* Only what was accepted comes this way; connections of our own are established from SYN_SENT. */
 	if (old_state != BPF_TCP_SYN_RECV || new_state != BPF_TCP_ESTABLISHED)
 		return 0;
-	conf = bpf_map_lookup_elem(&weir_conn_conf, &zero);
-	port = sk->__sk_common.skc_num;
-	mask = bpf_map_lookup_elem(&weir_conn_ports, &port);
-	if (conf && mask && *mask && sk->__sk_common.skc_net.net->ns.inum == conf->netns)
-		opened(sk, *mask);
+	if (sk->__sk_common.skc_net.net->ns.inum == weir_netns)
+		opened(sk);
 	return 0;
 }
 

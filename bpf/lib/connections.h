@@ -77,14 +77,8 @@ connections_inline __u32 connections_sum(const struct weir_conn_set *set, __u64 
 #ifdef __bpf__
 #include "lib/kernel.h"
 
-/* 0 -> struct weir_conn_conf; userspace, memory-mapped; one page */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct weir_conn_conf);
-} weir_conn_conf SEC(".maps");
+/* Number of sets, minus one. */
+const volatile __u32 weir_conn_mask = WEIR_CONN_SETS_DEFAULT - 1;
 
 /* weir_conn_index() -> words; connections.bpf.c, userspace reads them memory-mapped; 64 bytes a set */
 struct {
@@ -96,23 +90,15 @@ struct {
 } weir_conns SEC(".maps");
 
 /**
- * How many connections the source has open under the limit called @key. @high, @low: its address, masked
- * as the limit says. What is being established is not in it yet: a source may go beyond its limit by
- * the handshakes that it has under way at one time.
+ * How many connections are open that @tag (weir_key_tag()) stands for. What is being established is not
+ * in it yet: a source may go beyond its limit by the handshakes that it has under way at one time.
  */
-__noinline int connections_count(__u64 high, __u64 low, __u64 key)
+__noinline int connections_count(__u64 tag)
 {
-	__u32 zero = 0, index;
-	const struct weir_conn_conf *conf = bpf_map_lookup_elem(&weir_conn_conf, &zero);
-	const struct weir_conn_set *set;
-	__u64 hash;
+	__u32 index = weir_conn_index(tag, weir_conn_mask);
+	const struct weir_conn_set *set = bpf_map_lookup_elem(&weir_conns, &index);
 
-	if (!conf)
-		return 0;
-	hash = weir_conn_hash(high, low, key, conf->seed);
-	index = weir_conn_index(hash, conf->set_mask);
-	set = bpf_map_lookup_elem(&weir_conns, &index);
-	return set ? (int)connections_sum(set, weir_conn_tag(hash)) : 0;
+	return set ? (int)connections_sum(set, weir_conn_tag(tag)) : 0;
 }
 #endif
 

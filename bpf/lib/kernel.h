@@ -33,10 +33,12 @@ typedef struct {
 
 struct sock_common {
 	__be32 skc_daddr;
-	__u16 skc_num; /* local port, host order */
+	__be32 skc_rcv_saddr; /* of this host */
+	__u16 skc_num;	      /* local port, host order */
 	unsigned short skc_family;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct sock {

@@ -17,6 +17,7 @@
 
 #include <bpf/bpf.h>
 #include <cmocka.h>
+#include <weir/key.h>
 
 #include "../lib/counter.h"
 #include "../lib/runner.h"
@@ -32,8 +33,8 @@
 #define PATIENCE_NS (5 * NSEC_PER_SEC)
 
 /* Bits of the port mask, and the keys of their limits. */
-enum { BY_HOST, BY_NETWORK, WHOLE_IP6, LIMITS };
-#define KEY(limit) (0x1000 + (limit))
+enum { BY_HOST, BY_NETWORK, WHOLE_IP6, NEW_ONES, LIMITS };
+#define KEY(limit) (0x1000 + 2 * (limit))
 #define ALL_LIMITS ((1U << LIMITS) - 1)
 
 struct pair {
@@ -45,22 +46,28 @@ static int listener = -1;
 static unsigned int port;
 static char pin[64]; /* of a link, as long as there is one */
 
-static const struct weir_conn_limit limits[] = {
-	[BY_HOST] = {.key = KEY(BY_HOST), .source_mask4 = ~0U, .source_mask6 = ~0ULL},
-	[BY_NETWORK] = {.key = KEY(BY_NETWORK), /* IPv4 /24, IPv6 /32 */
-			.source_mask4 = 0x00ffffff,
-			.source_mask6 = 0xffffffff},
-	[WHOLE_IP6] = {.key = KEY(WHOLE_IP6),
-		       .source_mask4 = ~0U,
-		       .source_mask6 = ~0ULL,
-		       .whole_ip6 = 1},
+static const struct weir_limit limits[] = {
+	[BY_HOST] = {.source_mask4 = ~0U, .source_mask6 = ~0ULL},
+	[BY_NETWORK] = {.source_mask4 = 0x00ffffff, .source_mask6 = 0xffffffff}, /* /24 and /32 */
+	[WHOLE_IP6] = {.source_mask4 = ~0U, .source_mask6 = ~0ULL, .whole_ip6 = 1},
+	[NEW_ONES] = {.algorithm = WEIR_ALGORITHM_BUCKET}, /* no business of ours */
 };
-static_assert(ARRAY_SIZE(limits) == LIMITS, "every limit has its key and masks");
+static_assert(ARRAY_SIZE(limits) == LIMITS, "every limit has its masks");
 
 static void configure(const struct counter *c)
 {
-	memcpy(c->conf->limits, limits, sizeof(limits));
-	c->ports[port] = ALL_LIMITS;
+	for (unsigned int i = 0; i < LIMITS; i++) {
+		struct weir_limit *limit = &c->policy->limits[i];
+
+		*limit = limits[i];
+		limit->key = KEY(i);
+		limit->key_parts = WEIR_KEY_SOURCE;
+		if (i != NEW_ONES)
+			limit->algorithm = WEIR_ALGORITHM_OPEN;
+	}
+	c->policy->active = c->policy->connection_limits = ALL_LIMITS;
+	c->policy->any_destination = c->policy->any_source = ~0ULL;
+	c->ports[port].tcp = ALL_LIMITS;
 }
 
 static int set_up(void **state)
@@ -82,7 +89,7 @@ static int tear_down(void **state)
 static int begin(void **state)
 {
 	(void)state;
-	counter_load(&counter, NULL);
+	counter_load(&counter, NULL, COUNTER_SETS, 0);
 	configure(&counter);
 	counter_attach(&counter);
 	return 0;
@@ -98,30 +105,39 @@ static int end(void **state)
 	return 0;
 }
 
-/* How many connections @source has under a limit; the key says what is left of the address. */
-static uint32_t count_in(const struct counter *c, const char *masked_source, unsigned int limit)
+/* What a connection of @source counts as under a limit. */
+static uint64_t tag_of(const char *source, unsigned int limit)
 {
-	uint64_t words[2], hash;
+	uint64_t words[2];
 	uint8_t address[16];
+	struct weir_limit own = limits[limit];
+	struct weir_key_parts parts = {.source = (const __u64 *)words};
 
-	assert_int_equal(address_parse(masked_source, address), 0);
+	assert_int_equal(address_parse(source, address), 0);
 	memcpy(words, address, sizeof(words));
-	hash = weir_conn_hash(words[0], words[1], KEY(limit), c->conf->seed);
-	return counter_count(c, hash);
+	parts.is_ip6 = !address_is_ipv4(address);
+	own.key = KEY(limit);
+	own.key_parts = WEIR_KEY_SOURCE;
+	return weir_key_tag(&own, &parts, COUNTER_SEED);
+}
+
+static uint32_t count_in(const struct counter *c, const char *source, unsigned int limit)
+{
+	return counter_count(c, tag_of(source, limit));
 }
 
 /* The last ACK of a connection that is being closed takes its way. */
-static void expect_count(const char *masked_source, unsigned int limit, uint32_t want)
+static void expect_count(const char *source, unsigned int limit, uint32_t want)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + PATIENCE_NS;
 	uint32_t count;
 
-	while ((count = count_in(&counter, masked_source, limit)) != want &&
+	while ((count = count_in(&counter, source, limit)) != want &&
 	       clock_monotonic_ns() < deadline_ns)
 		usleep(1000);
 	if (count != want)
-		fail_msg("%s has %u connections under limit %u, not %u", masked_source, count,
-			 limit, want);
+		fail_msg("%s has %u connections under limit %u, not %u", source, count, limit,
+			 want);
 }
 
 static void expect_nothing_left(const struct counter *c)
@@ -260,6 +276,41 @@ static void sources_are_told_apart_as_their_limit_says(void **state)
 	expect_nothing_left(&counter);
 }
 
+static void a_limit_may_name_destinations(void **state)
+{
+	struct weir_prefix_key key = {.prefix_bits = 32 + 128};
+	struct weir_prefix_value value = {.limits = ALL_LIMITS};
+	struct pair p, q;
+
+	(void)state;
+	assert_int_equal(address_parse("127.0.0.1", key.address), 0);
+	assert_int_equal(bpf_map__update_elem(counter.bpf->maps.weir_dests, &key, sizeof(key),
+					      &value, sizeof(value), BPF_ANY),
+			 0);
+	counter.policy->flags = WEIR_POLICY_BY_DESTINATION;
+	counter.policy->any_destination = 1U << BY_HOST;
+	p = open_pair("127.0.0.2");
+	q = open_pair("2001:db8:1::1");
+	expect_count("127.0.0.2", BY_HOST, 1);
+	expect_count("127.0.0.2", BY_NETWORK, 1);
+	expect_count("2001:db8:1::1", BY_HOST, 1);
+	expect_count("2001:db8:1::1", BY_NETWORK, 0);
+	close_pair(p);
+	close_pair(q);
+	expect_nothing_left(&counter);
+}
+
+static void without_a_policy_nothing_counts(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	counter.policy->generation = 0; /* is being written */
+	p = open_pair("127.0.0.2");
+	assert_true(counter_is_empty(&counter));
+	close_pair(p);
+}
+
 static void other_ports_do_not_count(void **state)
 {
 	unsigned int other_port;
@@ -280,7 +331,7 @@ static void connections_of_our_own_do_not_count(void **state)
 	int other = sockets_listen(&other_port), client, server;
 
 	(void)state;
-	counter.ports[other_port ^ 1] = ALL_LIMITS; /* where the client is */
+	counter.ports[other_port ^ 1].tcp = ALL_LIMITS; /* where the client is */
 	client = sockets_connect("127.0.0.2", other_port ^ 1, other_port);
 	server = accept(other, NULL, NULL);
 	assert_true(client >= 0 && server >= 0);
@@ -294,10 +345,12 @@ static void other_network_namespaces_do_not_count(void **state)
 	struct pair p;
 
 	(void)state;
-	counter.conf->netns++;
+	counter_close(&counter);
+	counter_load(&counter, NULL, COUNTER_SETS, 1);
+	configure(&counter);
+	counter_attach(&counter);
 	p = open_pair("127.0.0.2");
 	assert_true(counter_is_empty(&counter));
-	counter.conf->netns--;
 	close_pair(p);
 	usleep(20000);
 	assert_true(counter_is_empty(&counter));
@@ -311,7 +364,7 @@ static void what_was_open_before_is_never_subtracted(void **state)
 
 	(void)state;
 	counter_close(&counter);
-	counter_load(&late, NULL);
+	counter_load(&late, NULL, COUNTER_SETS, 0);
 	counter = late;
 	configure(&counter);
 	counter_attach(&counter);
@@ -330,8 +383,8 @@ static void a_limit_that_is_gone_is_still_taken_back(void **state)
 	struct pair p = open_pair("127.0.0.2");
 
 	(void)state;
-	counter.ports[port] = 1U << BY_HOST;
-	memset(counter.conf->limits, 0, sizeof(counter.conf->limits));
+	counter.ports[port].tcp = 0;
+	memset(counter.policy->limits, 0, sizeof(counter.policy->limits));
 	close_pair(p);
 	expect_nothing_left(&counter);
 }
@@ -342,8 +395,11 @@ static void a_full_set_is_told_and_counts_nobody_wrong(void **state)
 	uint32_t counted = 0;
 
 	(void)state;
-	counter.conf->set_mask = 0;
-	counter.ports[port] = 1U << BY_HOST;
+	counter_close(&counter);
+	counter_load(&counter, NULL, 1, 0);
+	configure(&counter);
+	counter.ports[port].tcp = 1U << BY_HOST;
+	counter_attach(&counter);
 	for (unsigned int i = 0; i < ARRAY_SIZE(pairs); i++) {
 		char source[16];
 
@@ -365,7 +421,7 @@ static void a_second_copy_takes_over_without_counting_twice(void **state)
 	struct pair p = open_pair("127.0.0.2"), q, r;
 
 	(void)state;
-	counter_load(&counter, &first);
+	counter_load(&counter, &first, COUNTER_SETS, 0);
 	counter_attach(&counter);
 	q = open_pair("127.0.0.2");
 	r = open_pair("127.0.0.2");
@@ -406,21 +462,16 @@ static void the_datapath_reads_the_same_numbers(void **state)
 {
 	struct counting_bpf *asking = counting_bpf__open();
 	struct pair pairs[3];
-	uint8_t address[16];
-	uint64_t frame[8] = {};
+	uint64_t frame[8] = {tag_of("127.0.0.2", BY_HOST)};
 
 	(void)state;
 	assert_non_null(asking);
 	assert_int_equal(bpf_map__reuse_fd(asking->maps.weir_conns,
 					   bpf_map__fd(counter.bpf->maps.weir_conns)),
 			 0);
-	assert_int_equal(bpf_map__reuse_fd(asking->maps.weir_conn_conf,
-					   bpf_map__fd(counter.bpf->maps.weir_conn_conf)),
-			 0);
+	assert_int_equal(bpf_map__set_max_entries(asking->maps.weir_conns, COUNTER_SETS), 0);
+	asking->rodata->weir_conn_mask = COUNTER_SETS - 1;
 	assert_int_equal(counting_bpf__load(asking), 0);
-	assert_int_equal(address_parse("127.0.0.2", address), 0);
-	memcpy(frame, address, sizeof(address));
-	frame[2] = KEY(BY_HOST);
 	for (unsigned int i = 0; i <= ARRAY_SIZE(pairs); i++) {
 		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame,
 			    .data_size_in = sizeof(frame), .repeat = 1);
@@ -447,7 +498,7 @@ static void *churn(void *data)
 	char source[16];
 	int own = sockets_listen(&own_port);
 
-	counter.ports[own_port] = ALL_LIMITS;
+	counter.ports[own_port].tcp = ALL_LIMITS;
 	for (unsigned int i = 0; i < PER_THREAD + HELD_MAX; i++) {
 		struct pair *p = &held[i % HELD_MAX];
 
@@ -515,6 +566,8 @@ int main(void)
 		TEST(connections_by_cookie_count_as_well),
 		TEST(nobody_has_to_accept_a_connection_for_it_to_count),
 		TEST(sources_are_told_apart_as_their_limit_says),
+		TEST(a_limit_may_name_destinations),
+		TEST(without_a_policy_nothing_counts),
 		TEST(other_ports_do_not_count),
 		TEST(connections_of_our_own_do_not_count),
 		TEST(other_network_namespaces_do_not_count),

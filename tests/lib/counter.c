@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <weir/live.h>
 
 #include "base/cleanup.h"
 #include "lib/connections.h"
@@ -34,27 +35,32 @@ static void *map_of(const struct bpf_map *map)
 	return memory;
 }
 
-void counter_load(struct counter *ret, const struct counter *shared)
+void counter_load(struct counter *ret, const struct counter *shared, uint32_t sets, uint32_t netns)
 {
-	*ret = (struct counter){.bpf = connections_bpf__open()};
+	struct weir_live *live;
+
+	*ret = (struct counter){.bpf = connections_bpf__open(), .set_mask = sets - 1};
 	assert_non_null(ret->bpf);
-	assert_int_equal(bpf_map__set_max_entries(ret->bpf->maps.weir_conns, COUNTER_SETS), 0);
+	ret->bpf->rodata->weir_netns = netns ? netns : own_netns();
+	ret->bpf->rodata->weir_seed = COUNTER_SEED;
+	ret->bpf->rodata->weir_conn_mask = sets - 1;
+	assert_int_equal(bpf_map__set_max_entries(ret->bpf->maps.weir_conns, sets), 0);
 	if (shared) {
 		struct bpf_map *from, *to;
 
 		bpf_object__for_each_map(to, ret->bpf->obj)
 		{
 			from = bpf_object__find_map_by_name(shared->bpf->obj, bpf_map__name(to));
-			assert_int_equal(bpf_map__reuse_fd(to, bpf_map__fd(from)), 0);
+			if (!bpf_map__is_internal(to))
+				assert_int_equal(bpf_map__reuse_fd(to, bpf_map__fd(from)), 0);
 		}
 	}
 	assert_int_equal(connections_bpf__load(ret->bpf), 0);
-	ret->conf = map_of(ret->bpf->maps.weir_conn_conf);
+	live = map_of(ret->bpf->maps.weir_live);
+	ret->policy = map_of(ret->bpf->maps.weir_policy);
 	ret->sets = map_of(ret->bpf->maps.weir_conns);
-	ret->ports = map_of(ret->bpf->maps.weir_conn_ports);
-	if (!shared)
-		*ret->conf = (struct weir_conn_conf){
-			.seed = 0x77656972, .netns = own_netns(), .set_mask = COUNTER_SETS - 1};
+	ret->ports = map_of(ret->bpf->maps.weir_ports);
+	live->generation = ret->policy->generation = 2; /* even: the first copy */
 }
 
 void counter_attach(struct counter *c)
@@ -70,17 +76,16 @@ void counter_close(struct counter *c)
 	*c = (struct counter){};
 }
 
-uint32_t counter_count(const struct counter *c, uint64_t hash)
+uint32_t counter_count(const struct counter *c, uint64_t tag)
 {
-	return connections_sum(&c->sets[weir_conn_index(hash, c->conf->set_mask)],
-			       weir_conn_tag(hash));
+	return connections_sum(&c->sets[weir_conn_index(tag, c->set_mask)], weir_conn_tag(tag));
 }
 
 bool counter_is_empty(const struct counter *c)
 {
 	static const struct weir_conn_set empty;
 
-	for (size_t i = 0; i < COUNTER_SETS; i++)
+	for (size_t i = 0; i <= c->set_mask; i++)
 		if (memcmp(&c->sets[i], &empty, sizeof(empty)) != 0)
 			return false;
 	return true;

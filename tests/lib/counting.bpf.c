@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Asks connections_count() what it is told in the frame: high, low and key. Shares the maps. */
+/* Asks connections_count() what it is told in the frame: a tag. Shares the map. */
 #include "lib/connections.h"
 #include "lib/kernel.h"
 
@@ -8,9 +8,9 @@ int ask(struct xdp_md *ctx)
 {
 	const __u64 *words = (const __u64 *)(long)ctx->data;
 
-	if ((const __u8 *)(words + 3) > (const __u8 *)(long)ctx->data_end)
+	if ((const __u8 *)(words + 1) > (const __u8 *)(long)ctx->data_end)
 		return -1;
-	return connections_count(words[0], words[1], words[2]);
+	return connections_count(words[0]);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <weir/hash.h>
 
 #include "base/cleanup.h"
 #include "lib/connections.h"
@@ -19,7 +20,7 @@
 
 static uint64_t tag_of(unsigned int i)
 {
-	return weir_conn_tag(weir_conn_hash(0, i, 7, 0x5eed));
+	return weir_conn_tag(weir_hash(0, i, 7, 0x5eed));
 }
 
 /* xorshift64 (Marsaglia 2003) */
