@@ -28,7 +28,7 @@ CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUI
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE)
 LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lz -lpthread
-BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wshadow -Werror \
+BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror \
 	-idirafter /usr/include/$(shell uname -m)-linux-gnu -Iinclude -Ibpf
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds

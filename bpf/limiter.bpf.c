@@ -4,6 +4,7 @@
  * the reason, or has no opinion (WEIR_NEXT). The policy is picked once, by generation, so a packet
  * is never judged by a mixture of two.
  */
+#include "lib/answer.h"
 #include "lib/kernel.h"
 #include "lib/limits.h"
 #include "lib/lists.h"
@@ -90,22 +91,22 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir
 					   struct weir_cpu *cpu, struct packet *packet, int reason)
 {
 	packet->length = bpf_xdp_get_buff_len(ctx);
-	return verdict_exit(live, cpu, NULL, packet, reason);
+	return verdict_exit(ctx, live, cpu, NULL, packet, reason);
 }
 
 static __always_inline int ingress(struct xdp_md *ctx)
 {
 	struct packet packet = {.limit = PACKET_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
 	struct parse_payload payload = {};
+	struct weir_cpu *cpu = cpu_own();
 	const struct weir_policy *policy;
 	const struct weir_live *live;
-	struct weir_cpu *cpu = cpu_own();
 	__u32 zero = 0, generation, copy;
 	int reason;
 
 	live = bpf_map_lookup_elem(&weir_live, &zero);
 	if (!live || !cpu)
-		return XDP_PASS; /* cannot happen: arrays have their first element */
+		return XDP_PASS; /* a CPU that was not there when the maps were made */
 	generation = *(volatile const __u32 *)&live->generation;
 	copy = generation & 1;
 	policy = bpf_map_lookup_elem(&weir_policy, &copy);
@@ -120,14 +121,21 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (reason == WEIR_NEXT)
 		reason = transport_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
-		reason = limits_check(policy, cpu, &packet, copy);
-	return verdict_exit(live, cpu, policy, &packet, reason);
+		reason = limits_check(policy, cpu, &packet);
+	return verdict_exit(ctx, live, cpu, policy, &packet, reason);
 }
 
 SEC("xdp.frags")
 int weir_ingress(struct xdp_md *ctx)
 {
 	return ingress(ctx);
+}
+
+/* Where the exit of weir_ingress jumps to for what is more than a drop. */
+SEC("xdp.frags")
+int weir_answer(struct xdp_md *ctx)
+{
+	return answer_exit(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -10,6 +10,7 @@
 
 #include "lib/bits.h"
 #include "lib/clock.h"
+#include "lib/connections.h"
 #include "lib/maps.h"
 #include "lib/match.h"
 #include "lib/packet.h"
@@ -52,6 +53,18 @@ static __always_inline int limits_is_rolled_out(const struct weir_limit *limit,
 	return (__u32)hash < limit->rollout;
 }
 
+/* Whether the source may open one more connection. */
+__noinline int limits_weigh_open(const struct weir_limit *limit, struct packet *packet)
+{
+	struct weir_charge charge;
+
+	if (!limit || !packet)
+		return WEIR_NEXT;
+	state_locate(limit, packet, &charge);
+	return (__u64)connections_count(charge.tag) < limit->burst ? WEIR_NEXT
+								   : WEIR_REASON_OVER_OPEN;
+}
+
 /* Weigh the packet against one limit. WEIR_NEXT: there is room, @charge is ready to be made (no tag:
  * there is nothing to charge); otherwise the reason to refuse. */
 static __always_inline int limits_consider(const struct weir_policy *policy, __u32 number,
@@ -63,6 +76,10 @@ static __always_inline int limits_consider(const struct weir_policy *policy, __u
 	if (!limits_is_rolled_out(limit, packet)) {
 		*charge = own;
 		return WEIR_NEXT;
+	}
+	if (settings_has(WEIR_FEATURE_OPEN) && limit->algorithm == WEIR_ALGORITHM_OPEN) {
+		*charge = own;
+		return limits_weigh_open(limit, packet);
 	}
 	/* Whatever is nearly always true stays in registers. */
 	if (state_find(limit, packet, &own)) {
@@ -110,11 +127,14 @@ __noinline int limits_consider_apart(const struct weir_policy *policy, __u32 num
 	return limits_consider(policy, number, packet, charge);
 }
 
-/* Limits that only say what they would do, on a packet that the others let through: each for itself,
- * as if it were the next to be asked. */
-__noinline int limits_shadow(const struct weir_policy *policy, struct packet *packet, __u64 mask)
+/*
+ * The limits in @mask, each for itself, as if it were the next to be asked, on a packet that the others let
+ * through. Returns whether the last of them would refuse.
+ */
+__noinline int limits_ask(const struct weir_policy *policy, struct packet *packet, __u64 mask)
 {
 	struct weir_cpu *cpu = cpu_own();
+	int refuses = 0;
 
 	if (!policy || !packet || !cpu)
 		return 0;
@@ -128,29 +148,46 @@ __noinline int limits_shadow(const struct weir_policy *policy, struct packet *pa
 		mask &= mask - 1;
 		if (reason == WEIR_NEXT && charge->tag)
 			reason = state_charge_slowly(limit, packet, charge, policy->tick);
-		if (reason == WEIR_NEXT)
+		refuses = reason != WEIR_NEXT;
+		packet->limit = refuses ? (__u8)number : PACKET_NO_LIMIT;
+		if (!refuses)
 			count->passed++;
-		else
+		else if (limit->action != WEIR_ACTION_COOKIE)
 			count->would_drop++;
 	}
-	return 0;
+	return refuses;
+}
+
+/* All limits have room: what those say that only watch, and those on SYN that cookies may answer. */
+static __always_inline int limits_ask_the_others(const struct weir_policy *policy,
+						 struct packet *packet, __u64 shadow, __u64 cookies)
+{
+	if (settings_has(WEIR_FEATURE_SHADOW) && shadow) {
+		limits_ask(policy, packet, shadow);
+		packet->limit = PACKET_NO_LIMIT;
+	}
+	return settings_has(WEIR_FEATURE_COOKIES) && cookies && limits_ask(policy, packet, cookies);
 }
 
 static __always_inline int limits_check(const struct weir_policy *policy, struct weir_cpu *cpu,
-					struct packet *packet, __u32 copy)
+					struct packet *packet)
 {
 	__u32 considered = 0;
-	__u64 mask, rest, shadow = 0;
+	__u64 mask, rest, shadow = 0, cookies = 0;
 	int reason;
 
 	if (packet->is_later_fragment && policy->flags & WEIR_POLICY_DROP_FRAGMENTS)
 		return WEIR_REASON_FRAGMENT;
-	mask = match_limits(policy, cpu, packet, copy);
+	mask = match_limits(policy, cpu, packet);
 	if (settings_has(WEIR_FEATURE_SHADOW)) {
 		shadow = mask & policy->shadow_limits;
 		mask &= ~shadow;
 	}
-	if (!mask && !shadow)
+	if (settings_has(WEIR_FEATURE_COOKIES)) {
+		cookies = mask & policy->cookie_limits;
+		mask &= ~cookies;
+	}
+	if (!(mask | shadow | cookies))
 		return WEIR_REASON_UNLIMITED;
 	weigh_start(cpu, packet);
 
@@ -180,8 +217,8 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 		}
 		state_count(cpu, limit)->passed++;
 	}
-	if (shadow)
-		limits_shadow(policy, packet, shadow);
+	if (limits_ask_the_others(policy, packet, shadow, cookies))
+		return WEIR_REASON_SYN_COOKIE;
 	if (!mask)
 		return WEIR_REASON_UNLIMITED;
 	return packet->lacks_state ? WEIR_REASON_NO_STATE : WEIR_REASON_WITHIN_LIMIT;

@@ -118,6 +118,14 @@ struct {
 	__type(value, struct weir_cpu);
 } weir_cpu SEC(".maps");
 
+/* 0 -> the program weir_answer; userspace, before the program that jumps there is put in place */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} weir_answers SEC(".maps");
+
 /* struct weir_tally records; the datapath; 1 MiB */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -8,7 +8,7 @@
 #include "lib/settings.h"
 #include "lib/wire.h"
 
-static __always_inline __u64 match_transport(const struct weir_policy *policy, __u32 copy,
+static __always_inline __u64 match_transport(const struct weir_policy *policy,
 					     const struct packet *packet)
 {
 	__u64 mask = policy->protocol_limits[packet->protocol];
@@ -16,7 +16,7 @@ static __always_inline __u64 match_transport(const struct weir_policy *policy, _
 	if (packet->is_later_fragment) {
 		mask |= policy->fragment_limits;
 	} else if (packet->has_port) {
-		__u32 index = copy * WEIR_PORTS + packet->destination_port;
+		__u32 index = (policy->generation & 1) * WEIR_PORTS + packet->destination_port;
 		const struct weir_port_limits *ports = bpf_map_lookup_elem(&weir_ports, &index);
 
 		if (ports)
@@ -84,9 +84,9 @@ static __always_inline __u64 match_source(const struct weir_policy *policy, stru
 }
 
 static __always_inline __u64 match_limits(const struct weir_policy *policy, struct weir_cpu *cpu,
-					  struct packet *packet, __u32 copy)
+					  struct packet *packet)
 {
-	__u64 mask = match_transport(policy, copy, packet);
+	__u64 mask = match_transport(policy, packet);
 
 	if (!mask)
 		return 0;

@@ -3,6 +3,7 @@
 #ifndef LIB_PACKET_H
 #define LIB_PACKET_H
 
+#include <weir/cpu.h>
 #include <weir/types.h>
 
 /* A stage returns the reason that decides the packet (enum weir_reason), or that it has no opinion. */
@@ -38,5 +39,6 @@ struct packet {
 	__u8 lacks_state; /* some limit had no room for the source and let it pass */
 	__u32 ifindex;
 };
+_Static_assert(sizeof(struct packet) <= WEIR_PACKET_BYTES, "there is no room in struct weir_cpu");
 
 #endif

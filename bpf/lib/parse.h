@@ -48,7 +48,7 @@ parse_inline int parse_load(const struct parse_bytes *bytes, __u32 offset, void 
 struct parse_payload {
 	__u32 offset;
 	__u32 left; /* bytes from there on, padding of the frame not counted */
-	__u32 is_first_fragment;
+	__u8 is_first_fragment;
 	__u8 hop_limit;
 	__u8 thoroughly; /* the direct way did not do */
 };

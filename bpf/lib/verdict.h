@@ -9,6 +9,7 @@
 #include "lib/limits.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/settings.h"
 #include "lib/tally.h"
 
 /* The number ranges of tbl/reason.def. */
@@ -43,15 +44,32 @@ static __always_inline void verdict_count(struct weir_cpu *cpu, int reason, int 
 	cpu->counts[index].bytes += bytes;
 }
 
-/* What becomes of a packet that is refused, as mode and limit say. */
-static __always_inline int verdict_of_refusal(const struct weir_policy *policy,
-					      const struct weir_limit *limit)
+/* Answer one in so many of the packets that the limit refuses on this CPU. */
+static __always_inline int verdict_rejects(const struct weir_cpu *cpu,
+					   const struct weir_limit *limit)
 {
-	if (policy->mode != WEIR_MODE_ENFORCE)
-		return WEIR_VERDICT_WOULD_DROP;
-	if (limit && limit->action == WEIR_ACTION_MONITOR)
-		return WEIR_VERDICT_WOULD_DROP;
-	return WEIR_VERDICT_DROP;
+	const struct weir_limit_count *count = &cpu->limits[limit->slot & (WEIR_LIMIT_SLOTS - 1)];
+
+	return limit->reject_share && (count->dropped + count->replied) % limit->reject_share == 0;
+}
+
+/* The limit wants more than a drop for the packet that it refuses. */
+static __always_inline int verdict_wants_answer(const struct weir_cpu *cpu,
+						const struct weir_limit *limit)
+{
+	if (settings_has(WEIR_FEATURE_MARK) && limit->action == WEIR_ACTION_MARK)
+		return 1;
+	if (settings_has(WEIR_FEATURE_COOKIES) && limit->action == WEIR_ACTION_COOKIE)
+		return 1;
+	return settings_has(WEIR_FEATURE_REJECT) && verdict_rejects(cpu, limit);
+}
+
+/* What a limit makes of a packet that it refuses if nothing more can be done about it. */
+static __always_inline int verdict_of_limit(const struct weir_limit *limit)
+{
+	if (limit->action == WEIR_ACTION_DROP)
+		return WEIR_VERDICT_DROP;
+	return limit->action == WEIR_ACTION_MONITOR ? WEIR_VERDICT_WOULD_DROP : WEIR_VERDICT_PASS;
 }
 
 static __always_inline void verdict_count_limit(struct weir_cpu *cpu,
@@ -61,36 +79,65 @@ static __always_inline void verdict_count_limit(struct weir_cpu *cpu,
 
 	if (verdict == WEIR_VERDICT_DROP)
 		count->dropped++;
-	else
+	else if (verdict == WEIR_VERDICT_WOULD_DROP)
 		count->would_drop++;
+	else if (verdict == WEIR_VERDICT_MARK)
+		count->marked++;
+	else if (verdict == WEIR_VERDICT_REPLY)
+		count->replied++;
+	else
+		count->passed++;
+}
+
+static __always_inline int verdict_action(int verdict)
+{
+	if (verdict == WEIR_VERDICT_DROP)
+		return XDP_DROP;
+	return verdict == WEIR_VERDICT_REPLY ? XDP_TX : XDP_PASS;
+}
+
+/* Account for a packet that was refused, by @limit unless that is NULL. */
+static __always_inline void verdict_account(const struct weir_live *live, struct weir_cpu *cpu,
+					    const struct weir_policy *policy, struct packet *packet,
+					    const struct weir_limit *limit, int reason, int verdict)
+{
+	__u64 what = tally_what(policy, limit ? limit->slot : WEIR_NO_LIMIT, (__u8)reason,
+				(__u8)verdict);
+
+	if (limit)
+		verdict_count_limit(cpu, limit, verdict);
+	if (verdict != WEIR_VERDICT_PASS && !tally_skips(cpu, live->tally_half) &&
+	    !tally_hit(cpu, packet, live->tally_half, what))
+		tally_drop(packet, live->tally_half, what);
 }
 
 /** @policy may be NULL as long as @reason is one that passes. */
-static __always_inline int verdict_exit(const struct weir_live *live, struct weir_cpu *cpu,
-					const struct weir_policy *policy, struct packet *packet,
-					int reason)
+static __always_inline int verdict_exit(struct xdp_md *ctx, const struct weir_live *live,
+					struct weir_cpu *cpu, const struct weir_policy *policy,
+					struct packet *packet, int reason)
 {
 	int verdict = WEIR_VERDICT_PASS;
 
 	if (policy && verdict_refuses(reason, policy)) {
 		const struct weir_limit *limit = NULL;
-		__u16 slot = WEIR_NO_LIMIT;
-		__u64 what;
 
-		if (packet->limit != PACKET_NO_LIMIT) {
+		verdict = policy->mode == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
+							    : WEIR_VERDICT_WOULD_DROP;
+		if (packet->limit != PACKET_NO_LIMIT)
 			limit = limits_at(policy, packet->limit);
-			slot = limit->slot;
+		if (limit && verdict == WEIR_VERDICT_DROP) {
+			if (verdict_wants_answer(cpu, limit)) {
+				*(struct packet *)cpu->packet = *packet;
+				cpu->reason = (__u32)reason;
+				cpu->generation = policy->generation;
+				bpf_tail_call(ctx, &weir_answers, 0);
+			}
+			verdict = verdict_of_limit(limit);
 		}
-		verdict = verdict_of_refusal(policy, limit);
-		if (limit)
-			verdict_count_limit(cpu, limit, verdict);
-		what = tally_what(policy, slot, (__u8)reason, (__u8)verdict);
-		if (!tally_skips(cpu, live->tally_half) &&
-		    !tally_hit(cpu, packet, live->tally_half, what))
-			tally_drop(packet, live->tally_half, what);
+		verdict_account(live, cpu, policy, packet, limit, reason, verdict);
 	}
 	verdict_count(cpu, reason, verdict, packet->length);
-	return verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+	return verdict_action(verdict);
 }
 
 #endif

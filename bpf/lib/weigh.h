@@ -43,7 +43,7 @@ static __always_inline void weigh_start(struct weir_cpu *cpu, struct packet *pac
 }
 
 /* The packet's time becomes exact. */
-__noinline int weigh_make_time_exact(struct packet *packet)
+static __always_inline int weigh_make_time_exact(struct packet *packet)
 {
 	struct weir_cpu *cpu = cpu_own();
 

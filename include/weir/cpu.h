@@ -36,9 +36,9 @@ struct weir_clock {
 	__u64 jiffies; /* when the coarse clock was read */
 	__u64 coarse_ns;
 	__u64 latest; /* the latest exact time that was read, in 2^-WEIR_TIME_SHIFT ns */
-	__u64 _pad[3];
+	__u64 _pad;
 };
-WEIR_LAYOUT(struct weir_clock, 48);
+WEIR_LAYOUT(struct weir_clock, 32);
 
 /* What the trie of destinations said of one of them. */
 struct weir_destination {
@@ -50,6 +50,8 @@ WEIR_LAYOUT(struct weir_destination, 40);
 
 #define WEIR_DESTINATIONS 256 /* remembered; a power of two */
 
+#define WEIR_PACKET_BYTES 72 /* of struct packet in bpf/lib/packet.h */
+
 struct weir_cpu {
 	struct weir_event_count events;
 	struct weir_clock clock;
@@ -57,12 +59,17 @@ struct weir_cpu {
 	/* Between the two passes over the packet's limits (bpf/lib/limits.h). Not on the stack, which is
 	 * short. */
 	struct weir_charge charges[WEIR_LIMITS_PER_PACKET];
+	/* One that is to be answered, on its way from the limiter to the program that does. */
+	__u64 packet[WEIR_PACKET_BYTES / 8];
+	__u32 reason;					  /* enum weir_reason */
+	__u32 generation;				  /* of the policy that decided */
 	struct weir_count counts[WEIR_COUNTS];		  /* verdict * WEIR_REASON_MAX + reason */
 	struct weir_limit_count limits[WEIR_LIMIT_SLOTS]; /* by slot */
 	struct weir_destination destinations[WEIR_DESTINATIONS]; /* by hash */
 };
-WEIR_LAYOUT(struct weir_cpu, 64 + 48 + 16 + 24 * WEIR_LIMITS_PER_PACKET + 16 * WEIR_COUNTS +
-				     64 * WEIR_LIMIT_SLOTS + 40 * WEIR_DESTINATIONS);
+WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 8 +
+				     16 * WEIR_COUNTS + 64 * WEIR_LIMIT_SLOTS +
+				     40 * WEIR_DESTINATIONS);
 _Static_assert(sizeof(struct weir_cpu) % 64 == 0, "CPUs would share a cache line");
 
 #endif

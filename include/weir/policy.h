@@ -83,7 +83,10 @@ struct weir_limit {
 	/* what few packets read: the other one */
 	__u64 coarse_mask6; /* of the source of the cell that newcomers share when the set is full */
 	__u32 coarse_mask4;
-	__u32 reject_share; /* answer one refused packet of so many; 0 = none */
+	union {
+		__u32 reject_share; /* answer one refused packet of so many; 0 = none */
+		__u32 mss;	    /* of action cookie: to announce over IPv4 */
+	};
 	__u8 on_full;	    /* enum weir_on_full */
 	__u8 action;	    /* enum weir_action */
 	__u8 dscp;	    /* of action mark */
@@ -115,6 +118,7 @@ enum weir_action {
 	WEIR_ACTION_DROP,
 	WEIR_ACTION_MARK,    /* pass with this DSCP */
 	WEIR_ACTION_MONITOR, /* count only */
+	WEIR_ACTION_COOKIE,  /* answer the SYN with a cookie, if it can be, or let it pass */
 	WEIR_ACTION_MAX,
 };
 
@@ -138,8 +142,9 @@ struct weir_policy {
 	__u64 any_source;	 /* likewise */
 	__u64 connection_limits; /* limits that look at TCP SYN only */
 	__u64 shadow_limits;	 /* tried last, refuse nothing, count what they would */
+	__u64 cookie_limits;	 /* those of action cookie: tried when all others have room */
 	__u64 fragment_limits;	 /* limits on later fragments only */
-	__u64 _pad[7];
+	__u64 _pad[6];
 	__u64 protocol_limits[WEIR_PROTOCOLS]; /* for what has no ports, or hides them */
 	__u64 tenant_limits[WEIR_TENANTS_MAX]; /* limits that accept packets of this tenant */
 	struct weir_limit limits[WEIR_LIMITS_MAX];
