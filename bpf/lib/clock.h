@@ -13,24 +13,25 @@
  * The kernel's coarse clock takes 4 ns to read and changes once per jiffy; the jiffies take none. A CPU
  * may see a new jiffy just before the clock follows, so what it remembers may lag by two ticks.
  */
-static __always_inline __u64 clock_coarse_ns(struct weir_cpu *cpu)
+static __always_inline __u64 clock_read_coarse_ns(struct weir_cpu *cpu)
 {
 	__u64 jiffies = bpf_jiffies64();
 
-	if (cpu->clock.jiffies != jiffies) {
+	if (weir_test_clock) {
+		cpu->clock.coarse_ns = weir_test_coarse_ns;
+	} else if (cpu->clock.jiffies != jiffies) {
 		cpu->clock.jiffies = jiffies;
 		cpu->clock.coarse_ns = bpf_ktime_get_coarse_ns();
 	}
 	return cpu->clock.coarse_ns;
 }
 
+/** The packet's coarse time. */
 static __always_inline __u64 clock_now_ns(struct weir_cpu *cpu, struct packet *packet)
 {
-	if (!packet->now_ns) {
-		packet->now_ns = weir_test_clock ? weir_test_coarse_ns : clock_coarse_ns(cpu);
-		packet->time = packet->now_ns << WEIR_TIME_SHIFT;
-	}
-	return packet->now_ns;
+	if (!packet->time)
+		packet->time = clock_read_coarse_ns(cpu) << WEIR_TIME_SHIFT;
+	return cpu->clock.coarse_ns;
 }
 
 /* What this CPU has to itself; NULL for one that was not there when the maps were made. */

@@ -93,7 +93,7 @@ struct {
  * How many connections are open that @tag (weir_key_tag()) stands for. What is being established is not
  * in it yet: a source may go beyond its limit by the handshakes that it has under way at one time.
  */
-static __always_inline int connections_count(__u64 tag)
+__noinline int connections_count(__u64 tag)
 {
 	__u32 index = weir_conn_index(tag, weir_conn_mask);
 	const struct weir_conn_set *set = bpf_map_lookup_elem(&weir_conns, &index);

@@ -77,10 +77,6 @@ static __always_inline int limits_consider(const struct weir_policy *policy, __u
 		*charge = own;
 		return WEIR_NEXT;
 	}
-	if (settings_has(WEIR_FEATURE_OPEN) && limit->algorithm == WEIR_ALGORITHM_OPEN) {
-		*charge = own;
-		return limits_weigh_open(limit, packet);
-	}
 	/* Whatever is nearly always true stays in registers. */
 	if (state_find(limit, packet, &own)) {
 		if (!weigh(limit, packet, own.word, policy->tick))
@@ -118,6 +114,11 @@ __noinline int limits_undo(const struct weir_policy *policy, struct packet *pack
 	return 0;
 }
 
+static __always_inline int limits_is_on_open(const struct weir_limit *limit)
+{
+	return settings_has(WEIR_FEATURE_OPEN) && limit->algorithm == WEIR_ALGORITHM_OPEN;
+}
+
 /* The same apart, where it need not be fast but the stack is short. */
 __noinline int limits_consider_apart(const struct weir_policy *policy, __u32 number,
 				     struct packet *packet, struct weir_charge *charge)
@@ -143,9 +144,13 @@ __noinline int limits_ask(const struct weir_policy *policy, struct packet *packe
 		const struct weir_limit *limit = limits_at(policy, number);
 		struct weir_limit_count *count = state_count(cpu, limit);
 		struct weir_charge *charge = &cpu->charges[i];
-		int reason = limits_consider_apart(policy, number, packet, charge);
+		int reason;
 
 		mask &= mask - 1;
+		charge->tag = 0;
+		reason = limits_is_on_open(limit)
+				 ? limits_weigh_open(limit, packet)
+				 : limits_consider_apart(policy, number, packet, charge);
 		if (reason == WEIR_NEXT && charge->tag)
 			reason = state_charge_slowly(limit, packet, charge, policy->tick);
 		refuses = reason != WEIR_NEXT;
@@ -197,7 +202,13 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 		struct weir_charge *charge = &cpu->charges[considered];
 
 		rest &= rest - 1;
-		reason = limits_consider(policy, number, packet, charge);
+		if (limits_is_on_open(limits_at(policy, number))) {
+			charge->tag = 0;
+			charge->limit = (__u8)number;
+			reason = limits_weigh_open(limits_at(policy, number), packet);
+		} else {
+			reason = limits_consider(policy, number, packet, charge);
+		}
 		if (reason != WEIR_NEXT) {
 			packet->limit = (__u8)number;
 			return reason;

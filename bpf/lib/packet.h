@@ -22,8 +22,9 @@ struct packet {
 		__u64 destination_words[2];
 		__u32 destination_quads[4];
 	};
-	__u64 now_ns; /* coarse, never ahead of the true time */
-	__u64 time;   /* now in bucket units (WEIR_TIME_SHIFT); exact if time_is_exact */
+	/* Now, in bucket units (WEIR_TIME_SHIFT); never ahead of the true time, exact if time_is_exact; 0 until
+	 * somebody asks (lib/clock.h). */
+	__u64 time;
 	__u32 length; /* of the frame, all buffers */
 	__u16 source_port;
 	__u16 destination_port;

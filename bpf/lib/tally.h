@@ -61,12 +61,12 @@ static __always_inline void tally_emit(struct weir_event_count *events,
 
 /* Begin a tally where there is none, or none any more. */
 static __always_inline void tally_open(struct weir_tally *tally, const struct packet *packet,
-				       __u64 what)
+				       __u64 what, __u64 now_ns)
 {
 	__builtin_memcpy(tally->source, packet->source, sizeof(tally->source));
 	tally->what = what;
 	tally->bytes = packet->length;
-	tally->first_ns = tally->last_ns = packet->now_ns;
+	tally->first_ns = tally->last_ns = now_ns;
 	tally->kind = WEIR_EVENT_NONE;
 	tally->ifindex = packet->ifindex;
 	tally->packets = 1;
@@ -125,7 +125,7 @@ static __always_inline int tally_hit(struct weir_cpu *cpu, struct packet *packet
 
 		if (!tally || !tally_is_for(tally, packet, what))
 			continue;
-		if (packet->now_ns || !(tally->packets & 15))
+		if (packet->time || !(tally->packets & 15))
 			tally->last_ns = clock_now_ns(cpu, packet);
 		tally->packets++;
 		tally->bytes += packet->length;
@@ -140,13 +140,14 @@ __noinline int tally_drop(struct packet *packet, __u32 half, __u64 what)
 	struct weir_tally *tally = NULL, *free = NULL;
 	struct weir_cpu *cpu = cpu_own();
 	struct weir_event_count *events;
+	__u64 now_ns;
 	__u32 index;
 
 	if (!packet || !cpu)
 		return 0;
 	events = &cpu->events;
 	index = tally_index(packet, what, half);
-	clock_now_ns(cpu, packet);
+	now_ns = clock_now_ns(cpu, packet);
 #pragma unroll
 	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
 		tally = bpf_map_lookup_elem(&weir_tallies, &index);
@@ -156,13 +157,13 @@ __noinline int tally_drop(struct packet *packet, __u32 half, __u64 what)
 			free = tally;
 	}
 	if (free) {
-		tally_open(free, packet, what);
-		if (tally_has_budget(events, packet->now_ns))
+		tally_open(free, packet, what, now_ns);
+		if (tally_has_budget(events, now_ns))
 			tally_announce(events, free);
-	} else if (tally_has_budget(events, packet->now_ns)) {
+	} else if (tally_has_budget(events, now_ns)) {
 		tally->kind = WEIR_EVENT_END;
 		tally_emit(events, tally);
-		tally_open(tally, packet, what);
+		tally_open(tally, packet, what, now_ns);
 	} else {
 		tally_miss(events, half);
 	}

@@ -50,7 +50,7 @@ WEIR_LAYOUT(struct weir_destination, 40);
 
 #define WEIR_DESTINATIONS 256 /* remembered; a power of two */
 
-#define WEIR_PACKET_BYTES 72 /* of struct packet in bpf/lib/packet.h */
+#define WEIR_PACKET_BYTES 64 /* of struct packet in bpf/lib/packet.h */
 
 struct weir_cpu {
 	struct weir_event_count events;
@@ -61,13 +61,14 @@ struct weir_cpu {
 	struct weir_charge charges[WEIR_LIMITS_PER_PACKET];
 	/* One that is to be answered, on its way from the limiter to the program that does. */
 	__u64 packet[WEIR_PACKET_BYTES / 8];
-	__u32 reason;					  /* enum weir_reason */
-	__u32 generation;				  /* of the policy that decided */
+	__u32 reason;	  /* enum weir_reason */
+	__u32 generation; /* of the policy that decided */
+	__u64 _pad;
 	struct weir_count counts[WEIR_COUNTS];		  /* verdict * WEIR_REASON_MAX + reason */
 	struct weir_limit_count limits[WEIR_LIMIT_SLOTS]; /* by slot */
 	struct weir_destination destinations[WEIR_DESTINATIONS]; /* by hash */
 };
-WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 8 +
+WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 16 +
 				     16 * WEIR_COUNTS + 64 * WEIR_LIMIT_SLOTS +
 				     40 * WEIR_DESTINATIONS);
 _Static_assert(sizeof(struct weir_cpu) % 64 == 0, "CPUs would share a cache line");
