@@ -56,31 +56,73 @@ void list_set_remove_feed(struct list_set *s, unsigned int feed)
 	*source = (struct source){0};
 }
 
-/* Counting exactly costs a search for every prefix: only where it may decide. */
-static int check_room(const struct list_set *s, unsigned int feed, const struct list_delta *delta,
-		      struct fault *reterr)
+static void remove_all(struct list_set *s, unsigned int feed, const struct prefix *prefixes,
+		       size_t count)
 {
-	struct room room;
+	for (size_t i = 0; i < count; i++) {
+		struct place p = place_of(&s->sources[SOURCE_FEEDS + feed], feed, &prefixes[i]);
 
-	room_begin(&room, s);
-	room.entries += delta->add_count;
-	room.ip4 += delta->add_count;
-	room.ip6 += delta->add_count;
-	if (room_check(&room, NULL) == 0)
-		return 0;
-	room_begin(&room, s);
-	for (size_t i = 0; i < delta->add_count; i++) {
-		struct node_key key = node_key(&delta->adds[i]);
-
-		room_add(&room, s, &key);
+		place_remove(s, &p);
 	}
+}
+
+/* As far as memory reaches; how many. */
+static size_t add_all(struct list_set *s, unsigned int feed, const struct prefix *prefixes,
+		      size_t count, uint64_t added_ns)
+{
+	const struct item item = {.added_ns = added_ns, .source = (uint16_t)(SOURCE_FEEDS + feed)};
+
+	for (size_t i = 0; i < count; i++) {
+		struct place p = place_of(&s->sources[SOURCE_FEEDS + feed], feed, &prefixes[i]);
+
+		if (place_add(s, &p, &item) < 0)
+			return i;
+	}
+	return count;
+}
+
+/* Since when each was listed, to be put back if need be. */
+static void save_added(const struct list_set *s, unsigned int feed, const struct list_delta *delta,
+		       uint64_t *ret)
+{
 	for (size_t i = 0; i < delta->remove_count; i++) {
-		struct place p =
-			place_of(&s->sources[SOURCE_FEEDS + feed], feed, &delta->removes[i]);
+		const struct list_key key = {s->sources[SOURCE_FEEDS + feed].kind,
+					     delta->removes[i], LIST_FEED, feed};
+		struct list_entry e;
 
-		room_remove(&room, s, &p);
+		ret[i] = list_set_find(s, &key, &e) == 0 ? e.added_ns : 0;
 	}
-	return room_check(&room, reterr);
+}
+
+/* Removing first makes room, and what was just removed leaves its memory behind, so that putting it back
+ * cannot fail. */
+static int exchange(struct list_set *s, unsigned int feed, const struct list_delta *delta,
+		    uint64_t now_ns, struct fault *reterr)
+{
+	_cleanup_free_ uint64_t *added_ns = NULL;
+	size_t added;
+	struct room room;
+	int r = 0;
+
+	/* Only where it will be needed: each costs a search. */
+	if (s->ip4 + delta->add_count > WEIR_LIST_IP4_MAX + delta->remove_count ||
+	    s->ip6 + delta->add_count > WEIR_LIST_IP6_MAX + delta->remove_count)
+		added_ns = calloc(delta->remove_count + 1, sizeof(*added_ns));
+	if (added_ns)
+		save_added(s, feed, delta, added_ns);
+	remove_all(s, feed, delta->removes, delta->remove_count);
+	added = add_all(s, feed, delta->adds, delta->add_count, now_ns);
+	if (added < delta->add_count)
+		r = no_memory(reterr);
+	room_begin(&room, s);
+	if (r == 0)
+		r = room_check(&room, reterr);
+	if (r == 0)
+		return 0;
+	remove_all(s, feed, delta->adds, added);
+	for (size_t i = 0; i < delta->remove_count; i++)
+		add_all(s, feed, &delta->removes[i], 1, added_ns ? added_ns[i] : now_ns);
+	return r;
 }
 
 int list_set_update_feed(struct list_set *s, unsigned int feed, struct list_content **content,
@@ -88,36 +130,20 @@ int list_set_update_feed(struct list_set *s, unsigned int feed, struct list_cont
 			 const struct list_now *now, struct fault *reterr)
 {
 	struct source *source = &s->sources[SOURCE_FEEDS + feed];
-	const struct item item = {.added_ns = now->real_ns,
-				  .source = (uint16_t)(SOURCE_FEEDS + feed)};
-	int r = check_room(s, feed, delta, reterr);
+	struct list_content *old = source->content;
+	int r;
 
 	assert(source->used);
+	r = exchange(s, feed, delta, now->real_ns, reterr);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < delta->add_count; i++) {
-		struct place p = place_of(source, feed, &delta->adds[i]);
-
-		if (place_add(s, &p, &item) == 0)
-			continue;
-		while (i-- > 0) {
-			p = place_of(source, feed, &delta->adds[i]);
-			place_remove(s, &p);
-		}
-		return no_memory(reterr);
-	}
-	for (size_t i = 0; i < delta->remove_count; i++) {
-		struct place p = place_of(source, feed, &delta->removes[i]);
-
-		place_remove(s, &p);
-	}
 	if (until_ns != source->until_ns) {
 		source->until_ns = until_ns;
 		source->until_monotonic_ns = deadline_to_monotonic(until_ns, now);
 		s->all_dirty = true;
 	}
-	list_content_free(source->content);
-	source->content = take_ptr(*content);
+	source->content = *content;
+	*content = old;
 	return 0;
 }
 

@@ -135,6 +135,8 @@ static bool sweep_node(struct sweep *w, struct node *node, const struct node_key
 		emit_delete(w, key);
 	node->held = wanted;
 	node->value = own;
+	if (is_ip4)
+		w->s->ip4_value = own;
 	if (!wanted && node->items == NO_ITEM && !is_ip4)
 		return false;
 	w->stack[w->depth++] = (struct covering){*key, own};
@@ -173,6 +175,11 @@ static void find_cover(struct sweep *w, struct node_at at, const struct node_key
 		}
 		if (node->parent == NODE_NO_PARENT)
 			return;
+		/* What nothing else covers has this one for its parent: no need to look for it. */
+		if (node->parent == all_of_ip4.bits && node_key_covers(&all_of_ip4, key)) {
+			w->stack[w->depth++] = (struct covering){all_of_ip4, w->s->ip4_value};
+			return;
+		}
 		candidate = node_key_mask(candidate, node->parent);
 		node = nodes_find(&w->s->nodes, &candidate);
 	}

@@ -56,7 +56,8 @@ struct list_set {
 	struct source sources[SOURCE_MAX];
 	size_t entries, ip4, ip6; /* the last two: prefixes that have an entry */
 
-	struct node_key *dirty; /* prefixes that changed since the last update of the image */
+	struct list_value ip4_value; /* of the node all_of_ip4, as of the last sweep */
+	struct node_key *dirty;	     /* prefixes that changed since the last update of the image */
 	size_t dirty_count, dirty_size;
 	bool all_dirty;
 };

@@ -126,8 +126,8 @@ int list_set_add_feed(struct list_set *s, const struct list_feed *feed, unsigned
 /* And all its entries. */
 void list_set_remove_feed(struct list_set *s, unsigned int feed);
 /**
- * Make *@content, which becomes the set's, what the feed lists, until @until_ns. @delta is what leads there
- * from its present content. -ENOSPC, -ENOMEM: as list_set_add().
+ * Make *@content, which becomes the set's, what the feed lists, until @until_ns; the former content takes its place
+ * and is the caller's to free. @delta is what leads from the one to the other. -ENOSPC, -ENOMEM: as list_set_add().
  */
 int list_set_update_feed(struct list_set *s, unsigned int feed, struct list_content **content,
 			 const struct list_delta *delta, uint64_t until_ns,
