@@ -283,6 +283,47 @@ static void destinations_may_be_256_per_service_and_1024_in_all(void **state)
 	}
 }
 
+static void feeds_are_read_and_may_be_64_in_both_lists(void **state)
+{
+	const char text[] = HEAD "lists:\n  block:\n    feeds:\n"
+				 "      - {name: a, file: /a}\n"
+				 "      - {name: b, file: /b, format: csv, column: ip, ttl: 1d,"
+				 " reason: why}\n";
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	const struct policy_feed *feed;
+	struct policy *none = NULL;
+	struct fault f;
+	struct text t;
+
+	(void)state;
+	assert_int_equal(policy_parse("p", text, sizeof(text) - 1, &p, &f), 0);
+	assert_int_equal(p->block.feed_count, 2);
+	feed = &p->block.feeds[0];
+	assert_string_equal(feed->name, "a");
+	assert_string_equal(feed->file, "/a");
+	assert_int_equal(feed->format, POLICY_FEED_AUTO);
+	assert_int_equal(feed->ttl_ns, 0);
+	feed = &p->block.feeds[1];
+	assert_int_equal(feed->line, 7);
+	assert_int_equal(feed->format, POLICY_FEED_CSV);
+	assert_string_equal(feed->column_name, "ip");
+	assert_int_equal(feed->column, 0);
+	assert_int_equal(feed->ttl_ns, 86400 * NSEC_PER_SEC);
+	assert_string_equal(feed->reason, "why");
+
+	for (int more = 0; more <= 1; more++) {
+		text_init_growing(&t);
+		text_puts(&t, HEAD "lists:\n  allow:\n    feeds: [{name: x, file: /x}]\n"
+				   "  block:\n    feeds:\n");
+		for (int i = 1; i < POLICY_FEEDS_MAX + more; i++)
+			text_printf(&t, "      - {name: f%d, file: /f}\n", i);
+		assert_int_equal(policy_parse("p", t.data, t.length, &none, &f), more ? -E2BIG : 0);
+		text_done(&t);
+		policy_free(more ? NULL : none);
+	}
+	assert_string_equal(f.code, "policy.count");
+}
+
 static void list_entries_may_be_65536_in_both_lists(void **state)
 {
 	_cleanup_(text_done) struct text t = {.growing = true};
@@ -525,6 +566,7 @@ int main(void)
 		cmocka_unit_test(services_may_be_64_not_65),
 		cmocka_unit_test(ports_of_a_service_may_be_128_not_129),
 		cmocka_unit_test(destinations_may_be_256_per_service_and_1024_in_all),
+		cmocka_unit_test(feeds_are_read_and_may_be_64_in_both_lists),
 		cmocka_unit_test(list_entries_may_be_65536_in_both_lists),
 		cmocka_unit_test(strings_may_have_128_bytes_not_129),
 		cmocka_unit_test(text_may_have_8_mib_not_a_byte_more),

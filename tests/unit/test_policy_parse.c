@@ -16,6 +16,7 @@
 #define HEAD	   "apiVersion: weir/v1\nmode: enforce\n"
 #define LIMIT(...) HEAD "limits:\n  - {name: a, scope: source, " __VA_ARGS__ "}\n"
 #define BLOCK(...) HEAD "lists:\n  block:\n    entries: [" __VA_ARGS__ "]\n"
+#define FEED(...)  HEAD "lists:\n  block:\n    feeds: [{" __VA_ARGS__ "}]\n"
 #define WEB(...)   HEAD "services:\n  web: {" __VA_ARGS__ "}\n"
 
 struct bad {
@@ -189,7 +190,30 @@ static const struct bad bad[] = {
 	{"an entry that is a list is refused", BLOCK("[10.0.0.1]"), "policy.value.kind",
 	 "p:5:15: a list entry is a prefix or a mapping, not a list"},
 	{"a list without entries is refused", HEAD "lists: {block: {}}\n", "policy.key.missing",
-	 "p:3:16: 'entries' is missing from a list; it takes a list of prefixes"},
+	 "p:3:16: a list takes entries, feeds or both, this one has neither"},
+	{"a feed without a file is refused", FEED("name: a"), "policy.key.missing",
+	 "p:5:13: 'file' is missing from a feed; it takes a path"},
+	{"a feed without a name is refused", FEED("file: /a"), "policy.key.missing",
+	 "p:5:13: 'name' is missing from a feed; it takes a name"},
+	{"a feed that is a path is refused", HEAD "lists:\n  block:\n    feeds: [/a]\n",
+	 "policy.value.kind", "p:5:13: a feed is a mapping with a name and a file"},
+	{"two feeds of one name are refused", FEED("name: a, file: /a}, {name: a, file: /b"),
+	 "policy.name.duplicate", "p:5:41: feed 'a' is already defined in line 5"},
+	{"and in both lists too",
+	 HEAD "lists:\n  block:\n    feeds: [{name: a, file: /a}]\n"
+	      "  allow:\n    feeds: [{name: a, file: /b}]\n",
+	 "policy.name.duplicate", "p:5:20: feed 'a' is already defined in line 7"},
+	{"a relative path is refused", FEED("name: a, file: feeds/a"), "policy.feed.file",
+	 "p:5:29: 'feeds/a' does not begin with '/': where a relative path leads depends on who "
+	 "asks"},
+	{"an unknown format is refused", FEED("name: a, file: /a, format: netsets"),
+	 "policy.word.unknown", "p:5:41: unknown format 'netsets'; did you mean 'netset'?"},
+	{"a column of a plain list is refused", FEED("name: a, file: /a, column: 2"),
+	 "policy.feed.column", "p:5:13: feed 'a' has a column, so its format must be csv"},
+	{"column 0 is refused", FEED("name: a, file: /a, format: csv, column: 0"),
+	 "policy.number.range", "p:5:54: '0' is not within 1 to 64"},
+	{"column 65 is refused", FEED("name: a, file: /a, format: csv, column: 65"),
+	 "policy.number.range", "p:5:54: '65' is not within 1 to 64"},
 
 	{"an unknown protocol is refused", WEB("proto: quic"), "policy.word.unknown",
 	 "p:4:16: unknown protocol 'quic'; known: tcp, udp, icmp, icmp6, sctp"},

@@ -186,19 +186,12 @@ int policy_load(const char *path, struct policy **ret, struct fault *reterr)
 	return policy_parse(path, text, length, ret, reterr);
 }
 
-static void list_done(struct policy_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->entries[i].reason);
-	free(list->entries);
-}
-
 void policy_free(struct policy *policy)
 {
 	if (!policy)
 		return;
-	list_done(&policy->allow);
-	list_done(&policy->block);
+	policy_list_done(&policy->allow);
+	policy_list_done(&policy->block);
 	for (size_t i = 0; i < policy->service_count; i++) {
 		free(policy->services[i].dsts);
 		free(policy->services[i].ports);

@@ -30,6 +30,9 @@
 #define POLICY_STRING_MAX     128	 /* bytes of a name in metadata, or of a reason */
 #define POLICY_NAME_MAX	      32	 /* bytes of a service's, limit's or tenant's name */
 #define POLICY_ENTRIES_MAX    65536	 /* list entries in the text itself */
+#define POLICY_FEEDS_MAX      64	 /* of both lists */
+#define POLICY_FILE_MAX	      1023	 /* bytes of a path */
+#define POLICY_COLUMN_MAX     64	 /* of a table */
 #define POLICY_SERVICES_MAX   64
 #define POLICY_PORTS_MAX      128		/* ports and ranges of a service */
 #define POLICY_PREFIXES_MAX   256		/* of one service, tenant or rollout */
@@ -87,9 +90,35 @@ struct policy_entry {
 	unsigned int line;
 };
 
+/* How to read a feed's file: what each means stands in lists/feed.h. */
+enum policy_feed_format {
+	POLICY_FEED_AUTO,
+	POLICY_FEED_PLAIN,
+	POLICY_FEED_NETSET,
+	POLICY_FEED_DROP,
+	POLICY_FEED_CSV,
+	POLICY_FEED_FORMAT_MAX,
+};
+
+const char *policy_feed_format_str(enum policy_feed_format format);
+
+/* A file that somebody else writes, all of whose entries are on the list. */
+struct policy_feed {
+	char name[POLICY_NAME_MAX + 1]; /* one of its own in both lists */
+	unsigned int line;
+	char *file; /* absolute */
+	enum policy_feed_format format;
+	unsigned int column; /* csv: counted from 1; 0 = by name, or not given */
+	char column_name[POLICY_NAME_MAX + 1];
+	uint64_t ttl_ns; /* from when the file was written; 0 = as long as it is there */
+	char *reason;	 /* NULL = none given */
+};
+
 struct policy_list {
 	struct policy_entry *entries; /* in the order of the text; equal prefixes may repeat */
 	size_t count;
+	struct policy_feed *feeds; /* in the order of the text */
+	size_t feed_count;
 };
 
 struct policy_port_range {

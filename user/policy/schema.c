@@ -17,16 +17,16 @@
 #define NONE	       OBJECT_NONE
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",	  [OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata",	  [OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",	  [OBJECT_ENTRY] = "a list entry",
-	[OBJECT_SERVICE] = "a service",	  [OBJECT_TENANT] = "a tenant",
-	[OBJECT_STATE] = "state",	  [OBJECT_LIMIT] = "a limit",
-	[OBJECT_PREFIX] = "prefix",	  [OBJECT_COST] = "cost",
-	[OBJECT_ROLLOUT] = "rollout",	  [OBJECT_SCHEDULE] = "schedule",
-	[OBJECT_ADAPTIVE] = "adaptive",	  [OBJECT_TARGET] = "target",
-	[OBJECT_ACTION] = "action",	  [OBJECT_PACKETS] = "packets",
-	[OBJECT_FRAGMENTS] = "fragments",
+	[OBJECT_NONE] = "nothing",	[OBJECT_POLICY] = "the policy",
+	[OBJECT_METADATA] = "metadata", [OBJECT_LISTS] = "lists",
+	[OBJECT_LIST] = "a list",	[OBJECT_ENTRY] = "a list entry",
+	[OBJECT_FEED] = "a feed",	[OBJECT_SERVICE] = "a service",
+	[OBJECT_TENANT] = "a tenant",	[OBJECT_STATE] = "state",
+	[OBJECT_LIMIT] = "a limit",	[OBJECT_PREFIX] = "prefix",
+	[OBJECT_COST] = "cost",		[OBJECT_ROLLOUT] = "rollout",
+	[OBJECT_SCHEDULE] = "schedule", [OBJECT_ADAPTIVE] = "adaptive",
+	[OBJECT_TARGET] = "target",	[OBJECT_ACTION] = "action",
+	[OBJECT_PACKETS] = "packets",	[OBJECT_FRAGMENTS] = "fragments",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -44,8 +44,13 @@ TYPE(mode, NODE_SCALAR, value_mode, "off, monitor or enforce", NONE);
 TYPE(boolean, NODE_SCALAR, value_bool, "true or false", NONE);
 TYPE(metadata, NODE_MAPPING, read_inner, "a mapping", OBJECT_METADATA);
 TYPE(lists, NODE_MAPPING, read_inner, "a mapping", OBJECT_LISTS);
-TYPE(list, NODE_MAPPING, read_inner, "a mapping with entries", OBJECT_LIST);
+TYPE(list, NODE_MAPPING, value_list, "a mapping with entries or feeds", OBJECT_LIST);
 TYPE(entries, NODE_SEQUENCE, value_entries, "a list of prefixes", NONE);
+TYPE(feeds, NODE_SEQUENCE, value_feeds, "a list of feeds", NONE);
+TYPE(feed_name, NODE_SCALAR, value_feed_name, "a name", NONE);
+TYPE(feed_file, NODE_SCALAR, value_feed_file, "a path", NONE);
+TYPE(feed_format, NODE_SCALAR, value_feed_format, "auto, plain, netset, drop or csv", NONE);
+TYPE(feed_column, NODE_SCALAR, value_feed_column, "a number, or a name in the header", NONE);
 TYPE(cidr, NODE_SCALAR, value_cidr, "an address or prefix", NONE);
 TYPE(ttl, NODE_SCALAR, value_ttl, "a duration such as 24h", NONE);
 TYPE(services, NODE_MAPPING, value_services, "a mapping of services", NONE);
@@ -104,6 +109,7 @@ TYPE(fragments, SCALAR_OR_MAP, value_fragments, "drop, pass or a mapping", NONE)
 #define WHOLE		    0 /* the reader is handed the whole object */
 #define IN_POLICY(member)   offsetof(struct policy, member)
 #define IN_ENTRY(member)    offsetof(struct policy_entry, member)
+#define IN_FEED(member)	    offsetof(struct policy_feed, member)
 #define IN_SERVICE(member)  offsetof(struct policy_service, member)
 #define IN_LIMIT(member)    offsetof(struct policy_limit, member)
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
@@ -128,11 +134,19 @@ static const struct field fields[] = {
 
 	{OBJECT_LISTS, "allow", &list, IN_POLICY(allow), OPTIONAL},
 	{OBJECT_LISTS, "block", &list, IN_POLICY(block), OPTIONAL},
-	{OBJECT_LIST, "entries", &entries, WHOLE, REQUIRED},
+	{OBJECT_LIST, "entries", &entries, WHOLE, OPTIONAL},
+	{OBJECT_LIST, "feeds", &feeds, WHOLE, OPTIONAL},
 
 	{OBJECT_ENTRY, "cidr", &cidr, IN_ENTRY(prefix), REQUIRED},
 	{OBJECT_ENTRY, "ttl", &ttl, IN_ENTRY(ttl_ns), OPTIONAL},
 	{OBJECT_ENTRY, "reason", &string, IN_ENTRY(reason), OPTIONAL},
+
+	{OBJECT_FEED, "name", &feed_name, IN_FEED(name), REQUIRED},
+	{OBJECT_FEED, "file", &feed_file, IN_FEED(file), REQUIRED},
+	{OBJECT_FEED, "format", &feed_format, IN_FEED(format), OPTIONAL},
+	{OBJECT_FEED, "column", &feed_column, WHOLE, OPTIONAL},
+	{OBJECT_FEED, "ttl", &ttl, IN_FEED(ttl_ns), OPTIONAL},
+	{OBJECT_FEED, "reason", &string, IN_FEED(reason), OPTIONAL},
 
 	{OBJECT_SERVICE, "dst", &dsts, WHOLE, OPTIONAL},
 	{OBJECT_SERVICE, "proto", &protos, WHOLE, OPTIONAL},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* From a tree to the model; for this module only. schema.c has the table, values.c, values_match.c,
- * values_limit.c and schedule.c the readers. */
+ * values_limit.c, lists.c and schedule.c the readers. */
 #ifndef POLICY_SCHEMA_H
 #define POLICY_SCHEMA_H
 
@@ -17,6 +17,7 @@ enum object {
 	OBJECT_LISTS,
 	OBJECT_LIST,
 	OBJECT_ENTRY,
+	OBJECT_FEED,
 	OBJECT_SERVICE,
 	OBJECT_TENANT,
 	OBJECT_STATE,
@@ -94,7 +95,6 @@ int value_packet_action(struct reader *r, const struct node *n, void *into);
 int value_bool(struct reader *r, const struct node *n, void *into);
 int value_cidr(struct reader *r, const struct node *n, void *into);
 int value_ttl(struct reader *r, const struct node *n, void *into);
-int value_entries(struct reader *r, const struct node *n, void *into);
 int value_rate(struct reader *r, const struct node *n, void *into);
 int value_count(struct reader *r, const struct node *n, void *into);
 int value_byte_rate(struct reader *r, const struct node *n, void *into);
@@ -138,6 +138,16 @@ int value_reject(struct reader *r, const struct node *n, void *into);
 int value_on_full(struct reader *r, const struct node *n, void *into);
 int value_limits(struct reader *r, const struct node *n, void *into);
 int value_fragments(struct reader *r, const struct node *n, void *into);
+
+/* lists.c */
+int value_list(struct reader *r, const struct node *n, void *into);
+int value_entries(struct reader *r, const struct node *n, void *into);
+int value_feeds(struct reader *r, const struct node *n, void *into);
+int value_feed_name(struct reader *r, const struct node *n, void *into);
+int value_feed_file(struct reader *r, const struct node *n, void *into);
+int value_feed_format(struct reader *r, const struct node *n, void *into);
+int value_feed_column(struct reader *r, const struct node *n, void *into);
+void policy_list_done(struct policy_list *list);
 
 /* schedule.c */
 int value_days(struct reader *r, const struct node *n, void *into);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Readers of a policy's values that are of use in more than one place: words, quantities, prefixes
- * and the entries of lists. Each checks one value to the end and fills in what is its own.
+ * Readers of a policy's values that are of use in more than one place: words, quantities
+ * and prefixes. Each checks one value to the end and fills in what is its own.
  */
 #include <errno.h>
 #include <string.h>
@@ -98,31 +98,6 @@ int value_ttl(struct reader *r, const struct node *n, void *into)
 	if (err < 0)
 		return refuse(r, n, "policy.number.syntax",
 			      "'%.64s' is not a duration such as 90s, 10m or 7d", n->text);
-	return 0;
-}
-
-int value_entries(struct reader *r, const struct node *n, void *into)
-{
-	struct policy_list *list = into;
-
-	if (n->count > POLICY_ENTRIES_MAX - r->policy->allow.count)
-		return refuse_number(r, n, POLICY_ENTRIES_MAX, "list entries");
-	list->entries = calloc(n->count + 1, sizeof(*list->entries));
-	if (!list->entries)
-		return -ENOMEM;
-	for (const struct node *e = n->children; e; e = e->next) {
-		struct policy_entry *entry = &list->entries[list->count++];
-		int err;
-
-		entry->line = e->line;
-		if (e->kind == NODE_SEQUENCE)
-			return refuse(r, e, "policy.value.kind",
-				      "a list entry is a prefix or a mapping, not a list");
-		err = e->kind == NODE_MAPPING ? schema_object(r, OBJECT_ENTRY, e, entry)
-					      : value_cidr(r, e, &entry->prefix);
-		if (err < 0)
-			return err;
-	}
 	return 0;
 }
 
