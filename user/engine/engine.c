@@ -129,6 +129,7 @@ static int apply_policy(struct engine *e, struct policy **policy, const struct e
 			struct fault *reterr)
 {
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct fault f = {0};
 	uint32_t generation;
 	int r = policy_compile(*policy, clock_coarse_tick_ns(), &image, reterr);
 
@@ -136,6 +137,8 @@ static int apply_policy(struct engine *e, struct policy **policy, const struct e
 		return r;
 	/* Lists first: what the new policy blocks is blocked no later than its limits apply. */
 	r = lists_take_policy(e, *policy, reterr);
+	if (r == 0)
+		r = feeds_prepare(e, *policy, e->policy, &e->held, reterr);
 	if (r == 0)
 		r = lists_synchronise(e, reterr);
 	if (r == 0) {
@@ -145,10 +148,15 @@ static int apply_policy(struct engine *e, struct policy **policy, const struct e
 	}
 	if (r < 0) {
 		/* Back to the entries of the policy that stays in force. */
+		feeds_abort(e, e->policy);
 		if (e->policy && lists_take_policy(e, e->policy, NULL) == 0)
 			lists_synchronise(e, NULL);
 		return r;
 	}
+	feeds_commit(e, *policy);
+	if (lists_synchronise(e, &f) < 0)
+		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
+	list_image_done(&e->held);
 	policy_free(e->policy);
 	e->policy = take_ptr(*policy);
 	e->policy_loaded_ns = clock_real_ns();
@@ -259,7 +267,8 @@ void engine_close(struct engine *e)
 		if (recorder_stop(e->recorder) < 0)
 			log_error("the last audit records could not be written");
 	}
-	list_image_done(&e->image);
+	feeds_done(e);
+	list_image_done(&e->held);
 	list_set_free(e->lists);
 	store_close(e->store);
 	policy_free(e->policy);
@@ -294,6 +303,8 @@ int engine_put_policy(struct engine *e, const char *text, size_t length,
 
 	if (r == 0)
 		r = policy_compile(policy, clock_coarse_tick_ns(), &image, &f);
+	if (r == 0)
+		r = feeds_probe(e, policy, &f);
 	/* The file first: what is enforced after a restart is never older than what was confirmed. */
 	if (r == 0)
 		r = fs_replace_file(e->options.policy_path, text, length, 0640, &f);
@@ -351,13 +362,17 @@ void engine_denied(struct engine *e, const struct engine_actor *actor, const cha
 
 void engine_tick(struct engine *e)
 {
-	if (!e->detached)
-		lists_expire(e);
+	if (e->detached)
+		return;
+	lists_expire(e);
+	feeds_tick(e);
 }
 
 void engine_recorder_completions(struct engine *e)
 {
 	recorder_completions(e->recorder);
+	if (!e->detached)
+		feeds_collect(e);
 }
 
 const struct engine_options *engine_options(const struct engine *e)

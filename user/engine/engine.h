@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "datapath/datapath.h"
 #include "engine/recorder.h"
+#include "lists/feed.h"
 #include "lists/set.h"
 #include "policy/policy.h"
 #include "store/store.h"
@@ -77,6 +78,22 @@ int engine_list_add(struct engine *e, const struct engine_list_request *request,
 int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefix *prefix,
 		       const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr);
 
+/* A feed of the policy in force. */
+struct engine_feed {
+	const char *name, *file;
+	enum list_kind kind;
+	unsigned int id; /* as in struct list_key */
+	bool read;	 /* at least once; the report and what follows are of the last time */
+	uint64_t read_ns, until_ns; /* CLOCK_REALTIME */
+	size_t entries, added, removed;
+	struct feed_report report;
+	struct fault error; /* why the file as it is now is not in force; err 0 = it is */
+	uint64_t error_ns;  /* CLOCK_REALTIME */
+};
+
+/** By number, counted from 0; NULL: there are no more. Valid until the next change. */
+const struct engine_feed *engine_feed(const struct engine *e, size_t index);
+
 /** Detach and remove all pins. After this only engine_close() makes sense. */
 int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
 bool engine_is_detached(const struct engine *e);
@@ -84,7 +101,7 @@ bool engine_is_detached(const struct engine *e);
 /** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
 
-/** Once a second: expire list entries. */
+/* Once a second: expire list entries, look at the files of feeds. */
 void engine_tick(struct engine *e);
 void engine_recorder_completions(struct engine *e);
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "engine/engine.h"
+#include "engine/feeds.h"
 
 struct engine {
 	struct engine_options options;
@@ -19,7 +20,10 @@ struct engine {
 	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
 	struct store *store;   /* NULL: does not work; lists then live in memory and kernel only */
 	struct list_set *lists;
-	struct list_image image; /* what the kernel's lists hold */
+	struct list_image
+		held; /* what an earlier daemon left in the kernel, until the first policy applies */
+	bool lists_unknown; /* what the kernel holds has to be read before the next change */
+	struct feeds feeds;
 	struct recorder *recorder;
 	bool detached;
 

@@ -16,33 +16,42 @@ static struct list_now now(void)
 	};
 }
 
-/* Bring the kernel from the image it holds to the one the set asks for. */
-int lists_synchronise(struct engine *e, struct fault *reterr)
+/* Learn what the kernel holds, whatever was thought before. */
+static int read_kernel(struct engine *e, struct list_image *ret, struct fault *reterr)
 {
-	struct list_image next;
-	struct list_diff diff;
-	int r = list_image_build(e->lists, clock_monotonic_ns(), &next);
+	int r = datapath_read_lists(e->datapath, ret, reterr);
 
 	if (r < 0)
-		return fault(reterr, r, "lists.memory", "cannot build the lists: %s", strerror(-r));
-	r = list_image_diff(&e->image, &next, &diff);
+		return r;
+	r = list_image_adopt(e->lists, ret);
 	if (r < 0) {
-		list_image_done(&next);
-		return fault(reterr, r, "lists.memory", "cannot compare the lists: %s",
+		list_image_done(ret);
+		return fault(reterr, r, "lists.memory", "cannot take over the lists: %s",
 			     strerror(-r));
 	}
-	r = datapath_apply_lists(e->datapath, &diff, reterr);
-	list_diff_done(&diff);
-	list_image_done(r < 0 ? &next : &e->image);
-	if (r == 0) {
-		e->image = next;
-		return 0;
-	}
-	/* Some steps may have been taken: learn what the kernel holds, for the next attempt. */
-	list_image_done(&e->image);
-	e->image = (struct list_image){0};
-	if (datapath_read_lists(e->datapath, &e->image, NULL) < 0)
-		e->image = (struct list_image){0};
+	e->lists_unknown = false;
+	return 0;
+}
+
+/* Bring the kernel from what it holds to what the set asks for. */
+int lists_synchronise(struct engine *e, struct fault *reterr)
+{
+	_cleanup_(list_image_done) struct list_image held = {0};
+	_cleanup_(list_diff_done) struct list_diff diff = {0};
+	int r = e->lists_unknown ? read_kernel(e, &held, reterr) : 0;
+
+	if (r < 0)
+		return r;
+	e->lists_unknown = true;
+	r = list_image_update(e->lists, clock_monotonic_ns(), &diff);
+	if (r < 0)
+		return fault(reterr, r, "lists.memory", "cannot compare the lists: %s",
+			     strerror(-r));
+	if (diff.upsert_count || diff.delete_count)
+		r = datapath_apply_lists(e->datapath, &diff, reterr);
+	/* Otherwise some steps may have been taken. */
+	if (r == 0)
+		e->lists_unknown = false;
 	return r;
 }
 
@@ -72,7 +81,7 @@ int lists_load(struct engine *e, struct fault *reterr)
 		if (r < 0)
 			return r;
 	}
-	return datapath_read_lists(e->datapath, &e->image, reterr);
+	return read_kernel(e, &e->held, reterr);
 }
 
 /* When the policy's lifetimes began: when this very text was first applied, also by an earlier daemon,
@@ -99,7 +108,7 @@ static void add_policy_list(struct engine *e, const struct policy_list *list, en
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct policy_entry *from = &list->entries[i];
-		const struct list_entry *existing;
+		struct list_entry existing;
 
 		to[i] = (struct list_entry){
 			.key = {.kind = kind, .prefix = from->prefix, .origin = LIST_POLICY},
@@ -110,13 +119,14 @@ static void add_policy_list(struct engine *e, const struct policy_list *list, en
 			.added_by = "policy",
 		};
 		/* Editing another line must not prolong this one. */
-		existing = list_set_find(e->lists, &to[i].key);
-		if (existing && from->ttl_ns && existing->until_ns != WEIR_FOREVER &&
-		    existing->until_ns - existing->added_ns == from->ttl_ns) {
-			to[i].until_ns = existing->until_ns;
-			to[i].added_ns = existing->added_ns;
-		} else if (existing && !from->ttl_ns && existing->until_ns == WEIR_FOREVER) {
-			to[i].added_ns = existing->added_ns;
+		if (list_set_find(e->lists, &to[i].key, &existing) < 0)
+			continue;
+		if (from->ttl_ns && existing.until_ns != WEIR_FOREVER &&
+		    existing.until_ns - existing.added_ns == from->ttl_ns) {
+			to[i].until_ns = existing.until_ns;
+			to[i].added_ns = existing.added_ns;
+		} else if (!from->ttl_ns && existing.until_ns == WEIR_FOREVER) {
+			to[i].added_ns = existing.added_ns;
 		}
 	}
 }
@@ -201,43 +211,68 @@ int engine_list_add(struct engine *e, const struct engine_list_request *request,
 	return 0;
 }
 
+/* Why an operator cannot remove what no operator has added. */
 static int absent_fault(struct engine *e, const struct list_key *key, struct fault *reterr)
 {
-	struct list_key from_policy = *key;
-	const struct list_entry *entry;
+	struct list_key other = *key;
+	const struct engine_feed *feed;
+	struct list_entry entry;
 	char cidr[PREFIX_TEXT_SIZE];
 
 	prefix_format(&key->prefix, cidr);
-	from_policy.origin = LIST_POLICY;
-	entry = list_set_find(e->lists, &from_policy);
-	if (entry)
+	other.origin = LIST_POLICY;
+	if (list_set_find(e->lists, &other, &entry) == 0)
 		return fault(reterr, -EPERM, "lists.policy",
 			     "%s comes from line %u of the policy: remove it there and apply", cidr,
-			     entry->line);
+			     entry.line);
+	other.origin = LIST_FEED;
+	for (size_t i = 0; (feed = engine_feed(e, i)); i++) {
+		other.feed = feed->id;
+		if (list_set_find(e->lists, &other, &entry) == 0)
+			return fault(reterr, -EPERM, "lists.feed",
+				     "%s comes from line %u of %.300s, which is feed '%s': remove "
+				     "it there",
+				     cidr, entry.line, entry.file, entry.feed);
+	}
+	other = *key;
+	other.origin = LIST_KEPT;
+	if (list_set_find(e->lists, &other, NULL) == 0)
+		return fault(reterr, -EPERM, "lists.kept",
+			     "%s is what an earlier daemon enforced; it goes when all feeds have "
+			     "been read",
+			     cidr);
 	return fault(reterr, -ENOENT, "lists.absent", "%s is not on the %s list", cidr,
 		     list_kind_to_str(key->kind));
+}
+
+/* Texts of the set are valid until it changes: keep these across a change. */
+static int copy_texts(struct list_entry *entry, char **reason, char **added_by)
+{
+	*reason = strdup(entry->reason);
+	*added_by = strdup(entry->added_by);
+	entry->reason = *reason;
+	entry->added_by = *added_by;
+	return *reason && *added_by ? 0 : -ENOMEM;
 }
 
 int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefix *prefix,
 		       const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
 {
 	struct list_key key = {.kind = kind, .prefix = *prefix, .origin = LIST_OPERATOR};
-	const struct list_entry *found = list_set_find(e->lists, &key);
-	_cleanup_free_ char *reason = NULL;
+	_cleanup_free_ char *reason = NULL, *added_by = NULL;
 	struct list_entry entry;
 	struct fault f = {0};
 	int r;
 
-	if (!found)
+	if (list_set_find(e->lists, &key, &entry) < 0)
 		return absent_fault(e, &key, reterr);
-	entry = *found;
-	entry.reason = reason = strdup(found->reason);
+	if (copy_texts(&entry, &reason, &added_by) < 0)
+		return fault(reterr, -ENOMEM, "lists.memory", "out of memory");
 	list_set_remove(e->lists, &key);
 	r = lists_synchronise(e, reterr);
 	if (r < 0) {
 		struct list_now at = now();
 
-		entry.added_by = actor->username;
 		list_set_add(e->lists, &entry, &at, NULL);
 		return r;
 	}

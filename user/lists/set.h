@@ -32,7 +32,7 @@
 
 #define LIST_REASON_MAX	     200 /* bytes of UTF-8, the NUL not counted */
 #define LIST_ADDED_BY_MAX    64
-#define LIST_FEEDS_MAX	     64
+#define LIST_FEEDS_MAX	     128  /* two policies' worth: one may take the other's place */
 #define LIST_FEED_MAX	     32	  /* bytes of a feed's name */
 #define LIST_FILE_MAX	     4095 /* bytes of its path */
 /* Entries of all origins together; distinct prefixes are limited by what the kernel holds. */
