@@ -24,6 +24,8 @@ static const struct command commands[] = {
 	{"unallow", "CIDR", "take it off the allow list", CLI_ONLINE, .fn = cmd_unallow},
 	{"lists", "[LIST]", "the size of the lists, or the entries of one: allow or block",
 	 CLI_ONLINE, .fn = cmd_lists},
+	{"feeds", "", "the files that lists are read from, and what became of them", CLI_ONLINE,
+	 .fn = cmd_feeds},
 	{"limits", "", "the limits, and what each let pass and dropped", CLI_ONLINE,
 	 .fn = cmd_limits},
 	{"source", "ADDRESS", "all that is known of one address, and why it passes or not",

@@ -39,7 +39,7 @@ void reply_fault(struct call *c, const struct fault *f);
 
 /* A time as RFC 3339; a deadline of WEIR_FOREVER is null. */
 json_t *json_time(uint64_t real_ns);
-json_t *json_list_entry(const struct list_entry *entry);
+json_t *json_list_entry(const struct engine *e, const struct list_entry *entry);
 /* Entries in force that cover @address; of @kind, or of both if it is negative. */
 json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind);
 json_t *json_list_count(const struct engine *e, enum list_kind kind);
@@ -52,6 +52,7 @@ void handle_metrics(struct call *c);
 void handle_limits(struct call *c);
 void handle_source(struct call *c);
 void handle_lists(struct call *c);
+void handle_feeds(struct call *c);
 void handle_list_get(struct call *c);
 void handle_list_add(struct call *c);
 void handle_list_remove(struct call *c);

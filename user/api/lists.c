@@ -10,7 +10,23 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     10000
 
-json_t *json_list_entry(const struct list_entry *entry)
+/* Packets that the kernel's entry for this prefix decided; null if it has none, as for one that expired. */
+static json_t *json_hits(const struct engine *e, const struct prefix *prefix)
+{
+	uint64_t hits;
+
+	if (datapath_entry_hits(engine_datapath(e), prefix, &hits) < 0)
+		return json_null();
+	return json_integer((json_int_t)hits);
+}
+
+/* Texts of a feed's file are its author's: NULL if they are no UTF-8. */
+static json_t *json_text(const char *text)
+{
+	return text ? json_string(text) ?: json_string("?") : json_null();
+}
+
+json_t *json_list_entry(const struct engine *e, const struct list_entry *entry)
 {
 	char cidr[PREFIX_TEXT_SIZE];
 	uint64_t now_ns = clock_monotonic_ns();
@@ -22,31 +38,89 @@ json_t *json_list_entry(const struct list_entry *entry)
 			entry->until_monotonic_ns > now_ns
 				? (json_int_t)((entry->until_monotonic_ns - now_ns) / NSEC_PER_SEC)
 				: 0);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "list",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "list",
 			 list_kind_to_str(entry->key.kind), "cidr", cidr, "origin",
-			 list_origin_to_str(entry->key.origin), "reason", entry->reason, "added_by",
-			 entry->added_by, "added_at", json_time(entry->added_ns), "until",
-			 json_time(entry->until_ns), "left_seconds", left, "line",
-			 entry->line ? json_integer(entry->line) : json_null());
+			 list_origin_to_str(entry->key.origin), "reason", json_text(entry->reason),
+			 "added_by", entry->added_by, "added_at", json_time(entry->added_ns),
+			 "until", json_time(entry->until_ns), "left_seconds", left, "line",
+			 entry->line ? json_integer(entry->line) : json_null(), "feed",
+			 json_text(entry->feed), "file", json_text(entry->file), "hits",
+			 json_hits(e, &entry->key.prefix));
 }
 
 json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind)
 {
-	const struct list_entry *entries[LIST_COVERING_MAX];
+	struct list_entry entries[LIST_COVERING_MAX];
 	size_t count = list_set_covering(engine_lists(e), address, clock_monotonic_ns(), entries);
 	json_t *items = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		if (kind < 0 || (int)entries[i]->key.kind == kind)
-			json_array_append_new(items, json_list_entry(entries[i]));
+		if (kind < 0 || (int)entries[i].key.kind == kind)
+			json_array_append_new(items, json_list_entry(e, &entries[i]));
 	return items;
 }
 
 void handle_lists(struct call *c)
 {
-	reply_json(c, 200,
-		   json_pack("{s:o, s:o}", "allow", json_list_count(c->engine, LIST_ALLOW), "block",
-			     json_list_count(c->engine, LIST_BLOCK)));
+	json_t *answer = json_object();
+
+	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++)
+		json_object_set_new(answer, list_kind_to_str(kind),
+				    json_list_count(c->engine, kind));
+	reply_json(c, 200, answer);
+}
+
+/* Of all entries of a feed; one that other entries of the same prefix share counts for each. */
+static uint64_t feed_hits(const struct engine *e, const struct engine_feed *feed)
+{
+	const struct list_content *content = list_set_feed_content(engine_lists(e), feed->id);
+	uint64_t sum = 0, hits;
+
+	for (size_t i = 0; content && i < content->count; i++)
+		if (datapath_entry_hits(engine_datapath(e), &content->entries[i].prefix, &hits) ==
+		    0)
+			sum += hits;
+	return sum;
+}
+
+static json_t *json_feed_error(const struct engine_feed *feed)
+{
+	if (!feed->error.err)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o}", "code", feed->error.code, "detail",
+			 json_text(feed->error.text), "at", json_time(feed->error_ns));
+}
+
+static json_t *json_feed(const struct engine *e, const struct engine_feed *feed)
+{
+	const struct feed_report *report = &feed->report;
+	json_t *bad = json_array();
+
+	for (size_t i = 0; i < FEED_EXAMPLES && *report->examples[i]; i++)
+		json_array_append_new(bad, json_text(report->examples[i]));
+	return json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:I, s:I, "
+			 "s:I, s:I, s:o, s:o}",
+			 "name", feed->name, "list", list_kind_to_str(feed->kind), "file",
+			 json_text(feed->file), "format", feed_format_to_str(report->format),
+			 "entries", (json_int_t)feed->entries, "added", (json_int_t)feed->added,
+			 "removed", (json_int_t)feed->removed, "hits",
+			 (json_int_t)feed_hits(e, feed), "read_at",
+			 feed->read ? json_time(feed->read_ns) : json_null(), "written_at",
+			 feed->read ? json_time(report->signature.modified_ns) : json_null(),
+			 "until", json_time(feed->until_ns), "sha256", report->sha256, "lines",
+			 (json_int_t)report->lines, "bad_lines", (json_int_t)report->bad, "masked",
+			 (json_int_t)report->masked, "duplicates", (json_int_t)report->duplicates,
+			 "bad_examples", bad, "error", json_feed_error(feed));
+}
+
+void handle_feeds(struct call *c)
+{
+	const struct engine_feed *feed;
+	json_t *items = json_array();
+
+	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
+		json_array_append_new(items, json_feed(c->engine, feed));
+	reply_json(c, 200, json_pack("{s:o}", "items", items));
 }
 
 /* The list that the path names, and what follows it. Answers itself if there is no such list. */
@@ -81,6 +155,26 @@ static int read_prefix(struct call *c, const char *text, struct prefix *ret)
 	return r;
 }
 
+/* What "origin" or "feed:NAME" stands for. */
+static int read_origin(const struct engine *e, const char *text, struct list_key *ret)
+{
+	const struct engine_feed *feed;
+
+	for (enum list_origin o = 0; o < LIST_ORIGIN_MAX; o++)
+		if (o != LIST_FEED && strcmp(text, list_origin_to_str(o)) == 0) {
+			ret->origin = o;
+			return 0;
+		}
+	if (strncmp(text, "feed:", 5) != 0)
+		return -EINVAL;
+	ret->origin = LIST_FEED;
+	/* One that is gone was among the feeds: the next one is behind the entries of all others. */
+	for (size_t i = 0; (feed = engine_feed(e, i)); i++)
+		if (strcmp(text + 5, feed->name) == 0)
+			ret->feed = feed->id;
+	return 0;
+}
+
 /* A cursor is the key of the last entry of the page before, "cidr,origin": it stays good when entries
  * come and go. */
 static int read_cursor(struct call *c, enum list_kind kind, struct list_key *ret,
@@ -93,54 +187,48 @@ static int read_cursor(struct call *c, enum list_kind kind, struct list_key *ret
 	*ret_after = NULL;
 	if (!text)
 		return 0;
-	ret->kind = kind;
+	*ret = (struct list_key){.kind = kind};
 	if (comma && (size_t)(comma - text) < sizeof(cidr)) {
 		memcpy(cidr, text, (size_t)(comma - text));
 		cidr[comma - text] = '\0';
-		for (enum list_origin o = 0; o < LIST_ORIGIN_MAX; o++)
-			if (strcmp(comma + 1, list_origin_to_str(o)) == 0 &&
-			    prefix_parse(cidr, &ret->prefix) == 0) {
-				ret->origin = o;
-				*ret_after = ret;
-				return 0;
-			}
+		if (prefix_parse(cidr, &ret->prefix) == 0 &&
+		    read_origin(c->engine, comma + 1, ret) == 0) {
+			*ret_after = ret;
+			return 0;
+		}
 	}
 	reply_problem(c, 400, "request.cursor", "the cursor is not one that a list gave");
 	return -EINVAL;
 }
 
-/* The entry after @after, or the first, of @kind. */
-static const struct list_entry *next_of_kind(const struct list_set *set, enum list_kind kind,
-					     const struct list_key *after)
+static void format_cursor(const struct list_entry *e, char *ret, size_t size)
 {
-	const struct list_entry *entry = list_set_next(set, after);
+	char cidr[PREFIX_TEXT_SIZE];
 
-	while (entry && entry->key.kind < kind)
-		entry = list_set_next(set, &entry->key);
-	return entry && entry->key.kind == kind ? entry : NULL;
+	prefix_format(&e->key.prefix, cidr);
+	snprintf(ret, size, "%s,%s%s%s", cidr, list_origin_to_str(e->key.origin),
+		 e->feed ? ":" : "", e->feed ?: "");
 }
 
 static void reply_page(struct call *c, enum list_kind kind, const struct list_key *after,
 		       uint32_t limit)
 {
 	const struct list_set *set = engine_lists(c->engine);
-	char cidr[PREFIX_TEXT_SIZE], cursor[PREFIX_TEXT_SIZE + 16];
-	const struct list_entry *entry, *last = NULL;
+	char cursor[PREFIX_TEXT_SIZE + LIST_FEED_MAX + 16];
 	json_t *items = json_array();
+	struct list_entry entry;
+	struct list_key last;
+	bool more;
 
-	for (entry = next_of_kind(set, kind, after); entry && json_array_size(items) < limit;
-	     entry = next_of_kind(set, kind, &entry->key)) {
-		json_array_append_new(items, json_list_entry(entry));
-		last = entry;
-	}
-	if (entry && last) {
-		prefix_format(&last->key.prefix, cidr);
-		snprintf(cursor, sizeof(cursor), "%s,%s", cidr,
-			 list_origin_to_str(last->key.origin));
+	while ((more = list_set_next(set, kind, after, &entry)) && json_array_size(items) < limit) {
+		json_array_append_new(items, json_list_entry(c->engine, &entry));
+		format_cursor(&entry, cursor, sizeof(cursor));
+		last = entry.key;
+		after = &last;
 	}
 	reply_json(c, 200,
 		   json_pack("{s:o, s:s?}", "items", items, "next_cursor",
-			     entry && last ? cursor : NULL));
+			     more && json_array_size(items) ? cursor : NULL));
 }
 
 void handle_list_get(struct call *c)
@@ -209,15 +297,17 @@ static int read_entry(struct call *c, json_t *body, struct engine_list_request *
 
 static void add_entry(struct call *c, const struct engine_list_request *request)
 {
-	const struct list_key key = {request->kind, request->prefix, LIST_OPERATOR};
+	const struct list_key key = {request->kind, request->prefix, LIST_OPERATOR, 0};
+	struct list_entry entry;
 	struct fault f = {0};
 	bool persisted;
 
 	if (engine_list_add(c->engine, request, &c->actor, &persisted, &f) < 0)
 		return reply_fault(c, &f);
+	if (list_set_find(engine_lists(c->engine), &key, &entry) < 0)
+		return reply_problem(c, 500, "lists.absent", "the entry is gone again");
 	reply_changed(c, 201,
-		      json_pack("{s:o, s:b}", "entry",
-				json_list_entry(list_set_find(engine_lists(c->engine), &key)),
+		      json_pack("{s:o, s:b}", "entry", json_list_entry(c->engine, &entry),
 				"persisted", persisted));
 }
 

@@ -27,6 +27,7 @@ static const struct route {
 	{"GET", "/v1/limits", MEMBER, handle_limits},
 	{"GET", "/v1/source/", MEMBER, handle_source},
 	{"GET", "/v1/lists", MEMBER, handle_lists},
+	{"GET", "/v1/feeds", MEMBER, handle_feeds},
 	{"GET", "/v1/lists/", MEMBER, handle_list_get},
 	{"POST", "/v1/lists/", MEMBER, handle_list_add},
 	{"DELETE", "/v1/lists/", MEMBER, handle_list_remove},

@@ -60,33 +60,34 @@ static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool
 }
 
 /* What the datapath would say to this source's next packet, as far as the source alone decides; and
- * the entry that does. */
+ * the entry that does, if one does. */
 static const char *source_verdict(const struct engine *e, const uint8_t source[static 16],
-				  bool over, bool dropped, const struct list_entry **ret_entry)
+				  bool over, bool dropped, struct list_entry *ret_entry,
+				  bool *ret_listed)
 {
-	const struct list_entry *entries[LIST_COVERING_MAX];
+	struct list_entry entries[LIST_COVERING_MAX];
 	size_t count = list_set_covering(engine_lists(e), source, clock_monotonic_ns(), entries);
 
-	*ret_entry = NULL;
+	*ret_listed = count > 0;
 	/* Entries come with allow before block, and an operator's can be undone at once. */
-	for (size_t i = 0; i < count && entries[i]->key.kind == entries[0]->key.kind; i++)
-		if (!*ret_entry || entries[i]->key.origin == LIST_OPERATOR)
+	for (size_t i = 0; i < count && entries[i].key.kind == entries[0].key.kind; i++)
+		if (!i || entries[i].key.origin == LIST_OPERATOR)
 			*ret_entry = entries[i];
-	if (*ret_entry)
-		return (*ret_entry)->key.kind == LIST_ALLOW ? "allowed" : "blocked";
+	if (*ret_listed)
+		return ret_entry->key.kind == LIST_ALLOW ? "allowed" : "blocked";
 	if (over)
 		return "over_limit";
 	return dropped ? "dropped_lately" : "within_limits";
 }
 
-/* The command that lets the source through; null if nothing stops it, or only the policy does. */
+/* The command that lets the source through; null if nothing stops it. */
 static json_t *json_undo(const struct list_entry *entry, const char *address, const char *verdict)
 {
 	char cidr[PREFIX_TEXT_SIZE];
 
 	if (strcmp(verdict, "allowed") == 0 || strcmp(verdict, "within_limits") == 0)
 		return json_null();
-	if (!entry || entry->key.origin == LIST_POLICY)
+	if (!entry || entry->key.origin != LIST_OPERATOR)
 		return json_sprintf("weir allow %s --ttl 1h", address);
 	prefix_format(&entry->key.prefix, cidr);
 	return json_sprintf("weir unblock %s", cidr);
@@ -94,10 +95,10 @@ static json_t *json_undo(const struct list_entry *entry, const char *address, co
 
 void handle_source(struct call *c)
 {
-	const struct list_entry *entry;
+	struct list_entry entry;
 	char text[ADDRESS_TEXT_SIZE];
 	uint8_t source[16];
-	bool over, dropped;
+	bool over, dropped, listed;
 	json_t *limits, *recent;
 	const char *verdict;
 
@@ -106,10 +107,11 @@ void handle_source(struct call *c)
 	address_format(source, text);
 	limits = json_buckets(c, source, &over);
 	recent = json_recent(c, source, &dropped);
-	verdict = source_verdict(c->engine, source, over, dropped, &entry);
+	verdict = source_verdict(c->engine, source, over, dropped, &entry, &listed);
 	reply_json(c, 200,
 		   json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "address", text, "verdict",
 			     verdict, "mode", policy_mode_str(engine_policy(c->engine)->mode),
 			     "lists", json_covering(c->engine, source, -1), "limits", limits,
-			     "recent", recent, "undo", json_undo(entry, text, verdict)));
+			     "recent", recent, "undo",
+			     json_undo(listed ? &entry : NULL, text, verdict)));
 }

@@ -44,12 +44,38 @@ static json_t *json_reasons(const struct weir_count *counts)
 	return reasons;
 }
 
+/* "from": how many come from where; a feed by its name. */
 json_t *json_list_count(const struct engine *e, enum list_kind kind)
 {
-	struct list_count count = list_set_count(engine_lists(e), kind);
+	static const enum list_origin origins[] = {LIST_POLICY, LIST_OPERATOR, LIST_KEPT};
+	struct list_count count = list_set_count(engine_lists(e), kind), part;
+	json_t *from = json_object(), *feeds = json_object();
+	const struct engine_feed *feed;
 
-	return json_pack("{s:I, s:I}", "addresses", (json_int_t)count.addresses, "prefixes",
-			 (json_int_t)count.prefixes);
+	for (size_t i = 0; i < ARRAY_SIZE(origins); i++) {
+		part = list_set_count_of(engine_lists(e), kind, origins[i], 0);
+		json_object_set_new(from, list_origin_to_str(origins[i]),
+				    json_integer((json_int_t)(part.addresses + part.prefixes)));
+	}
+	for (size_t i = 0; (feed = engine_feed(e, i)); i++)
+		if (feed->kind == kind)
+			json_object_set_new(feeds, feed->name,
+					    json_integer((json_int_t)feed->entries));
+	json_object_set_new(from, "feeds", feeds);
+	return json_pack("{s:I, s:I, s:o}", "addresses", (json_int_t)count.addresses, "prefixes",
+			 (json_int_t)count.prefixes, "from", from);
+}
+
+/* Feeds whose file as it is now is not in force. */
+static json_t *json_feeds_failing(const struct engine *e)
+{
+	const struct engine_feed *feed;
+	json_t *names = json_array();
+
+	for (size_t i = 0; (feed = engine_feed(e, i)); i++)
+		if (feed->error.err)
+			json_array_append_new(names, json_string(feed->name));
+	return names;
 }
 
 static json_t *json_audit(const struct recorder_stats *stats)
@@ -98,7 +124,7 @@ void handle_status(struct call *c)
 	datapath_limits(engine_datapath(c->engine), &limits);
 	reply_json(c, 200,
 		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
-			     "s:{s:o, s:o, s:b}, s:I, s:o, s:o}",
+			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o}",
 			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
 			     "attached", attached_to_str(c->engine), "mode",
 			     policy_mode_str(policy->mode), "policy", "generation",
@@ -110,7 +136,8 @@ void handle_status(struct call *c)
 			     json_packets(counts), "reasons", json_reasons(counts), "lists",
 			     "allow", json_list_count(c->engine, LIST_ALLOW), "block",
 			     json_list_count(c->engine, LIST_BLOCK), "persisted",
-			     engine_store_works(c->engine), "limits", (json_int_t)limits, "events",
+			     engine_store_works(c->engine), "feeds_failing",
+			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "events",
 			     json_events(c->engine), "audit", json_audit(&stats)));
 }
 

@@ -107,6 +107,7 @@ int cmd_status(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_limits(struct cli *cli);
 int cmd_lists(struct cli *cli);
+int cmd_feeds(struct cli *cli);
 int cmd_allow(struct cli *cli);
 int cmd_unallow(struct cli *cli);
 int cmd_block(struct cli *cli);

@@ -12,17 +12,23 @@
 
 #define LIST_PAGE   1000 /* entries asked for at once */
 #define CURSOR_SIZE 256
+#define ORIGIN_SIZE 256
 
 static bool is_from_policy(const json_t *entry)
 {
 	return strcmp(member_text(entry, "origin"), list_origin_to_str(LIST_POLICY)) == 0;
 }
 
-/* Who put it there: a line of the policy, or somebody. */
+/* Who put it there: a line of the policy or of a feed, or somebody. */
 static void format_origin(const json_t *entry, char *ret, size_t size)
 {
 	if (is_from_policy(entry))
 		snprintf(ret, size, "policy line %" PRIu64, member_u64(entry, "line"));
+	else if (*member_text(entry, "feed"))
+		snprintf(ret, size, "feed %s, %s:%" PRIu64, member_text(entry, "feed"),
+			 member_text(entry, "file"), member_u64(entry, "line"));
+	else if (strcmp(member_text(entry, "origin"), list_origin_to_str(LIST_KEPT)) == 0)
+		snprintf(ret, size, "an earlier daemon");
 	else
 		snprintf(ret, size, "%s", member_text(entry, "added_by"));
 }
@@ -39,7 +45,7 @@ void entry_format(const json_t *entry, char ret[static ENTRY_TEXT_SIZE])
 {
 	const char *reason = member_text(entry, "reason");
 	bool ends = json_is_integer(json_object_get(entry, "left_seconds"));
-	char origin[96], left[RENDER_DURATION_SIZE];
+	char origin[ORIGIN_SIZE], left[RENDER_DURATION_SIZE];
 
 	format_origin(entry, origin, sizeof(origin));
 	format_left(entry, left);
@@ -48,33 +54,48 @@ void entry_format(const json_t *entry, char ret[static ENTRY_TEXT_SIZE])
 		 *reason ? ": " : "", reason);
 }
 
-int entries_print(const struct cli *cli, const json_t *entries, const char *kind)
+static void put_entries(struct table *t, const json_t *entries, const char *kind)
 {
-	_cleanup_(table_done) struct table t = {0};
 	const json_t *entry;
 	size_t i;
 
-	table_init(&t, "LIST", "ENTRY", "LEFT", "SINCE", "FROM", "REASON", NULL);
 	json_array_foreach (entries, i, entry) {
-		char origin[96], left[RENDER_DURATION_SIZE], added[RENDER_TIME_SIZE];
+		char origin[ORIGIN_SIZE], left[RENDER_DURATION_SIZE], added[RENDER_TIME_SIZE];
 		const char *reason = member_text(entry, "reason");
 
 		format_origin(entry, origin, sizeof(origin));
 		format_left(entry, left);
 		render_time(member_text(entry, "added_at"), added);
-		table_cell(&t, "%s", kind ?: member_text(entry, "list"));
-		table_cell(&t, "%s", member_text(entry, "cidr"));
-		table_cell(&t, "%s", left);
-		table_cell(&t, "%s", added);
-		table_cell(&t, "%s", origin);
-		table_cell(&t, "%s", *reason ? reason : "-");
+		table_cell(t, "%s", kind ?: member_text(entry, "list"));
+		table_cell(t, "%s", member_text(entry, "cidr"));
+		if (json_is_integer(json_object_get(entry, "hits")))
+			table_cell(t, "%" PRIu64, member_u64(entry, "hits"));
+		else
+			table_cell(t, "-");
+		table_cell(t, "%s", left);
+		table_cell(t, "%s", added);
+		table_cell(t, "%s", origin);
+		table_cell(t, "%s", *reason ? reason : "-");
 	}
+}
+
+static void init_entries(struct table *t)
+{
+	table_init(t, "LIST", "ENTRY", ">HITS", "LEFT", "SINCE", "FROM", "REASON", NULL);
+}
+
+int entries_print(const struct cli *cli, const json_t *entries, const char *kind)
+{
+	_cleanup_(table_done) struct table t = {0};
+
+	init_entries(&t);
+	put_entries(&t, entries, kind);
 	return table_print(&t, cli);
 }
 
-/* Append the page at @cursor ("" = the first) to @items and move on to the next one. */
+/* The page at @cursor ("" = the first), and the cursor of the next one. */
 static int read_page(const struct cli *cli, const char *kind, char cursor[static CURSOR_SIZE],
-		     json_t *items)
+		     json_t **ret)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *page = NULL;
@@ -88,29 +109,123 @@ static int read_page(const struct cli *cli, const char *kind, char cursor[static
 		exit = ask_decode(cli, &response, &page);
 	if (exit != CLI_OK)
 		return exit;
-	if (json_array_extend(items, json_object_get(page, "items")) < 0)
+	if (!json_is_array(json_object_get(page, "items")))
 		return cli_fail(cli, CLI_FAILED, "cli.answer", "the daemon sent no list", NULL);
 	snprintf(cursor, CURSOR_SIZE, "%s", member_text(page, "next_cursor"));
+	*ret = take_ptr(page);
 	return CLI_OK;
+}
+
+/* Page by page, as they come: a list may have a million entries. Columns only grow. */
+static int print_pages(const struct cli *cli, const char *kind, const json_t *page,
+		       char cursor[static CURSOR_SIZE])
+{
+	_cleanup_(json_decrefp) json_t *next = NULL;
+	size_t width[TABLE_COLUMNS_MAX] = {0};
+	bool first = true;
+	int exit = CLI_OK;
+
+	while (exit == CLI_OK && page) {
+		_cleanup_(table_done) struct table t = {0};
+
+		init_entries(&t);
+		t.headless = !first;
+		for (size_t i = 0; i < t.columns; i++)
+			if (width[i] > t.width[i])
+				t.width[i] = width[i];
+		put_entries(&t, json_object_get(page, "items"), kind);
+		exit = table_print(&t, cli);
+		memcpy(width, t.width, sizeof(width));
+		first = false;
+		if (!*cursor || exit != CLI_OK || !t.count)
+			break;
+		json_decref(next);
+		next = NULL;
+		exit = read_page(cli, kind, cursor, &next);
+		page = next;
+	}
+	return exit;
+}
+
+/* One JSON value in pieces. Where it ended early, next_cursor says where it goes on. */
+static int print_json_pages(const struct cli *cli, const char *kind, const json_t *page,
+			    char cursor[static CURSOR_SIZE])
+{
+	_cleanup_(json_decrefp) json_t *next = NULL;
+	struct cli talking = *cli;
+	const char *separator = "";
+	int exit = CLI_OK;
+
+	talking.json = false; /* what fails is said on stderr: stdout has begun */
+	fputs("{\"items\":[", cli->out);
+	while (page) {
+		const json_t *item;
+		size_t i;
+
+		json_array_foreach (json_object_get(page, "items"), i, item) {
+			fputs(separator, cli->out);
+			json_dumpf(item, cli->out, JSON_COMPACT);
+			separator = ",";
+		}
+		if (!*cursor || !i)
+			break;
+		json_decref(next);
+		next = NULL;
+		exit = read_page(&talking, kind, cursor, &next);
+		page = next;
+	}
+	if (exit == CLI_OK)
+		fputs("],\"next_cursor\":null}\n", cli->out);
+	else
+		fprintf(cli->out, "],\"next_cursor\":\"%s\"}\n", cursor);
+	return exit;
 }
 
 static int print_list(const struct cli *cli, const char *kind)
 {
-	_cleanup_(json_decrefp) json_t *items = json_array(), *whole = NULL;
+	_cleanup_(json_decrefp) json_t *page = NULL;
 	char cursor[CURSOR_SIZE] = "";
-	size_t count;
-	int exit;
+	int exit = read_page(cli, kind, cursor, &page);
 
-	do {
-		count = json_array_size(items);
-		exit = read_page(cli, kind, cursor, items);
-		if (exit != CLI_OK)
-			return exit;
-	} while (*cursor && json_array_size(items) > count);
-	if (!cli->json)
-		return entries_print(cli, items, kind);
-	whole = json_pack("{s:O, s:n}", "items", items, "next_cursor");
-	return render_json(cli, whole);
+	if (exit != CLI_OK)
+		return exit;
+	return cli->json ? print_json_pages(cli, kind, page, cursor)
+			 : print_pages(cli, kind, page, cursor);
+}
+
+static void put_feed(struct table *t, const json_t *feed)
+{
+	const json_t *error = json_object_get(feed, "error");
+	char read[RENDER_TIME_SIZE];
+
+	render_time(member_text(feed, "read_at"), read);
+	table_cell(t, "%s", member_text(feed, "name"));
+	table_cell(t, "%s", member_text(feed, "list"));
+	table_cell(t, "%" PRIu64, member_u64(feed, "entries"));
+	table_cell(t, "%" PRIu64, member_u64(feed, "added"));
+	table_cell(t, "%" PRIu64, member_u64(feed, "removed"));
+	table_cell(t, "%" PRIu64, member_u64(feed, "bad_lines"));
+	table_cell(t, "%" PRIu64, member_u64(feed, "hits"));
+	table_cell(t, "%s", read);
+	table_cell(t, "%s", member_text(feed, "file"));
+	table_cell(t, "%s", json_is_object(error) ? member_text(error, "detail") : "-");
+}
+
+int cmd_feeds(struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *feed;
+	size_t i;
+	int exit = ask_get_json(cli, "/v1/feeds", &answer);
+
+	if (exit != CLI_OK || !answer)
+		return exit;
+	table_init(&t, "FEED", "LIST", ">ENTRIES", ">ADDED", ">REMOVED", ">BAD", ">HITS", "READ",
+		   "FILE", "PROBLEM", NULL);
+	json_array_foreach (json_object_get(answer, "items"), i, feed)
+		put_feed(&t, feed);
+	return table_print(&t, cli);
 }
 
 int cmd_lists(struct cli *cli)

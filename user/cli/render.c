@@ -134,7 +134,7 @@ int table_print(const struct table *t, const struct cli *cli)
 	if (t->cells.truncated)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	assert(t->count % t->columns == 0);
-	if (has_head(t)) {
+	if (has_head(t) && !t->headless) {
 		fputs(cli->colour ? BOLD : "", cli->out);
 		for (size_t i = 0; i < t->columns; i++)
 			print_cell(t, cli->out, i,

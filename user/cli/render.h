@@ -27,6 +27,7 @@ struct table {
 	const char *titles[TABLE_COLUMNS_MAX];
 	size_t width[TABLE_COLUMNS_MAX];
 	size_t columns;
+	bool headless;	   /* print no head, though there are titles */
 	size_t count;	   /* of cells */
 	struct text cells; /* each followed by a NUL */
 };
