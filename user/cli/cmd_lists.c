@@ -223,8 +223,9 @@ int cmd_feeds(struct cli *cli)
 		return exit;
 	table_init(&t, "FEED", "LIST", ">ENTRIES", ">ADDED", ">REMOVED", ">BAD", ">HITS", "READ",
 		   "FILE", "PROBLEM", NULL);
-	json_array_foreach (json_object_get(answer, "items"), i, feed)
+	json_array_foreach (json_object_get(answer, "items"), i, feed) {
 		put_feed(&t, feed);
+	}
 	return table_print(&t, cli);
 }
 

@@ -76,7 +76,7 @@ static void put_audit(struct table *t, const json_t *status)
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
-	const json_t *audit = json_object_get(status, "audit"), *feed;
+	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed;
 	const char *attached = member_text(status, "attached");
 	size_t i;
 
@@ -87,12 +87,13 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	if (!member_bool(json_object_get(status, "lists"), "persisted"))
 		cli_say(cli, "NOT KEPT: list entries would not survive a reboot, the store cannot "
 			     "be written");
-	json_array_foreach (json_object_get(json_object_get(status, "lists"), "feeds_failing"), i,
-			    feed)
+	feeds = json_object_get(json_object_get(status, "lists"), "feeds_failing");
+	json_array_foreach (feeds, i, feed) {
 		cli_say(cli,
 			"FEED %s: its file is refused or gone, what it listed before stays in "
 			"force; see 'weir feeds'",
 			json_string_value(feed) ?: "");
+	}
 	if (member_bool(audit, "degraded"))
 		cli_say(cli, "AUDIT DEGRADED: %s", member_text(audit, "degraded_because"));
 }

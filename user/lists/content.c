@@ -77,11 +77,12 @@ static void sort_numbers(uint64_t *numbers, uint64_t *spare, size_t count)
 static int sort_by_digits(const struct list_content *c, struct list_content_entry *to)
 {
 	_cleanup_free_ uint64_t *numbers = reallocarray(NULL, c->count + 1, 2 * sizeof(*numbers));
-	uint64_t *sorted = numbers + c->count;
 	size_t ip4 = 0, others = 0, before = 0;
+	uint64_t *sorted;
 
 	if (!numbers || c->count >> INDEX_BITS)
 		return -ENOMEM;
+	sorted = numbers + c->count;
 	for (size_t i = 0; i < c->count; i++) {
 		if (is_ip4(&c->entries[i].prefix))
 			numbers[ip4++] = number_of(&c->entries[i], i);
