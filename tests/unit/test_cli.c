@@ -247,6 +247,63 @@ static void the_pages_of_a_list_are_shown_as_one(void **state)
 	assert_has(f->requests[1], "GET /v1/lists/block?limit=1000&cursor=192.0.2.1,policy HTTP");
 }
 
+static void pages_line_up_under_one_head_and_feeds_are_named(void **state)
+{
+	struct fixture *f = *state;
+
+	f->answers[0] =
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+		"{\"items\":[{\"cidr\":\"192.0.2.128/25\",\"origin\":\"feed\",\"feed\":\"drop\","
+		"\"file\":\"/etc/drop\",\"line\":7,\"hits\":12,\"reason\":\"SBL1\"}],"
+		"\"next_cursor\":\"192.0.2.128/25,feed:drop\"}";
+	f->answers[1] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+			"{\"items\":[{\"cidr\":\"192.0.3.1\",\"origin\":\"kept\"}],"
+			"\"next_cursor\":null}";
+	start(f);
+	assert_int_equal(run(f, "lists", "block"), CLI_OK);
+	assert_string_equal(
+		f->out,
+		"LIST   ENTRY           HITS  LEFT      SINCE  FROM                    REASON\n"
+		"block  192.0.2.128/25    12  for ever  -      feed drop, /etc/drop:7  SBL1\n"
+		"block  192.0.3.1          -  for ever  -      an earlier daemon       -\n");
+	stop(f);
+	assert_has(f->requests[1], "cursor=192.0.2.128/25,feed:drop HTTP");
+}
+
+static void a_listing_that_breaks_off_says_where_it_goes_on(void **state)
+{
+	struct fixture *f = *state;
+
+	f->answers[0] =
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+		"{\"items\":[{\"cidr\":\"192.0.2.1\"}],\"next_cursor\":\"192.0.2.1,policy\"}";
+	f->answers[1] = "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n\r\n"
+			"{\"code\":\"x\",\"detail\":\"no\"}";
+	start(f);
+	assert_int_equal(run(f, "lists", "block", "-o", "json"), CLI_FAILED);
+	assert_string_equal(f->out, "{\"items\":[{\"cidr\":\"192.0.2.1\"}],"
+				    "\"next_cursor\":\"192.0.2.1,policy\"}\n");
+	assert_string_equal(f->err, "weir: no [x]\n");
+}
+
+static void feeds_are_shown_with_what_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+
+	f->answers[0] =
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+		"{\"items\":[{\"name\":\"drop\",\"list\":\"block\",\"entries\":5,\"added\":2,"
+		"\"removed\":1,\"bad_lines\":0,\"hits\":9,\"read_at\":null,"
+		"\"file\":\"/f\",\"error\":{\"code\":\"feed.read\",\"detail\":\"gone\"}}]}";
+	start(f);
+	assert_int_equal(run(f, "feeds"), CLI_OK);
+	assert_string_equal(f->out,
+			    "FEED  LIST   ENTRIES  ADDED  REMOVED  BAD  HITS  READ  FILE  PROBLEM\n"
+			    "drop  block        5      2        1    0     9  -     /f    gone\n");
+	stop(f);
+	assert_has(f->requests[0], "GET /v1/feeds HTTP");
+}
+
 static void json_is_passed_on_as_it_came(void **state)
 {
 	struct fixture *f = *state;
@@ -315,7 +372,7 @@ static void source_is_answered_in_one_sentence_first(void **state)
 	assert_int_equal(run(f, "source", "::ffff:192.0.2.1"), CLI_OK);
 	assert_ptr_equal(strstr(f->out, "192.0.2.1 is on the block list"), f->out);
 	assert_has(f->out, "\nto let it through: weir unblock 192.0.2.0/24\n");
-	assert_has(f->out, "block  192.0.2.0/24  for ever  -      bob   scan\n");
+	assert_has(f->out, "block  192.0.2.0/24     -  for ever  -      bob   scan\n");
 	assert_has(f->out, "web    packets     3     40   2ms\n");
 	assert_int_equal(run(f, "source", "192.0.2.1"), CLI_OK);
 	assert_has(f->out, "the mode is monitor: nothing is really dropped");
@@ -341,6 +398,9 @@ int main(void)
 		TEST(a_change_that_is_not_kept_is_warned_of),
 		TEST(unblock_says_what_still_blocks),
 		TEST(the_pages_of_a_list_are_shown_as_one),
+		TEST(pages_line_up_under_one_head_and_feeds_are_named),
+		TEST(a_listing_that_breaks_off_says_where_it_goes_on),
+		TEST(feeds_are_shown_with_what_is_wrong),
 		TEST(json_is_passed_on_as_it_came),
 		TEST(words_of_others_cannot_steer_the_terminal),
 		TEST(columns_line_up_also_beyond_ascii),

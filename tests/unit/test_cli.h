@@ -53,6 +53,7 @@ static const struct command commands[] = {
 	{"audit tail", "", "", TAIL_OPTIONS, .fn = cmd_audit_tail},
 	{"audit verify", "[DIR]", "", CLI_OFFLINE, .fn = cmd_audit_verify},
 	{"metrics", "", "", CLI_ONLINE, .fn = cmd_metrics},
+	{"feeds", "", "", CLI_ONLINE, .fn = cmd_feeds},
 	{"detach", "", "", DETACH_OPTIONS, .fn = cmd_detach},
 	{"help", "[COMMAND] [COMMAND]", "", CLI_OFFLINE, .fn = cmd_help},
 };

@@ -28,18 +28,22 @@ static int print_summary(const struct cli *cli, const char *path, const struct p
 {
 	_cleanup_(json_decrefp) json_t *summary = NULL;
 	const char *mode = policy_mode_str(p->mode);
+	size_t feed_count = p->allow.feed_count + p->block.feed_count;
+	char feeds[32] = "";
 
 	if (!cli->json) {
+		if (feed_count)
+			snprintf(feeds, sizeof(feeds), ", %zu feeds", feed_count);
 		cli_say(cli,
-			"%s: ok: mode %s, %zu limits, %zu services, %zu allowed and %zu blocked",
+			"%s: ok: mode %s, %zu limits, %zu services, %zu allowed and %zu blocked%s",
 			path, mode, p->limit_count, p->service_count, p->allow.count,
-			p->block.count);
+			p->block.count, feeds);
 		return CLI_OK;
 	}
-	summary = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I}", "ok", 1, "mode", mode, "sha256",
-			    p->sha256, "limits", (json_int_t)p->limit_count, "services",
+	summary = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "mode", mode,
+			    "sha256", p->sha256, "limits", (json_int_t)p->limit_count, "services",
 			    (json_int_t)p->service_count, "allow", (json_int_t)p->allow.count,
-			    "block", (json_int_t)p->block.count);
+			    "block", (json_int_t)p->block.count, "feeds", (json_int_t)feed_count);
 	return render_json(cli, summary);
 }
 
