@@ -580,6 +580,31 @@ static void a_large_set_is_the_same_changed_bit_by_bit_or_built_at_once(void **u
 	}
 }
 
+static void any_order_is_sorted_to_the_one_of_prefixes(void **unused)
+{
+	uint64_t state = 7;
+
+	(void)unused;
+	for (size_t count = 0; count < 3000; count = 2 * count + 1) {
+		_cleanup_(list_image_done) struct list_image image = {
+			calloc(count + 1, sizeof(*image.entries)), count};
+
+		assert_non_null(image.entries);
+		for (size_t i = 0; i < count; i++) {
+			image.entries[i].prefix = random_prefix(&state);
+			image.entries[i].value.allow_until_ns = i;
+		}
+		list_image_sort(&image);
+		for (size_t i = 1; i < count; i++) {
+			const struct list_image_entry *a = &image.entries[i - 1], *b = a + 1;
+			int order = prefix_compare(&a->prefix, &b->prefix);
+
+			assert_true(order <= 0);
+			assert_true(order || a->value.allow_until_ns < b->value.allow_until_ns);
+		}
+	}
+}
+
 static void deadlines_round_up_and_for_ever_stays_so(void **unused)
 {
 	const uint64_t unit = 1ULL << WEIR_UNTIL_SHIFT;
@@ -607,6 +632,7 @@ int main(void)
 		cmocka_unit_test(an_update_holds_only_what_changed),
 		cmocka_unit_test(what_the_kernel_held_stays_as_long_as_it_is_kept),
 		cmocka_unit_test(a_large_set_is_the_same_changed_bit_by_bit_or_built_at_once),
+		cmocka_unit_test(any_order_is_sorted_to_the_one_of_prefixes),
 		cmocka_unit_test(deadlines_round_up_and_for_ever_stays_so),
 	};
 

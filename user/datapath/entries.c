@@ -455,12 +455,6 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 
 /* Reading */
 
-static int compare_entries(const void *a, const void *b)
-{
-	return prefix_compare(&((const struct list_image_entry *)a)->prefix,
-			      &((const struct list_image_entry *)b)->prefix);
-}
-
 int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct fault *reterr)
 {
 	const struct program *p = &d->program;
@@ -482,8 +476,8 @@ int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct
 		to->value.block_until_ns = until_ns(entry->until.block);
 		count++;
 	}
-	qsort(entries, count, sizeof(*entries), compare_entries);
 	*ret = (struct list_image){.entries = entries, .count = count};
+	list_image_sort(ret);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lists/internal.h"
+#include "lists/order.h"
 
 struct covering {
 	struct node_key key;
@@ -296,6 +297,21 @@ void list_image_done(struct list_image *image)
 {
 	free(image->entries);
 	*image = (struct list_image){0};
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	return prefix_compare(&((const struct list_image_entry *)a)->prefix,
+			      &((const struct list_image_entry *)b)->prefix);
+}
+
+void list_image_sort(struct list_image *image)
+{
+	void *entries = image->entries;
+
+	if (prefix_sort(&entries, image->count, sizeof(*image->entries)) < 0)
+		qsort(entries, image->count, sizeof(*image->entries), compare_entries);
+	image->entries = entries;
 }
 
 static int compare_prefix(const void *prefix, const void *entry)

@@ -43,6 +43,9 @@ struct list_image {
 
 void list_image_done(struct list_image *image);
 
+/* Put the entries, which are from malloc(), in order. */
+void list_image_sort(struct list_image *image);
+
 /* The deadline that the kernel makes of this one: it keeps them in units of 2^WEIR_UNTIL_SHIFT ns, rounded up. */
 uint64_t list_until_round(uint64_t until_ns);
 
