@@ -129,6 +129,7 @@ echo '<html><body>404</body></html>' >"$FEED.new"
 mv "$FEED.new" "$FEED"
 refused 'a file that makes no sense' feed.bad
 check 'status says so' test "$(status '.lists.feeds_failing | join(" ")')" = big
+check 'and a metric' grep -q '^weir_feed_failing{feed="big"} 1' <(weir metrics)
 check 'and so does a record' has_record '.event_type == "feed.refused" and .details.code == "feed.bad"'
 : >"$FEED"
 refused 'an empty file' feed.empty

@@ -264,6 +264,25 @@ static void put_state(struct metrics *m, struct call *c)
 	}
 }
 
+/* Families without a sample are left out: many have no feeds. */
+static void put_feeds(struct metrics *m, struct call *c)
+{
+	const struct engine_feed *feed;
+
+	if (!engine_feed(c->engine, 0))
+		return;
+	metrics_family(m, METRIC_FEED_ENTRIES);
+	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
+		metrics_sample(m, feed->entries, "feed", feed->name, "list",
+			       list_kind_to_str(feed->kind), NULL);
+	metrics_family(m, METRIC_FEED_READ_TIME_SECONDS);
+	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
+		metrics_sample(m, feed->read_ns / NSEC_PER_SEC, "feed", feed->name, NULL);
+	metrics_family(m, METRIC_FEED_FAILING);
+	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
+		metrics_sample(m, feed->error.err != 0, "feed", feed->name, NULL);
+}
+
 static void put_events(struct metrics *m, struct call *c)
 {
 	struct weir_event_count counts;
@@ -293,6 +312,7 @@ void handle_metrics(struct call *c)
 	text_init_growing(&out);
 	metrics_init(&m, &out);
 	put_state(&m, c);
+	put_feeds(&m, c);
 	put_packets(&m, c);
 	put_limits(&m, c);
 	put_events(&m, c);
