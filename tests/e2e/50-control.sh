@@ -92,6 +92,7 @@ each_command() {
 	both lists
 	both lists block
 	both lists allow
+	both feeds
 	both limits
 	both source 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
