@@ -230,25 +230,18 @@ static void a_flood_that_nobody_listens_to_is_accounted_for(void **state)
 /* As if a second had gone by: all CPUs have their whole budget again. */
 static void renew_budget(void)
 {
-	struct bpf_map_info info = {0};
-	uint32_t key = 0, length = sizeof(info);
-	_cleanup_free_ char *values = NULL;
-	_cleanup_close_ int fd = -1;
+	static struct weir_cpu cpu;
 	char path[100];
+	_cleanup_close_ int fd = -1;
 
 	snprintf(path, sizeof(path), "%s/weir_cpu", runner.pin_dir);
 	fd = bpf_obj_get(path);
 	assert_true(fd >= 0);
-	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &length), 0);
-	values = calloc(datapath_cpus(runner.datapath), info.value_size);
-	assert_non_null(values);
-	assert_int_equal(bpf_map_lookup_elem(fd, &key, values), 0);
-	for (unsigned int cpu = 0; cpu < datapath_cpus(runner.datapath); cpu++) {
-		struct weir_event_count *count = (void *)(values + cpu * info.value_size);
-
-		count->budget_tat_ns = 0;
+	for (uint32_t i = 0; i < datapath_cpus(runner.datapath); i++) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &i, &cpu), 0);
+		cpu.events.budget_tat_ns = 0;
+		assert_int_equal(bpf_map_update_elem(fd, &i, &cpu, BPF_ANY), 0);
 	}
-	assert_int_equal(bpf_map_update_elem(fd, &key, values, BPF_ANY), 0);
 }
 
 static void what_a_full_ring_loses_is_counted(void **state)

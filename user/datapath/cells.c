@@ -167,7 +167,10 @@ static int stop_moving(struct datapath *d, struct fault *reterr)
 	if (r < 0)
 		return r;
 	r = program_swap(d, &next, &old, reterr);
-	program_done(r < 0 ? &next : &old);
+	if (r < 0)
+		program_discard(&next, &d->program);
+	else
+		program_done(&old);
 	return r;
 }
 
@@ -197,6 +200,9 @@ int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr)
 	if (r < 0)
 		return r;
 	r = program_swap(d, &next, &old, reterr);
-	program_done(r < 0 ? &next : &old);
+	if (r < 0)
+		program_discard(&next, &d->program);
+	else
+		program_done(&old);
 	return r < 0 ? r : cells_finish_moving(d, reterr);
 }

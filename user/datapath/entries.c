@@ -326,8 +326,8 @@ static int copy_entries(const struct program *from, const struct program *to)
 /* @from has no packets any more. */
 static void move_hits(const struct program *from, const struct program *to)
 {
-	for (unsigned int i = 0; i < from->cpus; i++) {
-		struct weir_hits *pending = &from->cpu[i].hits[from->shape.hits_slot];
+	for (unsigned int i = 0; i < to->cpus; i++) {
+		struct weir_hits *pending = &to->cpu[i].hits[from->shape.hits_slot];
 
 		from->entries[pending->entry / WEIR_ENTRY_WAYS]
 			.entries[pending->entry % WEIR_ENTRY_WAYS]
@@ -368,7 +368,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	else
 		r = program_swap(d, &next, &old, reterr);
 	if (r < 0) {
-		program_done(&next);
+		program_discard(&next, &d->program);
 		return r;
 	}
 	d->program.meta->hits_slot = shape.hits_slot;

@@ -82,6 +82,8 @@ void wait_for_packets(void);
 int program_load(const char *pin_dir, const struct program *from, const struct shape *shape,
 		 uint64_t seed, struct program *ret, struct fault *reterr);
 void program_done(struct program *p);
+/** End one that did not replace @from (NULL: there was none). */
+void program_discard(struct program *p, const struct program *from);
 /** The shape that the pinned maps have; what is not pinned gets the smallest. */
 int program_pinned_shape(const char *pin_dir, struct shape *ret, struct fault *reterr);
 /**

@@ -83,43 +83,6 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 	memcpy(ret, areas, sizeof(areas));
 }
 
-static size_t whole_pages(size_t bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (bytes + page - 1) / page * page;
-}
-
-static int map_shared(struct program *p)
-{
-	struct area areas[AREAS];
-
-	list_areas(p, areas);
-	for (size_t i = 0; i < AREAS; i++) {
-		void *memory = mmap(NULL, whole_pages(areas[i].bytes), PROT_READ | PROT_WRITE,
-				    MAP_SHARED, bpf_map__fd(areas[i].map), 0);
-
-		if (memory == MAP_FAILED)
-			return -errno;
-		*areas[i].at = memory;
-	}
-	return 0;
-}
-
-void program_done(struct program *p)
-{
-	struct area areas[AREAS];
-
-	if (!p->skeleton)
-		return;
-	list_areas(p, areas);
-	for (size_t i = 0; i < AREAS; i++)
-		if (*areas[i].at)
-			munmap(*areas[i].at, whole_pages(areas[i].bytes));
-	limiter_bpf__destroy(p->skeleton);
-	*p = (struct program){0};
-}
-
 /* libbpf renames a map that reuses another one's descriptor, which only this one ever does. */
 static const char *map_name(const struct program *p, const struct bpf_map *map)
 {
@@ -158,6 +121,70 @@ static const struct bpf_map *ancestor(const struct program *from, const struct p
 		theirs = bpf_object__next_map(from->skeleton->obj, theirs);
 	}
 	return theirs;
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+/* What @from has mapped already of the maps that it hands on stays where it is: others hold pointers. */
+static int map_shared(struct program *p, const struct program *from)
+{
+	struct area areas[AREAS], theirs[AREAS];
+
+	list_areas(p, areas);
+	if (from)
+		list_areas((struct program *)(uintptr_t)from, theirs);
+	for (size_t i = 0; i < AREAS; i++) {
+		void *memory;
+
+		if (from && ancestor(from, p, areas[i].map) == theirs[i].map) {
+			*areas[i].at = *theirs[i].at;
+			continue;
+		}
+		memory = mmap(NULL, whole_pages(areas[i].bytes), PROT_READ | PROT_WRITE, MAP_SHARED,
+			      bpf_map__fd(areas[i].map), 0);
+		if (memory == MAP_FAILED)
+			return -errno;
+		*areas[i].at = memory;
+	}
+	return 0;
+}
+
+/* Forget the mappings that @other has, too. */
+static void leave_mappings(struct program *p, const struct program *other)
+{
+	struct area areas[AREAS], theirs[AREAS];
+
+	list_areas(p, areas);
+	list_areas((struct program *)(uintptr_t)other, theirs);
+	for (size_t i = 0; i < AREAS; i++)
+		if (*areas[i].at == *theirs[i].at)
+			*areas[i].at = NULL;
+}
+
+void program_discard(struct program *p, const struct program *from)
+{
+	if (p->skeleton && from)
+		leave_mappings(p, from);
+	program_done(p);
+}
+
+void program_done(struct program *p)
+{
+	struct area areas[AREAS];
+
+	if (!p->skeleton)
+		return;
+	list_areas(p, areas);
+	for (size_t i = 0; i < AREAS; i++)
+		if (*areas[i].at)
+			munmap(*areas[i].at, whole_pages(areas[i].bytes));
+	limiter_bpf__destroy(p->skeleton);
+	*p = (struct program){0};
 }
 
 /* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
@@ -201,6 +228,17 @@ static int set_sizes(struct program *p)
 						   cells_was_size(&p->shape));
 }
 
+static int set_answers(const struct program *p)
+{
+	uint32_t zero = 0;
+	int fd = bpf_program__fd(p->skeleton->progs.weir_answer);
+
+	return bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.weir_answers), &zero, &fd,
+				   BPF_ANY) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int load(struct program *p, const struct program *from, const char *pin_dir,
 		struct fault *reterr)
 {
@@ -223,9 +261,14 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 		return fault(reterr, r, "datapath.load",
 			     "the kernel refused the program or its maps: %s%s%s", strerror(-r),
 			     last_complaint[0] ? ": " : "", last_complaint);
-	r = map_shared(p);
+	r = map_shared(p, from);
 	if (r < 0)
 		return fault(reterr, r, "datapath.load", "cannot map shared memory: %s",
+			     strerror(-r));
+	if (!from)
+		r = set_answers(p);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot set up the answers: %s",
 			     strerror(-r));
 	return 0;
 }
@@ -249,7 +292,7 @@ int program_load(const char *pin_dir, const struct program *from, const struct s
 			     strerror(errno));
 	r = load(&p, from, pin_dir, reterr);
 	if (r < 0) {
-		program_done(&p);
+		program_discard(&p, from);
 		return r;
 	}
 	*ret = p;
@@ -356,11 +399,13 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 	if (r < 0) {
 		*next = d->program;
 		d->program = old;
+		set_answers(&d->program);
 		if (d->link_fd >= 0)
 			bpf_link_update(d->link_fd,
 					bpf_program__fd(old.skeleton->progs.weir_ingress), NULL);
 		return r;
 	}
+	leave_mappings(&old, &d->program);
 	*ret_old = old;
 	return 0;
 }

@@ -207,7 +207,10 @@ static int change_features(struct datapath *d, uint32_t features, struct fault *
 	if (r < 0)
 		return r;
 	r = program_swap(d, &next, &old, reterr);
-	program_done(r < 0 ? &next : &old);
+	if (r < 0)
+		program_discard(&next, &d->program);
+	else
+		program_done(&old);
 	return r;
 }
 
