@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -245,9 +246,18 @@ static void all_of_one_family_leaves_the_other_alone(void **state)
 	EXPECT(PASS, UNLIMITED, "IPv6", IP6(), UDP());
 }
 
+/* The clock that deadlines go by. On a machine that is short of time its ticks come late. */
+static uint64_t coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 static void a_deadline_ends_in_the_kernel(void **state)
 {
-	uint64_t now_ns = clock_monotonic_ns(), tick_ns = clock_coarse_tick_ns();
+	uint64_t now_ns = coarse_ns(), tick_ns = clock_coarse_tick_ns();
 
 	(void)state;
 	runner_policy(&runner, RUNNER_UNLIMITED);
@@ -266,7 +276,7 @@ static void a_deadline_ends_in_the_kernel(void **state)
 	/* And without anybody's doing, when the time has come. */
 	now_ns = clock_monotonic_ns();
 	runner_list(&runner, LIST_BLOCK, "192.0.2.1", now_ns + 200 * NSEC_PER_MSEC);
-	while (clock_monotonic_ns() < now_ns + 200 * NSEC_PER_MSEC + 10 * tick_ns)
+	while (coarse_ns() <= now_ns + 200 * NSEC_PER_MSEC)
 		;
 	EXPECT(PASS, UNLIMITED, "a deadline that has come", IP4(.from = "192.0.2.1"), UDP());
 }
