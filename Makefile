@@ -42,11 +42,12 @@ BPF_OBJECTS := limiter connections
 TEST_BPF_OBJECTS := counting flood reference replies
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
+KERNEL_INIT := $(BUILD)/tests/kernels/init
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wildcard tests/bench/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test unit bench fmt lint install help clean setup san
+.PHONY: all demo run test test-kernels unit bench fmt lint install help clean setup san
 
 all: setup ## build build/weir
 	@$(MAKE) --no-print-directory -s $(BUILD)/weir
@@ -102,6 +103,11 @@ $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# Process 1 of an emulated machine stands alone.
+$(KERNEL_INIT): $(KERNEL_INIT).o
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -static -o $@ $^
+
 demo: all ## the main job in a private lab: needs root, leaves nothing behind
 	@$(MAKE) --no-print-directory $(TOOLS)
 	$(Q)scripts/demo.sh
@@ -110,10 +116,14 @@ run: all ## IFACE=eth0 POLICY=policy.yaml: run the daemon in the foreground
 	$(if $(and $(IFACE),$(POLICY)),,$(error usage: make run IFACE=eth0 POLICY=policy.yaml))
 	$(Q)$(BUILD)/weir daemon --iface "$(IFACE)" --policy "$(POLICY)" --foreground
 
-test: all ## everything that CI runs: needs root
+test: all ## all tests, on this kernel: needs root
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
 	$(Q)scripts/test.sh
+
+test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emulation
+	@$(MAKE) --no-print-directory $(BPF_TESTS) $(KERNEL_INIT)
+	$(Q)scripts/kernels.sh $(KERNELS)
 
 unit-tests: $(UNIT_TESTS)
 
@@ -139,6 +149,6 @@ clean: ## remove build/
 	$(Q)rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

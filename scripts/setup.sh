@@ -41,6 +41,8 @@ readonly NEEDS='
 	iperf3 iperf3 test traffic: TCP throughput
 	iputils-ping ping test traffic: ICMP
 	jq jq tests: reads JSON
+	qemu-system-x86 qemu-system-x86_64 tests on other kernels
+	xz-utils xz tests on other kernels: unpacks modules
 	clang-format clang-format lint
 	shellcheck shellcheck lint
 	cppcheck cppcheck lint

@@ -8,33 +8,11 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# shellcheck source=scripts/tap.sh
+. scripts/tap.sh
 readonly ONLY=${1:-all}
-passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-
-# Count the lines of a TAP stream. A program that dies, or prints a plan and stops short, has failed.
-count_tap() { # NAME STATUS
-	local ok not_ok skip plan
-
-	skip=$(grep -cE '^ *ok .*# *SKIP' "$log")
-	ok=$(($(grep -cE '^ *ok ' "$log") - skip))
-	not_ok=$(grep -cE '^ *not ok ' "$log")
-	plan=$(grep -oE '^ *1\.\.[0-9]+' "$log" | awk '{ n += substr($1, 4) } END { print n + 0 }')
-	if [[ $not_ok == 0 && $2 != 0 ]] || [[ -n $plan && $plan -gt $((ok + not_ok + skip)) ]]; then
-		not_ok=$((not_ok + 1))
-		echo "not ok - $1 ended early, status $2" >>"$log"
-	fi
-	passed=$((passed + ok))
-	failed=$((failed + not_ok))
-	skipped=$((skipped + skip))
-	printf '%-48s %4d passed' "$1" "$ok"
-	[[ $not_ok == 0 ]] || printf ', %d FAILED' "$not_ok"
-	[[ $skip == 0 ]] || printf ', %d skipped' "$skip"
-	echo
-	[[ $not_ok == 0 ]] || grep -vE '^ *ok ' "$log" | sed 's/^/    /' | tail -60
-	grep -E '^ *ok .*# *SKIP' "$log" | sed 's/^/    /'
-}
 
 run() { # NAME COMMAND...
 	local name=$1 status
@@ -42,7 +20,7 @@ run() { # NAME COMMAND...
 	shift
 	CMOCKA_MESSAGE_OUTPUT=tap "$@" >"$log" 2>&1
 	status=$?
-	count_tap "$name" "$status"
+	count_tap "$name" "$status" "$log"
 }
 
 wanted() {
@@ -82,7 +60,5 @@ if wanted e2e; then
 	done
 fi
 
-summary="$passed passed, $failed failed"
-[[ $skipped == 0 ]] || summary+=", $skipped skipped"
-echo "$summary" | tee build/test-summary
+tap_summary "$passed" "$failed" "$skipped" | tee build/test-summary
 [[ $failed == 0 ]]
