@@ -108,10 +108,11 @@ void reply_problem(struct call *c, unsigned int status, const char *code, const 
 	va_start(ap, format);
 	vsnprintf(detail, sizeof(detail), format, ap);
 	va_end(ap);
+	utf8_repair(detail); /* a path or a method may hold any bytes */
 	set_body(c->response, status, "application/problem+json",
-		 dump(json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", "about:blank", "title",
+		 dump(json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
 				status_title(status), "status", (int)status, "code", code, "detail",
-				detail, utf8_valid(detail, strlen(detail)) ? strlen(detail) : 0)));
+				detail)));
 }
 
 void reply_fault(struct call *c, const struct fault *f)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 int fault(struct fault *f, int err, const char *code, const char *format, ...)
 {
@@ -19,5 +20,6 @@ int fault(struct fault *f, int err, const char *code, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(f->text, sizeof(f->text), format, ap);
 	va_end(ap);
+	utf8_repair(f->text); /* "%.64s" may cut a character in two */
 	return err;
 }

@@ -9,7 +9,7 @@
 struct fault {
 	int err;	  /* negative errno; 0 = none */
 	const char *code; /* "policy.rate.unit": stable, a string literal */
-	char text[512];
+	char text[512];	  /* UTF-8, whatever the format's arguments were */
 };
 
 /**

@@ -147,6 +147,23 @@ bool utf8_valid(const char *data, size_t length)
 	return true;
 }
 
+void utf8_repair(char *string)
+{
+	unsigned char *s = (unsigned char *)string;
+	size_t left = strlen(string);
+
+	while (left) {
+		size_t n = utf8_sequence(s, left);
+
+		if (!n) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
+	}
+}
+
 void text_put_json(struct text *t, const char *string)
 {
 	const unsigned char *s = (const unsigned char *)string;

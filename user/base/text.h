@@ -35,6 +35,9 @@ void text_put_json(struct text *t, const char *string);
 
 /** @length bytes of @data are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_valid(const char *data, size_t length);
+/* Turn bytes of @string that belong to no UTF-8 character into '?': what was cut between two bytes of one,
+ * or came from outside. */
+void utf8_repair(char *string);
 
 /** Parse all of @string as a decimal number in [@min, @max]. -EINVAL: not a number; -ERANGE. */
 int parse_u64(const char *string, uint64_t min, uint64_t max, uint64_t *ret);
