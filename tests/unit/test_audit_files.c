@@ -179,6 +179,37 @@ static void set_aside_bytes(void **state)
 	assert_in_order(l, 4);
 }
 
+/* A batch that never was, with right checksums, where a crash would have left one. */
+static void set_aside_batch(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(reader_closep) struct reader *r = NULL;
+	_cleanup_(bytes_done) struct bytes b = {0}, before = {0};
+	struct reader_record record;
+	struct part parts[16];
+	size_t count;
+
+	log_make(l, 0, 1, 2);
+	before = file_get(l, "state");
+	log_make(l, 0, 1, 1);
+	b = file_get(l, FIRST_SEGMENT);
+	count = take_apart(&b, parts);
+	assert_int_equal(count, 5); /* two records and their commit, one and its own */
+	b.data[parts[3].at + FRAME_HEADER_SIZE + 12] ^= 1;
+	fix_checksum(b.data + parts[3].at, payload_length(b.data + parts[3].at));
+	file_put(l, FIRST_SEGMENT, b.data, b.length);
+	file_put(l, "state", before.data, before.length);
+	log_make(l, 0, 1, 1);
+	assert_in_order(l, 4); /* audit.recovery is one of them */
+	assert_int_equal(reader_open(l->path, &r, NULL), 0);
+	for (uint64_t index = 0; index < 4; index++) {
+		assert_int_equal(reader_next(r, &record, NULL), 1);
+		assert_int_equal(record.view.index, index);
+	}
+	assert_int_equal(reader_next(r, &record, NULL), 0);
+	assert_last(l, 2, "audit.recovery", "{\"offset\":");
+}
+
 static void other_log(void **state)
 {
 	const struct log *l = *state;
@@ -362,6 +393,8 @@ int main(void)
 		TEST("the reader stops at damage instead of skipping it", reader_stops),
 		TEST("the bytes of a batch that was set aside cannot be changed either",
 		     set_aside_bytes),
+		TEST("what recovery set aside is not shown, even if it looks like records",
+		     set_aside_batch),
 		TEST("a segment of another log or place is found", other_log),
 		TEST("a header that says something else is found, field by field", forged_headers),
 		TEST("an event_id of another chain is found though all hashes are right",

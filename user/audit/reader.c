@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Walks the segments with a light scan. How far a segment counts is said by the header of the next
- * one, which may appear while we stand at the end: the list is read again there.
+ * one, which may also appear while we stand at the end: the list is read again there.
  */
 #include "audit/reader.h"
 
@@ -85,16 +85,23 @@ static int successor(const struct reader *r, uint64_t *ret)
 	return error;
 }
 
-/* Begin to read segment @first. 1; 0: its header is still being written; -errno. */
+/*
+ * Begin to read segment @first, as far as it counts: what recovery set aside may look like a batch, as
+ * nothing here checks hashes. 1; 0: its header is still being written; -errno.
+ */
 static int enter(struct reader *r, uint64_t first)
 {
 	int error = scan_open(&r->scan, r->dir, first);
+	uint64_t after;
 
 	if (error < 0)
 		return error == -ENODATA ? 0 : error;
 	scan_trust_header(&r->scan);
 	r->next = 0;
-	return 1;
+	error = successor(r, &after);
+	if (error == 0 && after != SEGMENT_NONE)
+		error = scan_limit(&r->scan, r->dir, after);
+	return error < 0 ? error : 1;
 }
 
 static int damaged(uint64_t index, const char *words, struct fault *reterr)
