@@ -8,11 +8,16 @@ ifdef SAN
 BUILD := build/san
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 endif
+# Set by `make fuzz`: the same, and libFuzzer's instrumentation, which takes clang.
+ifdef FUZZ
+BUILD := build/fuzz
+SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+endif
 
 Q := $(if $(V),,@)
 msg = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
-CC := gcc
+CC := $(if $(FUZZ),clang,gcc)
 CLANG := clang
 LLVM_STRIP := llvm-strip
 BPFTOOL := bpftool
@@ -44,10 +49,13 @@ UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wildcard tests/bench/*.c))
+FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test test-kernels unit bench fmt lint install help clean setup san
+.PHONY: all demo run test test-kernels unit bench fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+	setup san
 
 all: setup ## build build/weir
 	@$(MAKE) --no-print-directory -s $(BUILD)/weir
@@ -108,6 +116,24 @@ $(KERNEL_INIT): $(KERNEL_INIT).o
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -static -o $@ $^
 
+$(BUILD)/tests/fuzz/%.o: CPPFLAGS += -Ibpf
+
+$(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/frames.o \
+		$(TESTLIB) $(ARCHIVES)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,audit lists policy base,$(BUILD)/user/$(m).a)
+
+$(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o lib/packets.o)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
+$(FUZZ_TARGETS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_ARCHIVES)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $(FUZZ_ARCHIVES) \
+		-ljansson -lyaml -lcrypto
+
 demo: all ## the main job in a private lab: needs root, leaves nothing behind
 	@$(MAKE) --no-print-directory $(TOOLS)
 	$(Q)scripts/demo.sh
@@ -119,6 +145,7 @@ run: all ## IFACE=eth0 POLICY=policy.yaml: run the daemon in the foreground
 test: all ## all tests, on this kernel: needs root
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
+	@$(MAKE) --no-print-directory fuzz-build
 	$(Q)scripts/test.sh
 
 test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emulation
@@ -126,6 +153,18 @@ test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emul
 	$(Q)scripts/kernels.sh $(KERNELS)
 
 unit-tests: $(UNIT_TESTS)
+
+fuzz-targets: $(FUZZ_TARGETS)
+
+fuzz-tools: $(FUZZ_TOOLS)
+
+fuzz-build:
+	@$(MAKE) --no-print-directory -s fuzz-tools
+	@$(MAKE) --no-print-directory -s FUZZ=1 fuzz-targets
+
+fuzz: setup ## SECONDS=60 [TARGET=parse]: run each fuzz target that long
+	@$(MAKE) --no-print-directory fuzz-build
+	$(Q)scripts/fuzz.sh --seconds $(or $(SECONDS),60) $(TARGET)
 
 unit: setup ## unit tests only, plain and with sanitizers
 	@$(MAKE) --no-print-directory unit-tests

@@ -10,14 +10,15 @@ set -euo pipefail
 # Tools such as bpftool live in sbin, which a Debian user's PATH leaves out.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-# Debian's package name, how else its presence shows (a command, or a pkg-config module after "="),
-# and what it is for.
+# Debian's package name, how else its presence shows (a command, a pkg-config module after "=", or an
+# option that clang can link with), and what it is for.
 readonly NEEDS='
 	gcc gcc compiler
 	make make build
 	pkg-config pkg-config build
 	clang clang compiler with the BPF target
 	llvm llvm-strip strips BPF objects
+	libclang-rt-dev -fsanitize=fuzzer,address fuzzing
 	bpftool bpftool links BPF objects, generates skeletons
 	libbpf-dev =libbpf loads the datapath (1.1 or newer)
 	libelf-dev =libelf reads BPF objects, for libbpf
@@ -52,10 +53,12 @@ say() {
 	echo "setup: $*" >&2
 }
 
-# present PROBE - does the command or the pkg-config module exist?
+# present PROBE - does the command or the pkg-config module exist, does clang's option work?
 present() {
 	case $1 in
 	=*) pkg-config --exists "${1#=}" 2>/dev/null ;;
+	-*) clang -x c "$1" -o /dev/null - 2>/dev/null \
+		<<<'int LLVMFuzzerTestOneInput(void) { return 0; }' ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Runs the tests and adds them up: cmocka programs (plain and with sanitizers), BPF tests, and the
-# end-to-end scripts, which print TAP. `test.sh [lint|unit|bpf|e2e]`. The last line is
-# "N passed, N failed", with ", N skipped" if a kernel feature or a privilege was missing.
+# Runs the tests and adds them up: cmocka programs (plain and with sanitizers), BPF tests, a short run
+# of the fuzz targets, and the end-to-end scripts, which print TAP. `test.sh [lint|unit|bpf|fuzz|e2e]`.
+# The last line is "N passed, N failed", with ", N skipped" if a kernel feature or a privilege was missing.
 
 set -uo pipefail
 
@@ -52,6 +52,9 @@ if wanted bpf; then
 		[[ -x $program && ! $program == *.* ]] || continue
 		run "${program#build/tests/}" "$program"
 	done
+fi
+if wanted fuzz; then
+	run fuzz scripts/fuzz.sh --short
 fi
 if wanted e2e; then
 	for program in tests/e2e/[0-9]*.sh; do
