@@ -123,9 +123,13 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
+FUZZ_API := $(addprefix $(BUILD)/,user/api/routes.o user/api/lists.o user/api/source.o \
+	user/api/policy.o user/api/audit.o tests/fuzz/fake_engine.o)
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,audit lists policy base,$(BUILD)/user/$(m).a)
+$(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
-$(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o lib/packets.o)
+$(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o lib/packets.o)
 	$(call msg,AR,$@)
 	$(Q)rm -f $@ && ar rcsD $@ $^
 

@@ -24,6 +24,11 @@ readonly CANNOT_RUN=77     # exit status of parse_kernel
 readonly TARGETS='
 	parse 2200 100000 the parser stays within any frame, and its two ways agree
 	parse_kernel - 60000 the kernel judges random frames as the parser on the host does
+	policy 16384 4000 any text is a policy or refused in words
+	http 8192 1500 any request is answered, and changes only what it may
+	audit 144 600 a damaged log is never taken for a whole one
+	record 8192 6000 a record is read back whatever it quotes
+	text 512 15000 numbers, addresses and list entries are the same when written and read again
 '
 
 # The address sanitizer would keep 256 MiB of freed memory, and say nothing about a NULL from malloc().

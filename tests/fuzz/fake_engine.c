@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "fake_engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/internal.h"
+#include "fuzz.h"
+
+#define POLICY "apiVersion: weir/v1\nmode: enforce\nlimits: [{name: a, scope: source, rate: 1/s}]\n"
+
+const struct engine_actor ENGINE_SYSTEM = {.username = "weir", .role = "system"};
+struct http_options fake_servers[2];
+
+static const struct list_now now = {.real_ns = 1000, .monotonic_ns = 10};
+
+static int add(struct engine *e, enum list_kind kind, const char *prefix, enum list_origin origin)
+{
+	struct list_entry entry = {
+		.key = {.kind = kind, .origin = origin},
+		.until_ns = WEIR_FOREVER,
+		.reason = "from the start",
+	};
+	int r = prefix_parse(prefix, &entry.key.prefix);
+
+	return r < 0 ? r : list_set_add(e->lists, &entry, &now, NULL);
+}
+
+void fake_engine_init(struct engine *e, const char *audit_dir)
+{
+	*e = (struct engine){.options = {.iface = "eth0"}, .audit_dir = audit_dir};
+	REQUIRE(list_set_new(&e->lists) == 0, "no memory");
+	REQUIRE(add(e, LIST_ALLOW, "192.0.2.0/24", LIST_POLICY) == 0 &&
+			add(e, LIST_BLOCK, "198.51.100.7", LIST_OPERATOR) == 0 &&
+			add(e, LIST_BLOCK, "2001:db8::/32", LIST_POLICY) == 0,
+		"cannot fill the lists");
+	REQUIRE(policy_parse("base", POLICY, strlen(POLICY), &e->policy, NULL) == 0, "no policy");
+}
+
+void fake_engine_done(struct engine *e)
+{
+	list_set_free(e->lists);
+	policy_free(e->policy);
+}
+
+/* The record that the engine would submit, with what came from outside in it. */
+static void record(enum audit_event event, const struct engine_actor *actor, const char *type,
+		   const char *id, const char *reason)
+{
+	static const uint8_t zeros[AUDIT_HASH_SIZE];
+	const struct audit_position at = {.event_id = zeros, .previous_hash = zeros};
+	struct audit_details details = {0};
+	struct audit_record r = {
+		.event = event,
+		.actor = {.username = actor->username, .role = actor->role},
+		.resource = {type, id},
+		.details = &details,
+	};
+	struct record_view view;
+	struct text out;
+
+	audit_details_string(&details, "reason", reason ?: "");
+	text_init_growing(&out);
+	record_write(&r, &at, &out);
+	REQUIRE(out.length > AUDIT_RECORD_MAX || record_parse(out.data, out.length, &view) == 0,
+		"a record that weir cannot read: %s", out.data);
+	text_done(&out);
+}
+
+int engine_list_add(struct engine *e, const struct engine_list_request *request,
+		    const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
+{
+	struct list_entry entry = {
+		.key = {.kind = request->kind, .prefix = request->prefix, .origin = LIST_OPERATOR},
+		.until_ns = request->ttl_ns ? now.real_ns + request->ttl_ns : WEIR_FOREVER,
+		.reason = request->reason,
+		.added_by = actor->username,
+	};
+	int r = list_set_add(e->lists, &entry, &now, reterr);
+
+	if (r < 0)
+		return r;
+	e->changes++;
+	record(AUDIT_EVENT_LIST_ADD, actor, list_kind_to_str(request->kind), "", request->reason);
+	*ret_persisted = true;
+	return 0;
+}
+
+int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefix *prefix,
+		       const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
+{
+	const struct list_key key = {.kind = kind, .prefix = *prefix, .origin = LIST_OPERATOR};
+
+	if (list_set_remove(e->lists, &key) < 0)
+		return fault(reterr, -ENOENT, "lists.absent", "it is not on the %s list",
+			     list_kind_to_str(kind));
+	e->changes++;
+	record(AUDIT_EVENT_LIST_REMOVE, actor, list_kind_to_str(kind), "", NULL);
+	*ret_persisted = true;
+	return 0;
+}
+
+int engine_put_policy(struct engine *e, const char *text, size_t length,
+		      const struct engine_actor *actor, struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	int r = policy_parse("request", text, length, &policy, reterr);
+
+	/* Compiling it is what fuzz_policy.c does; here it would only take time. */
+	if (r < 0)
+		return r;
+	policy_free(e->policy);
+	e->policy = take_ptr(policy);
+	e->changes++;
+	record(AUDIT_EVENT_POLICY_APPLY, actor, "policy", e->policy->metadata.name, NULL);
+	return 0;
+}
+
+int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	return engine_put_policy(e, POLICY, strlen(POLICY), actor, reterr);
+}
+
+int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)reterr;
+	e->changes++;
+	record(AUDIT_EVENT_SYSTEM_DETACH, actor, "interface", e->options.iface, NULL);
+	return 0;
+}
+
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what)
+{
+	e->denied++;
+	record(AUDIT_EVENT_AUTH_DENIED, actor, "request", what, NULL);
+}
+
+const struct engine_options *engine_options(const struct engine *e)
+{
+	return &e->options;
+}
+
+const struct list_set *engine_lists(const struct engine *e)
+{
+	return e->lists;
+}
+
+const struct policy *engine_policy(const struct engine *e)
+{
+	return e->policy;
+}
+
+const char *engine_audit_dir(const struct engine *e)
+{
+	return e->audit_dir;
+}
+
+/* There is no kernel: no limits, no buckets, no drops. */
+struct datapath *engine_datapath(const struct engine *e)
+{
+	(void)e;
+	return NULL;
+}
+
+uint32_t datapath_generation(const struct datapath *d)
+{
+	(void)d;
+	return 1;
+}
+
+const struct weir_limit *datapath_limits(const struct datapath *d, size_t *ret_count)
+{
+	(void)d;
+	*ret_count = 0;
+	return NULL;
+}
+
+const char *datapath_slot_name(const struct datapath *d, uint16_t slot)
+{
+	(void)d;
+	(void)slot;
+	return "";
+}
+
+int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limit,
+			 const uint8_t source[static 16], struct datapath_bucket *ret)
+{
+	(void)d;
+	(void)limit;
+	(void)source;
+	(void)ret;
+	return -ENOENT;
+}
+
+struct recorder *engine_recorder(const struct engine *e)
+{
+	(void)e;
+	return NULL;
+}
+
+size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],
+			  struct events_window ret[static RECORDER_SOURCE_WINDOWS_MAX])
+{
+	(void)r;
+	(void)source;
+	(void)ret;
+	return 0;
+}
+
+int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *userdata),
+			  void *userdata)
+{
+	(void)r;
+	fn(true, userdata);
+	return 0;
+}
+
+/* What reads nothing of a request is left out: it would take a kernel. */
+void handle_status(struct call *c)
+{
+	reply_json(c, 200, json_object());
+}
+
+void handle_metrics(struct call *c)
+{
+	struct text out;
+
+	text_init_growing(&out);
+	reply_text(c, "text/plain", &out);
+}
+
+void handle_limits(struct call *c)
+{
+	reply_json(c, 200, json_object());
+}
+
+json_t *json_list_count(const struct engine *e, enum list_kind kind)
+{
+	return json_integer((json_int_t)list_set_count(e->lists, kind).addresses);
+}
+
+/* The server: keeps what it is told, and looks arguments and headers up. */
+int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr)
+{
+	(void)reterr;
+	fake_servers[fake_servers[0].handle ? 1 : 0] = *options;
+	*ret = NULL;
+	return 0;
+}
+
+void http_stop(struct http_server *s)
+{
+	(void)s;
+}
+
+int http_listen_unix(const char *path, int *ret_fd, struct fault *reterr)
+{
+	(void)path;
+	(void)reterr;
+	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+int http_listen_tcp(const char *address, int *ret_fd, struct fault *reterr)
+{
+	return http_listen_unix(address, ret_fd, reterr);
+}
+
+static const char *find(const struct fake_pair *pairs, unsigned int count, const char *name)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (strcasecmp(pairs[i].name, name) == 0)
+			return pairs[i].value;
+	return NULL;
+}
+
+const char *http_argument(const struct http_request *request, const char *name)
+{
+	const struct fake_exchange *x = request->exchange;
+
+	return find(x->arguments, x->argument_count, name);
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	const struct fake_exchange *x = request->exchange;
+
+	return find(x->headers, x->header_count, name);
+}
+
+void http_response_header(struct http_response *response, const char *name, const char *format, ...)
+{
+	va_list ap;
+	int length;
+
+	REQUIRE(response->header_count < HTTP_RESPONSE_HEADERS_MAX, "too many headers");
+	response->headers[response->header_count].name = name;
+	va_start(ap, format);
+	length = vsnprintf(response->headers[response->header_count].value,
+			   sizeof(response->headers[0].value), format, ap);
+	va_end(ap);
+	REQUIRE(length >= 0 && (size_t)length < sizeof(response->headers[0].value),
+		"header %s is cut off", name);
+	response->header_count++;
+}
