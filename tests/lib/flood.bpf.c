@@ -37,8 +37,11 @@ static __always_inline __u32 next_index(void)
 {
 	__u32 index = progress.next;
 
-	if (config.random)
-		return ((__u64)bpf_get_prandom_u32() * config.sources) >> 32;
+	if (config.random) {
+		/* Knuth's MMIX; its upper half is random enough, and a helper would cost 10 ns. */
+		progress.random = progress.random * 6364136223846793005ULL + 1442695040888963407ULL;
+		return ((progress.random >> 32) * config.sources) >> 32;
+	}
 	progress.next += config.step;
 	if (progress.next >= config.sources)
 		progress.next -= config.sources;

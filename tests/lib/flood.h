@@ -39,6 +39,7 @@ struct flood_progress {
 	__u64 attempts;
 	__u64 first_ns; /* CLOCK_MONOTONIC, at the first packet */
 	__u64 last_ns;	/* at the last packet that was stamped */
+	__u64 random;	/* state of the random numbers; seeded before the first packet */
 	__u32 next;	/* index of the next source */
 	__u32 _pad;
 };

@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/address.h"
@@ -98,6 +99,9 @@ static int worker_load(struct generator *g, unsigned int thread, struct fault *r
 	config_sources(o, thread, &config);
 	memcpy((void *)&skel->rodata->config, &config, sizeof(config));
 	skel->bss->progress.next = config.first;
+	if (getrandom(&skel->bss->progress.random, sizeof(skel->bss->progress.random), 0) < 0)
+		return fault(reterr, -errno, "generator.random", "a random number: %s",
+			     strerror(errno));
 	bpf_map__set_max_entries(skel->maps.listed, o->listed ? o->sources : 1);
 	r = flood_bpf__load(skel);
 	if (r < 0)
