@@ -175,7 +175,7 @@ unit: setup ## unit tests only, plain and with sanitizers
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
 	$(Q)scripts/test.sh unit
 
-bench: ## performance, as JSON lines on stdout and a table on stderr; ONLY=group
+bench: ## performance, as JSON lines on stdout and a table on stderr; ONLY=name or group
 	@$(MAKE) --no-print-directory all $(TOOLS) >&2
 	$(Q)scripts/bench.sh $(ONLY)
 

@@ -1,32 +1,86 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Measures weir against XDP programs that do nothing: one JSON object per line on stdout, a table on
-# stderr. `bench.sh [GROUP]`, where GROUP is testrun (ns per packet, one packet over and over) or veth
-# (packets per second, made and received on one CPU, thousands of sources). Rounds of all candidates
-# take turns and medians are reported; on a machine that does other things too, trust the ratios.
+# Measures weir beside what else there is: one JSON object per line on stdout, a table on stderr.
+# `bench.sh [NAME...]`: testrun (ns per packet, one packet over and over), veth (packets per second,
+# made and received on one CPU, thousands of sources), or single benches such as veth/limit_64k; all
+# by default. Candidates take turns and medians are reported; on a machine that does other things
+# too, trust the ratios.
 
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lab.sh
 . scripts/lab.sh
+# shellcheck source=tests/bench/peers.sh
+. tests/bench/peers.sh
 
 readonly BUILD=${BUILD:-build}
-readonly ROUNDS=${ROUNDS:-11} SECONDS_EACH=${SECONDS_EACH:-0.5}
+# Many short turns rather than few long ones: neighbours in time meet the same disturbances.
+readonly ROUNDS=${ROUNDS:-15} SECONDS_EACH=${SECONDS_EACH:-0.2}
 readonly REFERENCE=$BUILD/tests/lib/reference.bpf.o
+readonly FLOOR=bare_drop WARM_UP_MAX=4194304
 
-# Two labs side by side: the reference program on the host's interface of one, weir on the other's.
-lab_reference='' lab_weir=''
+# What is measured on veth: the name of the bench; who judges the packets, by a judge_X of this file
+# or of peers.sh, and its argument; the traffic: first source, number of sources, how many of their
+# leading bits differ, port; and the benches whose ratios this one is set against. Rows with the
+# same judge and argument share a lab.
+readonly VETH='
+	bare_drop       reference    -       10.0.0.0    4096     32 1000 -
+	bare_drop_16m   reference    -       10.0.0.0    16777216 32 1000 -
+	block           weir         -       198.18.16.0 4096     32 1000 nft_set_4k,nft_set_1m,xdp_filter
+	block_prefix    weir         -       198.18.32.0 4096     32 1000 -
+	xdp_filter      xdp_filter   4096    10.0.0.0    4096     32 1000 -
+	nft_set_4k      nft_set      4096    10.0.0.0    4096     32 1000 -
+	nft_set_1m      nft_set      1048576 10.0.0.0    1048576  32 1000 -
+	nft_interval_1m nft_interval 1048576 10.0.0.0    1048576  30 1000 -
+	ipset_1m        ipset        1048576 10.0.0.0    1048576  32 1000 -
+	limit_4k        weir         -       10.0.0.0    4096     32 1002 nft_limit_4k
+	nft_limit_4k    nft_limit    4096    10.0.0.0    4096     32 1000 -
+	limit_64k       weir         64k     10.0.0.0    65536    32 1002 nft_limit_64k,hashlimit_64k
+	nft_limit_64k   nft_limit    65536   10.0.0.0    65536    32 1000 -
+	hashlimit_64k   hashlimit    65536   10.0.0.0    65536    32 1000 -
+	limit_1m        weir         1m      10.0.0.0    1048576  32 1002 nft_limit_1m
+	nft_limit_1m    nft_limit    1048576 10.0.0.0    1048576  32 1000 -
+	limit_16m       weir         16m     10.0.0.0    16777216 32 1002 -
+'
+
+WANTED=()
+# By judge and argument: the lab; why there is none; packets sent so far, and got by the host's stack.
+declare -A labs=() skipped=() sent=() delivered=()
+# The row of VETH in hand, and what its latest run came to.
+name='' judge='' argument='' first='' sources=0 bits=0 port=0 against=''
+pps=0 many=0 lost=0 passed=0
+work=''
 
 cleanup() {
-	[[ -z $lab_weir ]] || lab_down "$lab_weir"
-	[[ -z $lab_reference ]] || lab_down "$lab_reference"
+	local lab
+
+	for lab in "${labs[@]}"; do
+		lab_down "$lab"
+	done
+	[[ -z $work ]] || rm -r "$work"
 }
 
 die() {
 	echo "bench: $*" >&2
 	exit 1
+}
+
+# wanted NAME - was this bench asked for, by name or by group?
+wanted() {
+	local want
+
+	((${#WANTED[@]})) || return 0
+	for want in "${WANTED[@]}"; do
+		[[ $want != "$1" && $want != "${1%%/*}" ]] || return 0
+	done
+	return 1
+}
+
+# names - of all benches on veth.
+names() {
+	awk 'NF { print "veth/" $1 }' <<<"$VETH"
 }
 
 # A policy under which 198.18.16.0/20 is blocked address by address and 198.18.32.0/20 as a prefix;
@@ -43,7 +97,7 @@ policy() {
 		  narrow: {proto: udp, dport: 1002}
 		limits:
 		  - {name: wide, scope: source, service: wide, rate: 100M/s, burst: 100M}
-		  - {name: narrow, scope: source, service: narrow, rate: 1/m, burst: 1}
+		  - {name: narrow, scope: source, service: narrow, rate: 1/d, burst: 1}
 		lists:
 		  block:
 		    entries:
@@ -56,19 +110,15 @@ policy() {
 	done
 }
 
-start_reference() {
-	lab_up
-	lab_reference=$LAB
-	bpftool prog loadall "$REFERENCE" "$LAB_BPFFS" 2>/dev/null || die "cannot load $REFERENCE"
-	lab_host ip link set dev "$LAB_IF_HOST" xdpdrv pinned "$LAB_BPFFS/bare_drop"
+judge_reference() {
+	bpftool prog loadall "$REFERENCE" "$LAB_BPFFS" &&
+		lab_host ip link set dev "$LAB_IF_HOST" xdpdrv pinned "$LAB_BPFFS/bare_drop"
 }
 
 # The daemon, and enforcement under the policy above.
-start_weir() {
+judge_weir() {
 	local i
 
-	lab_up
-	lab_weir=$LAB
 	policy >"$LAB_DIR/policy.yaml"
 	lab_spawn host "$BUILD/weir" daemon --iface "$LAB_IF_HOST" --policy "$LAB_DIR/policy.yaml" \
 		--socket "$LAB_DIR/weir.sock" --state-dir "$LAB_DIR/state" --bpffs "$LAB_BPFFS" \
@@ -78,72 +128,197 @@ start_weir() {
 		kill -0 "$LAB_PID" 2>/dev/null || break
 		sleep 0.05
 	done
-	cat "$LAB_DIR/log" >&2
-	die "the daemon did not start"
+	echo "the daemon did not start: $(tail -n 1 "$LAB_DIR/log")" >&2
+	return 1
+}
+
+dropped_weir() {
+	"$BUILD/weir" metrics --socket "$LAB_DIR/weir.sock" |
+		awk '/^weir_packets_total\{.*verdict="drop"/ { sum += $NF } END { printf "%.0f", sum }'
+}
+
+# use_judge JUDGE ARGUMENT - lab_use the lab where it judges, made at first use. 1: it cannot be had,
+# and skipped[] says why; but weir and the reference must be, or there is nothing to compare.
+use_judge() {
+	local key="$1 $2"
+
+	[[ -z ${skipped[$key]:-} ]] || return 1
+	if [[ -n ${labs[$key]:-} ]]; then
+		lab_use "${labs[$key]}"
+		return 0
+	fi
+	lab_up || die "there is no lab"
+	labs[$key]=$LAB
+	sent[$key]=0
+	delivered[$key]=0
+	"judge_$1" "$2" >"$LAB_DIR/why" 2>&1 && return 0
+	skipped[$key]=$(grep . "$LAB_DIR/why" | tail -n 1)
+	case $1 in
+	reference | weir) die "$1: ${skipped[$key]}" ;;
+	esac
+	return 1
+}
+
+# emit - a line of the result, for now and for the table.
+emit() {
+	tee -a "$work/results"
 }
 
 bench_testrun() {
-	lab_use "$lab_weir"
-	"$BUILD/tests/bench/bench" "$(find "$LAB_BPFFS" -name program -print -quit)"
+	use_judge weir testrun
+	"$BUILD/tests/bench/bench" "$(find "$LAB_BPFFS" -name program -print -quit)" |
+		while read -r line; do
+			! wanted "$(jq -r .bench <<<"$line")" || echo "$line"
+		done | emit
 }
 
-# flood_pps LAB BASE PORT - packets per second from 4,096 sources.
-flood_pps() {
-	lab_use "$1"
-	lab_client "$BUILD/tests/tools/flood" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:$3" \
-		--base "$2" --sources 4096 --seconds "$SECONDS_EACH" --json | jq .pps
+# take ROW - use the row's judge; the variables named like the columns are its from here on.
+take() {
+	read -r name judge argument first sources bits port against <<<"$1"
+	use_judge "$judge" "$argument"
 }
 
-# median NUMBER...
-median() {
-	printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+# run OPTION... - send the traffic of the row in hand. Sets pps and, in packets: many, which the other
+# end took; lost, which found its ring full; passed, which got to the host's stack.
+run() {
+	local key="$judge $argument" result now
+
+	result=$(lab_client "$BUILD/tests/tools/flood" --iface "$LAB_IF_CLIENT" \
+		--to "$LAB_HOST4:$port" --base "$first" --sources "$sources" \
+		--source-prefix "$bits" "$@" --json) || die "veth/$name: the generator failed"
+	read -r pps many lost < <(jq -r '"\(.pps) \(.sent) \(.tx_errors)"' <<<"$result")
+	# shellcheck disable=SC2016 # awk's own
+	now=$(lab_host awk '$1 == "Ip:" && $2 != "Forwarding" { print $10 }' /proc/self/net/snmp)
+	passed=$((now - delivered[$key]))
+	delivered[$key]=$now
+	sent[$key]=$((sent[$key] + many))
 }
 
-# Ratios are taken round by round, between runs that were neighbours in time: what else the machine
-# did then met both.
+# run_timed - a turn's worth. A busy machine may leave the generator no time at all to measure in.
+run_timed() {
+	local try
+
+	for ((try = 0; try < 5; try++)); do
+		run --random --seconds "$SECONDS_EACH"
+		((pps == 0)) || return 0
+	done
+	die "veth/$name: nothing was sent in $try times $SECONDS_EACH s; is the machine busy?"
+}
+
+# warm_up ROW - every source once, unmeasured: what has to be remembered of it is, when it counts.
+warm_up() {
+	take "$1" || return 1
+	run --round-robin --packets $((sources < WARM_UP_MAX ? sources : WARM_UP_MAX))
+}
+
+# turn ROW FLOOR_ROW - one measurement, right after one of the floor, as a line of the file of runs.
+turn() {
+	local floor
+
+	take "$2"
+	run_timed
+	floor=$pps
+	if [[ $1 != "$2" ]]; then
+		take "$1"
+		run_timed
+	fi
+	echo "$name $pps $floor $many $passed $lost" >>"$work/runs"
+}
+
+# account ROW - what was sent and did not get through must be what the judge says it dropped.
+account() {
+	local said should
+
+	take "$1" && [[ $(type -t "dropped_$judge") == function ]] || return 0
+	should=$((sent["$judge $argument"] - delivered["$judge $argument"]))
+	said=$("dropped_$judge")
+	[[ $said == "$should" ]] ||
+		skipped["$judge $argument"]="dropped by its own account: ${said:-?}; in fact: $should"
+}
+
+# The row in hand as a line. Numbers are medians of the rounds; a ratio is one of neighbours in time,
+# and so are the two ratios that one in "against" comes from.
+report() {
+	jq -Rnc --arg name "$name" --arg against "$against" --arg floor "$FLOOR" '
+		def median: sort | .[length / 2 | floor];
+		def round2: . * 100 | round / 100;
+		def share(f): (map(f) | add) / (map(.sent) | add) * 1e4 | round / 1e4;
+		[inputs | split(" ") | {name: .[0], ratio: ((.[1] | tonumber) / (.[2] | tonumber)),
+			pps: .[1] | tonumber, sent: .[3] | tonumber, passed: .[4] | tonumber,
+			lost: .[5] | tonumber}] |
+		group_by(.name) | map({key: .[0].name, value: .}) | from_entries as $runs |
+		$runs[$name] as $mine |
+		{bench: "veth/\($name)", value: ($mine | map(.pps) | median / 1e6 | round2),
+		 unit: "Mpps", ratio_to: "veth/\($floor)", ratio: ($mine | map(.ratio) | median | round2),
+		 passed: ($mine | share(.passed)), lost: ($mine | share(.lost))} +
+		([$against | split(",")[] | select($runs[.]) | {key: "veth/\(.)", value:
+			([$mine, $runs[.]] | transpose | map(.[0].ratio / .[1].ratio) | median | round2)}] |
+		 if length > 0 then {against: from_entries} else {} end)' "$work/runs"
+}
+
 bench_veth() {
-	local -A pps=() ratio=()
-	local name round floor now
-	local names=(bare_drop block block_prefix limit)
-	local base=([0]=198.18.16.0 [1]=198.18.16.0 [2]=198.18.32.0 [3]=198.18.48.0)
-	local port=(1000 1000 1000 1002)
+	local rows=() all=() floor='' row round why
 
+	mapfile -t all < <(awk 'NF { $1 = $1; print }' <<<"$VETH")
+	for row in "${all[@]}"; do
+		[[ ${row%% *} != "$FLOOR" ]] || floor=$row
+		! wanted "veth/${row%% *}" || rows+=("$row")
+	done
+	((${#rows[@]})) || return 0
+	warm_up "$floor"
+	for row in "${rows[@]}"; do
+		[[ $row == "$floor" ]] || warm_up "$row" || true
+	done
 	for ((round = 0; round < ROUNDS; round++)); do
-		for i in "${!names[@]}"; do
-			now=$(flood_pps "$([[ $i == 0 ]] && echo "$lab_reference" || echo "$lab_weir")" \
-				"${base[i]}" "${port[i]}")
-			[[ $i != 0 ]] || floor=$now
-			pps[${names[i]}]+=" $now"
-			ratio[${names[i]}]+=" $(jq -n "$now / $floor")"
+		for row in "${rows[@]}"; do
+			! take "$row" || turn "$row" "$floor"
 		done
 	done
-	for name in "${names[@]}"; do
-		# shellcheck disable=SC2086 # one word per round
-		jq -cn --arg name "veth/$name" --argjson pps "$(median ${pps[$name]})" \
-			--argjson ratio "$(median ${ratio[$name]})" \
-			'{bench: $name, value: ($pps / 1e4 | round / 100), unit: "Mpps",
-			  ratio_to: "veth/bare_drop", ratio: ($ratio * 100 | round / 100)}'
+	for row in "${rows[@]}"; do
+		account "$row"
+		why=${skipped["$judge $argument"]:-}
+		if [[ -n $why ]]; then
+			jq -cn --arg bench "veth/$name" --arg why "$why" '{bench: $bench, skipped: $why}'
+		else
+			report
+		fi | emit
 	done
 }
 
 table() {
-	tee >(jq -r '[.bench, .value, .unit, .ratio, "of " + .ratio_to] | @tsv' |
-		column -t -s $'\t' >&2)
+	jq -r 'if .skipped then [.bench, "-", "-", "-", "-", "skipped: " + .skipped] else
+		[.bench, .value, .unit, .ratio, "of " + .ratio_to,
+		 (.against // {} | to_entries | map("\(.value) x \(.key)") | join(", "))] end | @tsv' |
+	column -t -s $'\t'
+}
+
+# check_names NAME... - those of groups and of benches on veth; bench.c knows its own.
+check_names() {
+	local name
+
+	for name in "$@"; do
+		case $name in
+		testrun | veth | testrun/*) ;;
+		*)
+			grep -qx -- "$name" <(names) ||
+				die "there is no '$name': testrun, veth, or one of" \
+					"$(names | xargs)"
+			;;
+		esac
+	done
 }
 
 main() {
 	((EUID == 0)) || die "needs root: it makes network namespaces and loads programs"
-	case ${1:-all} in
-	all | testrun | veth) ;;
-	*) die "there is no group '$1': testrun or veth" ;;
-	esac
+	check_names "$@"
+	WANTED=("$@")
 	trap cleanup EXIT
-	start_reference
-	start_weir
-	{
-		[[ ${1:-all} == veth ]] || bench_testrun
-		[[ ${1:-all} == testrun ]] || bench_veth
-	} | table
+	work=$(mktemp -d)
+	if ((!$#)) || [[ " $*" == *' testrun'* ]]; then
+		bench_testrun
+	fi
+	bench_veth
+	table <"$work/results" >&2
 }
 
 main "$@"

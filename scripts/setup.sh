@@ -44,6 +44,10 @@ readonly NEEDS='
 	jq jq tests: reads JSON
 	qemu-system-x86 qemu-system-x86_64 tests on other kernels
 	xz-utils xz tests on other kernels: unpacks modules
+	nftables nft bench: a peer
+	iptables iptables-legacy bench: a peer
+	ipset ipset bench: a peer
+	xdp-tools xdp-filter bench: a peer
 	clang-format clang-format lint
 	shellcheck shellcheck lint
 	cppcheck cppcheck lint
