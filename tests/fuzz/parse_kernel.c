@@ -234,9 +234,9 @@ static bool is_culprit(const struct run *run, const struct frame *f)
 	bool as_expected = false;
 	int action;
 
-	assert_int_equal(datapath_read_counts(runner.datapath, before), 0);
+	datapath_read_counts(runner.datapath, before);
 	action = runner_run(&runner, f->data, f->length, f->linear);
-	assert_int_equal(datapath_read_counts(runner.datapath, after), 0);
+	datapath_read_counts(runner.datapath, after);
 	for (unsigned int i = 0; i < RUNNER_COUNTERS; i++) {
 		uint64_t packets = after[i].packets - before[i].packets;
 		uint64_t bytes = after[i].bytes - before[i].bytes;
@@ -271,7 +271,7 @@ static bool counts_differ(const struct weir_count *before, const struct weir_cou
 {
 	struct weir_count after[RUNNER_COUNTERS];
 
-	assert_int_equal(datapath_read_counts(runner.datapath, after), 0);
+	datapath_read_counts(runner.datapath, after);
 	for (unsigned int i = 0; i < RUNNER_COUNTERS; i++)
 		if (after[i].packets - before[i].packets != want[i].packets ||
 		    after[i].bytes - before[i].bytes != want[i].bytes)
@@ -285,7 +285,7 @@ static bool flush(struct run *run)
 	struct weir_count before[RUNNER_COUNTERS], want[RUNNER_COUNTERS] = {0};
 	bool differs = false;
 
-	assert_int_equal(datapath_read_counts(runner.datapath, before), 0);
+	datapath_read_counts(runner.datapath, before);
 	for (size_t i = 0; i < batched; i++) {
 		const struct frame *f = &batch[i];
 		struct weir_count *count = &want[f->verdict * WEIR_REASON_MAX + f->reason];

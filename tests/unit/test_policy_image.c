@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <weir/algorithm.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -279,29 +280,40 @@ static void aimd_falls_fast_and_rises_slowly(void **state)
 	}
 }
 
-static void cookies_and_state_are_handed_on(void **state)
+static void cookies_are_limits_that_are_tried_last(void **state)
 {
 	_cleanup_(both_done) struct both b =
 		compiled(HEAD "state: {sources: 1M}\nservices:\n"
 			      "  a: {proto: tcp, dport: [80, 443], syn_cookies: auto}\n"
 			      "  b: {proto: tcp, dport: 22, syn_cookies: always, syn_mss: 1400B}\n"
 			      "  c: {proto: tcp, dport: 25, syn_cookies: off}\n"
-			      "  d: {proto: tcp, dport: 26, syn_cookies: auto, syn_rate: 90/m}\n");
+			      "  d: {proto: tcp, dport: 26, syn_cookies: auto, syn_rate: 90/m}\n"
+			      "limits: [{name: a, scope: global, rate: 1/s}]\n");
 	_cleanup_(both_done) struct both plain = compiled(HEAD);
-	const struct policy_cookie *cookies = b.image->cookies;
+	const struct weir_policy *p = &b.image->policy;
+	const struct weir_limit *limits = p->limits;
+	uint32_t last = p->limit_count - 1;
+	__u64 next;
 
 	(void)state;
-	assert_int_equal(b.image->cookie_count, 3);
-	assert_ptr_equal(cookies[0].service, &b.policy->services[0]);
-	assert_int_equal(cookies[0].mode, POLICY_COOKIES_AUTO);
-	assert_int_equal(cookies[0].threshold_per_s, 10000);
-	assert_int_equal(cookies[0].mss, 1460);
-	assert_int_equal(cookies[1].mode, POLICY_COOKIES_ALWAYS);
-	assert_int_equal(cookies[1].mss, 1400);
-	assert_int_equal(cookies[2].threshold_per_s, 2);
+	assert_true(p->cookie_limits == 7ULL << (last - 2));
+	assert_string_equal(b.image->limits[last - 2].name, "a/cookies");
+	assert_string_equal(b.image->limits[last].name, "d/cookies");
+	assert_int_equal(limits[last - 2].action, WEIR_ACTION_COOKIE);
+	assert_int_equal(limits[last - 2].mss, 1460);
+	assert_int_equal(limits[last - 1].mss, 1400);
+	assert_true(b.image->ports[443].tcp & 1ULL << (last - 2));
+	assert_false(b.image->ports[443].tcp & 1ULL << last);
+	assert_true(p->connection_limits & p->cookie_limits);
+	/* 10,000 at once, two, none. */
+	assert_true(algorithm_next(&limits[last - 2], 0, 5000, 10000, &next));
+	assert_false(algorithm_next(&limits[last - 2], 0, 5000, 10001, &next));
+	assert_false(algorithm_next(&limits[last - 1], 0, 5000, 1, &next));
+	assert_true(algorithm_next(&limits[last], 0, 5000, 2, &next));
+	assert_false(algorithm_next(&limits[last], 0, 5000, 3, &next));
 	assert_int_equal(b.image->cell_sets, 1 << 20);
 	assert_int_equal(plain.image->cell_sets, WEIR_SOURCES_DEFAULT);
-	assert_int_equal(plain.image->cookie_count, 0);
+	assert_int_equal(plain.image->policy.cookie_limits, 0);
 }
 
 /* The policy that shows everything. */
@@ -374,7 +386,7 @@ int main(void)
 		cmocka_unit_test(actions_are_carried_over),
 		cmocka_unit_test(an_adaptive_limit_scales_one_word),
 		cmocka_unit_test(aimd_falls_fast_and_rises_slowly),
-		cmocka_unit_test(cookies_and_state_are_handed_on),
+		cmocka_unit_test(cookies_are_limits_that_are_tried_last),
 		cmocka_unit_test(the_policy_that_shows_everything_compiles),
 		cmocka_unit_test(any_change_to_it_is_answered),
 	};

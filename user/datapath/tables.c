@@ -182,7 +182,9 @@ static uint32_t features_of(const struct weir_policy *policy)
 			features |= WEIR_FEATURE_ROLLOUT;
 		if (limit->action == WEIR_ACTION_MARK)
 			features |= WEIR_FEATURE_MARK;
-		if (limit->reject_share)
+		if (limit->action == WEIR_ACTION_COOKIE)
+			features |= WEIR_FEATURE_COOKIES;
+		else if (limit->reject_share)
 			features |= WEIR_FEATURE_REJECT;
 		if (limit->size_step)
 			features |= WEIR_FEATURE_COSTS;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -43,8 +44,10 @@ static void describe_limit(struct text *t, const struct draft *d, const struct w
 		text_printf(t, " cost %u", l->costs[i]);
 	if (d->service)
 		describe_service(t, d->service);
-	if (d->index < 0)
+	if (d->index == DRAFT_FRAGMENTS)
 		text_puts(t, " fragments");
+	if (d->index == DRAFT_COOKIES)
+		text_puts(t, " cookies");
 }
 
 static bool key_taken(const struct weir_policy *p, uint64_t key)
@@ -184,6 +187,51 @@ static int rule_add(struct compiler *c, const struct policy_limit *rule, int ind
 	return r;
 }
 
+/*
+ * A service's SYN are answered with cookies while there are more than so many: a limit on new connections
+ * to the service, tried when all others have room. `always` is one that never has any.
+ */
+static int cookies_add(struct compiler *c, const struct policy_service *service)
+{
+	struct policy_limit *rule = &c->cookies[service - c->policy->services];
+	uint32_t number = c->image->policy.limit_count;
+	struct weir_limit *limit;
+	int r;
+
+	*rule = (struct policy_limit){
+		.line = service->line,
+		.column = 1,
+		.scope = POLICY_SCOPE_SERVICE,
+		.service = service,
+		.has_connections = true,
+		.connections = service->syn_rate.count ? service->syn_rate
+						       : (struct policy_rate){1, NSEC_PER_SEC},
+		.rollout.percent = 100,
+		.action = WEIR_ACTION_COOKIE,
+	};
+	if (snprintf(rule->name, sizeof(rule->name), "%s/cookies", service->name) >=
+	    (int)sizeof(rule->name))
+		return refuse_rule(c, rule, -EINVAL, "policy.name",
+				   "service '%s' has syn_cookies, which count as a limit of that "
+				   "name and '/cookies': longer than %u bytes",
+				   service->name, POLICY_NAME_MAX);
+	/* a second's worth */
+	rule->connection_burst =
+		(uint64_t)(((unsigned __int128)rule->connections.count * NSEC_PER_SEC +
+			    rule->connections.per_ns - 1) /
+			   rule->connections.per_ns);
+	r = units_add(c, rule, service, DRAFT_COOKIES);
+	if (r < 0)
+		return r;
+	limit = &c->image->policy.limits[number];
+	limit->mss = service->syn_mss;
+	if (service->syn_cookies == POLICY_COOKIES_ALWAYS) {
+		limit->interval = 2;
+		limit->burst = 1;
+	}
+	return 0;
+}
+
 /* The narrowest scope first, those of one scope in the order of the text. */
 static int limits_add(struct compiler *c)
 {
@@ -196,8 +244,11 @@ static int limits_add(struct compiler *c)
 			if (p->limits[i].scope == (enum policy_scope)scope)
 				r = rule_add(c, &p->limits[i], (int)i);
 		if (r == 0 && scope == POLICY_SCOPE_SOURCE && p->fragments == POLICY_LIMIT)
-			r = rule_add(c, &p->fragment_limit, -1);
+			r = rule_add(c, &p->fragment_limit, DRAFT_FRAGMENTS);
 	}
+	for (size_t i = 0; i < p->service_count && r == 0; i++)
+		if (p->services[i].syn_cookies != POLICY_COOKIES_OFF)
+			r = cookies_add(c, &p->services[i]);
 	for (uint32_t i = 0; i < c->image->policy.limit_count && r == 0; i++) {
 		sets += c->image->limits[i].fixed_sets;
 		if (sets > POLICY_FIXED_SETS_MAX)
@@ -208,13 +259,6 @@ static int limits_add(struct compiler *c)
 					   p->tenant_count);
 	}
 	return r;
-}
-
-static uint64_t per_second(const struct policy_rate *rate)
-{
-	unsigned __int128 scaled = (unsigned __int128)rate->count * NSEC_PER_SEC;
-
-	return (uint64_t)((scaled + rate->per_ns - 1) / rate->per_ns);
 }
 
 static void settings_fill(struct compiler *c, uint64_t tick_ns)
@@ -233,19 +277,6 @@ static void settings_fill(struct compiler *c, uint64_t tick_ns)
 	c->image->cell_sets = WEIR_CELL_SETS_MIN;
 	while (c->image->cell_sets < policy->sources)
 		c->image->cell_sets *= 2;
-	for (size_t i = 0; i < policy->service_count; i++) {
-		const struct policy_service *s = &policy->services[i];
-		const struct policy_rate *rate = &s->syn_rate;
-
-		if (s->syn_cookies == POLICY_COOKIES_OFF)
-			continue;
-		c->image->cookies[c->image->cookie_count++] = (struct policy_cookie){
-			.service = s,
-			.mode = s->syn_cookies,
-			.threshold_per_s = rate->count ? per_second(rate) : 0,
-			.mss = (uint16_t)s->syn_mss,
-		};
-	}
 }
 
 uint64_t policy_active(const struct policy_image_limit *limits, size_t count, int64_t unix_time,
@@ -280,14 +311,16 @@ int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_
 		settings_fill(&c, tick_ns);
 		r = limits_add(&c);
 	}
-	if (r == 0)
-		r = compile_tables(&c);
 	for (uint32_t i = 0; r == 0 && i < image->policy.limit_count; i++) {
 		if (!image->limits[i].off)
 			image->policy.active |= 1ULL << i;
 		if (c.drafts[i].rule->shadow)
 			image->policy.shadow_limits |= 1ULL << i;
+		if (c.drafts[i].rule->action == WEIR_ACTION_COOKIE)
+			image->policy.cookie_limits |= 1ULL << i;
 	}
+	if (r == 0)
+		r = compile_tables(&c);
 	if (r == -ENOMEM)
 		return fault(reterr, r, "policy.memory", "%.200s: out of memory", policy->name);
 	if (r < 0)

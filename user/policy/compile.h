@@ -12,13 +12,18 @@ struct draft {
 	const struct policy_limit *rule;
 	const struct policy_service *service; /* the rule's, or one of all */
 	enum weir_unit unit;
-	int index; /* of the rule; -1 = the limit on fragments */
+	int index; /* of the rule, or below */
 };
+
+#define DRAFT_FRAGMENTS (-1) /* the limit on fragments */
+#define DRAFT_COOKIES	(-2) /* the SYN rate above which a service answers with cookies */
 
 struct compiler {
 	const struct policy *policy;
 	struct policy_image *image;
 	struct draft drafts[WEIR_LIMITS_MAX]; /* by bit */
+	struct policy_limit
+		cookies[POLICY_SERVICES_MAX]; /* what stands for services' syn_cookies */
 	struct fault *reterr;
 };
 

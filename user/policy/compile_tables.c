@@ -299,6 +299,7 @@ static int check_class(struct compiler *c, uint64_t limits, const char *format, 
 	struct crowd crowd;
 	char what[64];
 
+	limits &= ~image->policy.cookie_limits; /* tried apart from the others */
 	if (!is_crowd(limits))
 		return 0;
 	for (size_t i = 0; i <= image->destination_count; i++) {

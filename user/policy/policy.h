@@ -296,7 +296,7 @@ struct policy_image_limit {
 	char name[POLICY_NAME_MAX + 1];
 	enum weir_unit unit;
 	unsigned int line; /* in the policy's text; 0 = built in */
-	int rule;	   /* index into policy.limits; -1 = the limit on fragments */
+	int rule; /* index into policy.limits; below 0: on fragments, or a service's cookies */
 	/* Cells that belong to it alone, beginning at the fixed_set that the datapath gives it:
 	 * one, or of tenant n the nth. 0 = its cells are found by hash, or it has none
 	 * (WEIR_UNIT_OPEN). */
@@ -305,14 +305,6 @@ struct policy_image_limit {
 	/* The policy's own, NULL = none: not to be used when it is freed. */
 	const struct policy_schedule *schedule;
 	const struct policy_adaptive *adaptive;
-};
-
-/* A service whose SYN are answered with cookies. Ports and destinations are the policy's own. */
-struct policy_cookie {
-	const struct policy_service *service; /* TCP, with ports */
-	enum policy_cookie_mode mode;	      /* never off */
-	uint64_t threshold_per_s;	      /* of auto: SYN that arrive, rounded up */
-	uint16_t mss;			      /* to announce over IPv4; IPv6: 20 less */
 };
 
 /* One copy of the datapath's tables, more than 1 MiB of it: keep it on the heap. */
@@ -326,8 +318,6 @@ struct policy_image {
 	struct policy_prefix *sources;
 	size_t source_count;
 	struct policy_image_limit limits[WEIR_LIMITS_MAX]; /* policy.limit_count of them */
-	struct policy_cookie cookies[POLICY_SERVICES_MAX];
-	size_t cookie_count;
 	uint32_t cell_sets; /* found by hash: a power of two, at least policy->sources */
 };
 
