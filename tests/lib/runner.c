@@ -216,7 +216,9 @@ uint64_t runner_count(const struct runner *r, unsigned int verdict, unsigned int
 void runner_expect(struct runner *r, const char *promise, const struct packets_frame *frame,
 		   unsigned int verdict, unsigned int reason)
 {
-	int want = verdict == WEIR_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+	int want = verdict == WEIR_VERDICT_DROP	   ? XDP_DROP
+		   : verdict == WEIR_VERDICT_REPLY ? XDP_TX
+						   : XDP_PASS;
 	unsigned int counted_verdict, counted_reason;
 	int action;
 

@@ -120,6 +120,7 @@ void datapath_close(struct datapath *d)
 {
 	if (!d)
 		return;
+	connections_release(d);
 	program_done(&d->program);
 	entries_done(&d->entries);
 	close_fdp(&d->link_fd);

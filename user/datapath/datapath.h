@@ -81,7 +81,12 @@ enum datapath_mode datapath_mode(const struct datapath *d, uint32_t *ret_ifindex
  */
 int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr);
 
-/** Put @image into the idle copy and make it the live one. *@ret_generation is its number. */
+/**
+ * Put @image into the idle copy and make it the live one. *@ret_generation is its number. The program is
+ * swapped, without a gap, if the policy needs another one, and the table of cells is replaced by one of
+ * another size if it says so; state is kept. Faults: datapath.load, datapath.connections (limits on
+ * open connections, and the kernel cannot count them), datapath.policy.
+ */
 int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 			  uint32_t *ret_generation, struct fault *reterr);
 uint32_t datapath_generation(const struct datapath *d); /* 0 = no policy yet */

@@ -12,6 +12,8 @@
 
 #include "datapath/datapath.h"
 
+struct bpf_link;
+struct connections_bpf;
 struct limiter_bpf;
 
 /* What is fixed when the program is loaded. */
@@ -63,6 +65,9 @@ struct datapath {
 	int link_fd; /* -1 = not attached by us yet */
 	int lock_fd; /* the directory of the pins: locked as long as it is open */
 
+	struct connections_bpf *connections; /* NULL: the policy does not ask for it */
+	struct bpf_link *connections_link;
+
 	struct entries entries;
 	struct weir_policy policy; /* the live copy */
 	char slot_names[WEIR_LIMIT_SLOTS][WEIR_NAME_BYTES + 1];
@@ -101,6 +106,14 @@ int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr);
 /** Take stock of a table that an earlier daemon filled. */
 int entries_adopt(struct datapath *d, struct fault *reterr);
 void entries_done(struct entries *e);
+
+/* connections.c */
+
+/** Count open connections from now on, if that is not done yet. Faults: datapath.connections. */
+int connections_start(struct datapath *d, struct fault *reterr);
+void connections_stop(struct datapath *d);
+/** Let go of it; it goes on. */
+void connections_release(struct datapath *d);
 
 /* tables.c */
 

@@ -384,9 +384,9 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 		 struct fault *reterr)
 {
 	struct program old = d->program;
-	int r = 0;
+	int r = set_answers(next); /* the old program may ask them for a moment, too */
 
-	if (d->link_fd >= 0)
+	if (r == 0 && d->link_fd >= 0)
 		r = bpf_link_update(d->link_fd, bpf_program__fd(next->skeleton->progs.weir_ingress),
 				    NULL);
 	/* A link whose interface was deleted has no program any more. */

@@ -260,6 +260,8 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 	r = cells_resize(d, image->cell_sets, reterr);
 	/* Until the new policy is live, the program must serve the old one, too. */
 	r = r ?: change_features(d, d->program.shape.features | features, reterr);
+	if (r == 0 && features & WEIR_FEATURE_OPEN)
+		r = connections_start(d, reterr);
 	if (r < 0)
 		return r;
 	r = write_policy(d, image, &next);
@@ -268,9 +270,10 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 			     "cannot write the policy: %s; the one in force stays", strerror(-r));
 	d->policy = next;
 	*ret_generation = next.generation;
-	/* A program that knows more than it needs is only a little slower. */
-	if (change_features(d, features, NULL) < 0)
-		return 0;
+	if (!(features & WEIR_FEATURE_OPEN))
+		connections_stop(d);
+	/* If not: a program that knows more than it needs is only a little slower. */
+	change_features(d, features, NULL);
 	return 0;
 }
 
