@@ -95,7 +95,7 @@ algorithm_inline int sliding_next(const struct weir_limit *limit, __u64 word, __
 		used = previous = 0;
 	} else if ((__s64)(end - time) <= 0) {
 		end += limit->interval;
-		previous = algorithm_round_up(used, limit->previous_shift & 31);
+		previous = algorithm_round_up(used, limit->previous_shift & 63);
 		used = 0;
 	}
 	used += algorithm_round_up(units, limit->shift & 31);

@@ -211,6 +211,7 @@ static const char *const edges[] = {
 	"algorithm: sliding_window, rate: 1k/s, window: 1ms",
 	"algorithm: sliding_window, rate: 4M/s",
 	"algorithm: sliding_window, rate: 8191/s",
+	"algorithm: sliding_window, rate: 10M/s, window: 31d",
 	"algorithm: sliding_window, rate: 255/s, cost: {syn: 255}",
 	"algorithm: sliding_window, byte_rate: 1Gbit/s, window: 1m",
 	"algorithm: sliding_window, rate: 1/m, window: 31d",
