@@ -30,6 +30,10 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
 	return bucket_next(limit, word ? word : packet->time, packet->time, units, ret_next);
 }
 
+/* Further ahead of the coarse clock than that ever lags, a remembered time is none: the CPU has not read
+ * the exact clock for so long that the past looks like the future. 4 s. */
+#define WEIGH_LAG_MOST (1ULL << 40)
+
 /*
  * Time for the limits: the coarse clock's, or the latest exact time that this CPU has read, if that is later.
  * Neither is ahead of now. The second lets a whole burst pass at once: its first packet found the
@@ -37,9 +41,11 @@ static __always_inline int weigh_next(const struct weir_limit *limit, const stru
  */
 static __always_inline void weigh_start(struct weir_cpu *cpu, struct packet *packet)
 {
+	__u64 latest = cpu->clock.latest;
+
 	clock_now_ns(cpu, packet);
-	if ((__s64)(cpu->clock.latest - packet->time) > 0)
-		packet->time = cpu->clock.latest;
+	if (latest && latest - packet->time < WEIGH_LAG_MOST)
+		packet->time = latest;
 }
 
 /* The packet's time becomes exact. */
