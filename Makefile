@@ -44,7 +44,7 @@ ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
 
 BPF_OBJECTS := limiter connections
-TEST_BPF_OBJECTS := counting flood reference replies
+TEST_BPF_OBJECTS := counting flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
 KERNEL_INIT := $(BUILD)/tests/kernels/init

@@ -21,21 +21,24 @@ static model_time level_at(const struct model *m, model_time now)
 	return level > 0 ? level : 0;
 }
 
-static bool offer_to_bucket(struct model *m, model_time now, uint64_t units)
+static model_time cost_of(const struct model *m, uint64_t units)
 {
-	model_time cost =
-		(model_time)divide_up((wide)units * m->limit->interval, (wide)1 << m->limit->shift);
-	model_time before = level_at(m, now);
+	return (model_time)divide_up((wide)units * m->limit->interval, (wide)1 << m->limit->shift);
+}
 
-	if (m->limit->burst ? before + cost > (model_time)m->limit->burst : before > 0)
-		return false;
+static bool charge_bucket(struct model *m, model_time now, uint64_t units)
+{
+	model_time cost = cost_of(m, units), before = level_at(m, now);
+	bool conforms =
+		m->limit->burst ? before + cost <= (model_time)m->limit->burst : before == 0;
+
 	m->used = true;
 	m->at = now;
 	m->level = before + cost;
 	/* The one word that means "never used" is never the time at which a bucket is empty. */
 	if ((uint64_t)(m->at + m->level) == 0)
 		m->level++;
-	return true;
+	return conforms;
 }
 
 /* The end of a window that begins @now: words keep time in steps of 2^count_bits. */
@@ -46,19 +49,20 @@ static model_time window_end(const struct weir_limit *limit, model_time now)
 	return (model_time)(divide_up((wide)now + limit->interval, step) * step);
 }
 
-static bool offer_to_fixed(struct model *m, model_time now, uint64_t units)
+static uint64_t steps_of(const struct model *m, uint64_t units)
 {
-	uint64_t steps = (uint64_t)divide_up(units, (wide)1 << m->limit->shift);
-	bool over = !m->used || now >= m->end;
-	uint64_t used = steps + (over ? 0 : m->current);
+	return (uint64_t)divide_up(units, (wide)1 << m->limit->shift);
+}
 
-	if (used > m->limit->burst)
-		return false;
+static bool charge_fixed(struct model *m, model_time now, uint64_t units)
+{
+	bool over = !m->used || now >= m->end;
+
+	m->current = steps_of(m, units) + (over ? 0 : m->current);
 	if (over)
 		m->end = window_end(m->limit, now);
 	m->used = true;
-	m->current = used;
-	return true;
+	return m->current <= m->limit->burst;
 }
 
 /* Let time pass until @now: a window that is over becomes the previous one of that which
@@ -84,7 +88,7 @@ static uint64_t remembered(const struct model *m)
 	return (uint64_t)divide_up(m->previous, (wide)1 << m->limit->previous_shift);
 }
 
-static bool offer_to_sliding(struct model *m, model_time now, uint64_t units)
+static bool charge_sliding(struct model *m, model_time now, uint64_t units)
 {
 	const struct weir_limit *l = m->limit;
 	struct model s = slid(m, now);
@@ -93,21 +97,57 @@ static bool offer_to_sliding(struct model *m, model_time now, uint64_t units)
 	wide overlap =
 		divide_up((wide)remembered(&s) * left * l->weight, (wide)1 << l->weight_shift);
 
-	s.current += (uint64_t)divide_up(units, (wide)1 << l->shift);
-	if (s.current + overlap > l->burst)
-		return false;
+	s.current += steps_of(m, units);
 	s.used = true;
 	*m = s;
-	return true;
+	return s.current + overlap <= l->burst;
+}
+
+/* Whether it conformed. */
+static bool charge(struct model *m, model_time now, uint64_t units)
+{
+	if (m->limit->algorithm == WEIR_ALGORITHM_FIXED)
+		return charge_fixed(m, now, units);
+	if (m->limit->algorithm == WEIR_ALGORITHM_SLIDING)
+		return charge_sliding(m, now, units);
+	return charge_bucket(m, now, units);
+}
+
+bool model_conforms(const struct model *m, model_time now, uint64_t units)
+{
+	struct model copy = *m;
+
+	return charge(&copy, now, units);
+}
+
+void model_charge(struct model *m, model_time now, uint64_t units)
+{
+	charge(m, now, units);
 }
 
 bool model_offer(struct model *m, model_time now, uint64_t units)
 {
-	if (m->limit->algorithm == WEIR_ALGORITHM_FIXED)
-		return offer_to_fixed(m, now, units);
-	if (m->limit->algorithm == WEIR_ALGORITHM_SLIDING)
-		return offer_to_sliding(m, now, units);
-	return offer_to_bucket(m, now, units);
+	struct model charged = *m;
+
+	if (!charge(&charged, now, units))
+		return false;
+	*m = charged;
+	return true;
+}
+
+void model_refund(struct model *m, model_time now, uint64_t units)
+{
+	model_time ahead = level_at(m, now), cost = cost_of(m, units);
+
+	if (m->limit->algorithm == WEIR_ALGORITHM_BUCKET)
+		m->level -= ahead < cost ? ahead : cost;
+	else
+		m->current -= steps_of(m, units);
+}
+
+model_time model_changes_at(const struct model *m)
+{
+	return m->limit->algorithm == WEIR_ALGORITHM_BUCKET ? m->at + m->level : m->end;
 }
 
 uint64_t model_word(const struct model *m)

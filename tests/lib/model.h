@@ -39,6 +39,15 @@ void model_init(struct model *m, const struct weir_limit *limit);
 /** Offer @units at @now. Whether they are admitted. @now may lie before an earlier one. */
 bool model_offer(struct model *m, model_time now, uint64_t units);
 
+/** Whether @units would be admitted @now; admit them whatever they find; take back what was admitted last
+ * (of a bucket, no more than what still lies ahead @now). */
+bool model_conforms(const struct model *m, model_time now, uint64_t units);
+void model_charge(struct model *m, model_time now, uint64_t units);
+void model_refund(struct model *m, model_time now, uint64_t units);
+
+/** When the state changes by itself for the first time: a bucket is empty, or the current window is over. */
+model_time model_changes_at(const struct model *m);
+
 /** The word that a cell in this state holds; meaningless before anything was admitted. */
 uint64_t model_word(const struct model *m);
 
