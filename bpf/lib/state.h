@@ -105,7 +105,8 @@ static __always_inline int state_has_idle(const struct weir_charge *charge,
 }
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
- * the old one. 0: it is being brought by somebody else, look again. */
+ * the old one. STATE_AGAIN: it is being brought by somebody else, look again. STATE_NO_ROOM: it stays
+ * there, and says what it says. */
 __noinline int state_bring(struct packet *packet, struct weir_charge *charge)
 {
 	struct weir_cell_set *from, *to;
@@ -114,20 +115,22 @@ __noinline int state_bring(struct packet *packet, struct weir_charge *charge)
 	int way;
 
 	if (!packet || !charge)
-		return 1;
+		return WEIR_NEXT;
 	index = charge->set < WEIR_CELL_FIXED
 			? charge->set
 			: weir_cell_set_index(charge->tag, weir_cell_was_mask);
 	from = bpf_map_lookup_elem(&weir_cells_was, &index);
 	to = state_set(charge);
 	if (!from || !to)
-		return 1;
+		return WEIR_NEXT;
 	way = cells_move(from, to, charge->tag, packet->time, bpf_get_smp_processor_id(), &word);
 	if (way >= 0 && way < (int)CELLS_NONE) {
 		charge->way = (__u8)way;
 		charge->word = word;
 	}
-	return way != CELLS_LOST;
+	if (way == CELLS_FULL)
+		return STATE_NO_ROOM;
+	return way == CELLS_LOST ? STATE_AGAIN : WEIR_NEXT;
 }
 
 /*
@@ -178,8 +181,6 @@ static __always_inline int state_swap(struct weir_charge *charge, __u64 next)
 	return cells_read(&cell->tag) == charge->tag;
 }
 
-#define STATE_AGAIN (-2) /* another CPU was faster */
-
 /* One attempt of state_charge_slowly(), which has the words. */
 __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet *packet,
 				   struct weir_charge *charge, __u64 tick)
@@ -192,9 +193,12 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
 		return WEIR_REASON_CONTENDED;
 	if (!state_read(charge, packet))
 		return STATE_AGAIN;
-	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE &&
-	    !state_bring(packet, charge))
-		return STATE_AGAIN;
+	if (settings_has(WEIR_FEATURE_MOVING) && charge->way >= CELLS_NONE) {
+		int brought = state_bring(packet, charge);
+
+		if (brought != WEIR_NEXT)
+			return brought;
+	}
 	if (weigh_wants_exact_time(limit, packet, charge->word, tick))
 		weigh_make_time_exact(packet);
 	if (!weigh(limit, packet, charge->word, tick))
