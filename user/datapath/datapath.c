@@ -151,7 +151,10 @@ static int load(struct datapath *d, const struct weir_meta *theirs, struct fault
 		__atomic_store_n(&meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
 	}
 	tables_adopt(d);
-	return entries_adopt(d, reterr);
+	r = entries_adopt(d, reterr);
+	/* A daemon may have died while it replaced the table of cells; its program still moves them, one
+	 * by one. */
+	return r ?: cells_finish_moving(d, reterr);
 }
 
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr)
