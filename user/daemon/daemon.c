@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
-#define TICK_MSEC 1000
-
 struct daemon {
 	uv_loop_t loop;
 	uv_signal_t terminate, interrupt, reload;
@@ -150,7 +148,7 @@ static void on_tick(uv_timer_t *handle)
 {
 	struct daemon *d = handle->data;
 
-	engine_tick(d->engine);
+	uv_timer_start(handle, on_tick, engine_tick(d->engine), 0);
 }
 
 /* The engine first: it releases what the API holds back until it is durable. */
@@ -243,7 +241,7 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 	uv_signal_start(&d->terminate, on_terminate, SIGTERM);
 	uv_signal_start(&d->interrupt, on_terminate, SIGINT);
 	uv_signal_start(&d->reload, on_reload, SIGHUP);
-	uv_timer_start(&d->tick, on_tick, TICK_MSEC, TICK_MSEC);
+	uv_timer_start(&d->tick, on_tick, 0, 0);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "engine/internal.h"
 
+#define TICK_MSEC_MAX 500
+
 const struct engine_actor ENGINE_SYSTEM = {.uid = 0, .username = "weir", .role = "system"};
 
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor)
@@ -117,8 +119,10 @@ static void record_policy(struct engine *e, enum audit_event event, const struct
 		audit_details_u64(&details, "list_entries",
 				  policy->allow.count + policy->block.count);
 	}
-	if (generation)
+	if (generation) {
 		audit_details_u64(&details, "generation", generation);
+		audit_details_u64(&details, "limits_in_force", control_in_force(e));
+	}
 	if (f)
 		audit_details_string(&details, "error", f->text);
 	engine_record(e, &record, actor);
@@ -129,10 +133,13 @@ static int apply_policy(struct engine *e, struct policy **policy, const struct e
 			struct fault *reterr)
 {
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	_cleanup_(control_freep) struct control *control = NULL;
 	struct fault f = {0};
 	uint32_t generation;
 	int r = policy_compile(*policy, clock_coarse_tick_ns(), &image, reterr);
 
+	if (r == 0)
+		r = control_prepare(e, image, *policy, &control, reterr);
 	if (r < 0)
 		return r;
 	/* Lists first: what the new policy blocks is blocked no later than its limits apply. */
@@ -154,6 +161,7 @@ static int apply_policy(struct engine *e, struct policy **policy, const struct e
 		return r;
 	}
 	feeds_commit(e, *policy);
+	control_commit(e, &control);
 	if (lists_synchronise(e, &f) < 0)
 		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
 	list_image_done(&e->held);
@@ -268,6 +276,7 @@ void engine_close(struct engine *e)
 			log_error("the last audit records could not be written");
 	}
 	feeds_done(e);
+	control_free(e->control);
 	list_image_done(&e->held);
 	list_set_free(e->lists);
 	store_close(e->store);
@@ -360,12 +369,24 @@ void engine_denied(struct engine *e, const struct engine_actor *actor, const cha
 	engine_record(e, &record, actor);
 }
 
-void engine_tick(struct engine *e)
+uint64_t engine_tick(struct engine *e)
 {
+	uint64_t now_ns = clock_monotonic_ns(), due_ns, wait_ms;
+
 	if (e->detached)
-		return;
-	lists_expire(e);
-	feeds_tick(e);
+		return TICK_MSEC_MAX;
+	if (now_ns >= e->lists_due_ns) {
+		lists_expire(e);
+		feeds_tick(e);
+		e->lists_due_ns = now_ns + NSEC_PER_SEC;
+	}
+	control_tick(e);
+	now_ns = clock_monotonic_ns();
+	due_ns = control_due_ns(e);
+	if (e->lists_due_ns < due_ns)
+		due_ns = e->lists_due_ns;
+	wait_ms = due_ns > now_ns ? (due_ns - now_ns) / NSEC_PER_MSEC + 1 : 1;
+	return wait_ms < TICK_MSEC_MAX ? wait_ms : TICK_MSEC_MAX;
 }
 
 void engine_recorder_completions(struct engine *e)

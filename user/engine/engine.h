@@ -18,6 +18,8 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "datapath/datapath.h"
+#include "detect/adaptive.h"
+#include "detect/exhaustion.h"
 #include "engine/recorder.h"
 #include "lists/feed.h"
 #include "lists/set.h"
@@ -94,6 +96,29 @@ struct engine_feed {
 /** By number, counted from 0; NULL: there are no more. Valid until the next change. */
 const struct engine_feed *engine_feed(const struct engine *e, size_t index);
 
+/* A limit of the datapath, as it is at this moment. */
+struct engine_limit {
+	const struct policy_limit *rule; /* the policy's words; several limits may come from one */
+	bool in_force;			 /* as its schedule says */
+	bool off;			 /* rolled out to nobody */
+	int64_t changes_at; /* seconds since 1970: when in_force does; INT64_MAX = not soon */
+	const struct adaptive *adaptive; /* NULL = is not */
+	const struct exhaustion *exhaustion;
+	uint64_t exhausted_since_ns; /* CLOCK_REALTIME; meaningful unless normal */
+};
+
+/** By its index in datapath_limits(); false: there is none. Valid until the next change. */
+bool engine_limit(const struct engine *e, size_t index, struct engine_limit *ret);
+
+/**
+ * The number that limits from the rule @name are to follow from now on. *@ret_recorded: it has an audit
+ * record, as the first one has, and one that lies on the other side of the target or comes from
+ * somebody else. Faults: limits.absent (-ENOENT), limits.target (-EPERM: it follows something else),
+ * limits.value (-ERANGE).
+ */
+int engine_post_target(struct engine *e, const char *name, uint64_t value,
+		       const struct engine_actor *actor, bool *ret_recorded, struct fault *reterr);
+
 /** Detach and remove all pins. After this only engine_close() makes sense. */
 int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
 bool engine_is_detached(const struct engine *e);
@@ -101,8 +126,11 @@ bool engine_is_detached(const struct engine *e);
 /** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
 
-/* Once a second: expire list entries, look at the files of feeds. */
-void engine_tick(struct engine *e);
+/**
+ * Whatever is due: expire list entries, look at the files of feeds, at schedules, at what adaptive limits
+ * follow, at limits that ran out of room. Returns in how many ms it wants to be called again: 1 to 500.
+ */
+uint64_t engine_tick(struct engine *e);
 void engine_recorder_completions(struct engine *e);
 
 /* For views. Pointers are valid until the next change. */

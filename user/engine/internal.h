@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/feeds.h"
 
@@ -24,8 +25,10 @@ struct engine {
 		held; /* what an earlier daemon left in the kernel, until the first policy applies */
 	bool lists_unknown; /* what the kernel holds has to be read before the next change */
 	struct feeds feeds;
+	struct control *control; /* never NULL once a policy is in force */
 	struct recorder *recorder;
 	bool detached;
+	uint64_t lists_due_ns; /* CLOCK_MONOTONIC */
 
 	uint64_t denied_ns; /* CLOCK_MONOTONIC of the last record of a refusal */
 	uint64_t denied_since;

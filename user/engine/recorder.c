@@ -201,15 +201,22 @@ void recorder_completions(struct recorder *r)
 /* Which event a window is: its kind of reason and whether it was enforced. */
 static enum audit_event window_event(const struct events_window *w)
 {
-	bool dropped = w->verdict == WEIR_VERDICT_DROP;
+	bool dropped = w->verdict == WEIR_VERDICT_DROP || w->verdict == WEIR_VERDICT_REPLY;
 
+	if (w->verdict == WEIR_VERDICT_MARK)
+		return AUDIT_EVENT_RATELIMIT_MARKED;
 	switch (w->reason) {
 	case WEIR_REASON_BLOCKED:
 		return dropped ? AUDIT_EVENT_LIST_BLOCKED : AUDIT_EVENT_LIST_WOULD_BLOCK;
 	case WEIR_REASON_OVER_PACKETS:
 	case WEIR_REASON_OVER_BYTES:
+	case WEIR_REASON_OVER_CONNECTIONS:
+	case WEIR_REASON_OVER_OPEN:
+	case WEIR_REASON_STATE_FULL:
 	case WEIR_REASON_CONTENDED:
 		return dropped ? AUDIT_EVENT_RATELIMIT_DROPPED : AUDIT_EVENT_RATELIMIT_WOULD_DROP;
+	case WEIR_REASON_SYN_COOKIE:
+		return AUDIT_EVENT_RATELIMIT_CHALLENGED;
 	case WEIR_REASON_FRAGMENT:
 		return AUDIT_EVENT_PACKET_FRAGMENT;
 	default:
