@@ -26,6 +26,8 @@ static const struct command commands[] = {
 	 CLI_ONLINE, .fn = cmd_lists},
 	{"feeds", "", "the files that lists are read from, and what became of them", CLI_ONLINE,
 	 .fn = cmd_feeds},
+	{"limits post", "LIMIT NUMBER", "post the number that an adaptive limit follows",
+	 CLI_ONLINE, .fn = cmd_limits_post},
 	{"limits", "", "the limits, and what each let pass and dropped", CLI_ONLINE,
 	 .fn = cmd_limits},
 	{"source", "ADDRESS", "all that is known of one address, and why it passes or not",

@@ -39,6 +39,10 @@ static void what_a_command_does_not_take_is_refused_and_named(void **state)
 		{{"lists", "grey"}, "no list 'grey'"},
 		{{"source", "192.0.2.0/24"}, "is no address"},
 		{{"policy"}, "second word"},
+		{{"limits", "post", "web"}, "needs LIMIT NUMBER"},
+		{{"limits", "post", "web", "-1"}, "no option"},
+		{{"limits", "post", "web", "1.5"}, "'1.5' is no whole number"},
+		{{"limits", "post", "web/dns", "1"}, "'web/dns' is no name"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -362,7 +366,8 @@ static void source_is_answered_in_one_sentence_first(void **state)
 		"\"lists\":[{\"list\":\"block\",\"cidr\":\"192.0.2.0/24\",\"origin\":\"operator\","
 		"\"added_by\":\"bob\",\"reason\":\"scan\",\"left_seconds\":null}],"
 		"\"limits\":[{\"name\":\"web\",\"unit\":\"packets\",\"known\":true,"
-		"\"available\":3,\"burst\":40,\"wait_ns\":2000000}],"
+		"\"available\":3,\"burst\":40,\"wait_ns\":2000000,"
+		"\"algorithm\":\"token_bucket\",\"effect\":\"drop\"}],"
 		"\"recent\":[{\"reason\":\"blocked\",\"verdict\":\"drop\",\"packets\":7,"
 		"\"bytes\":700}],\"undo\":\"weir unblock 192.0.2.0/24\"}";
 	f->answers[1] =
@@ -373,7 +378,7 @@ static void source_is_answered_in_one_sentence_first(void **state)
 	assert_ptr_equal(strstr(f->out, "192.0.2.1 is on the block list"), f->out);
 	assert_has(f->out, "\nto let it through: weir unblock 192.0.2.0/24\n");
 	assert_has(f->out, "block  192.0.2.0/24     -  for ever  -      bob   scan\n");
-	assert_has(f->out, "web    packets     3     40   2ms\n");
+	assert_has(f->out, "web    packets  token_bucket     3     40   2ms  drop\n");
 	assert_int_equal(run(f, "source", "192.0.2.1"), CLI_OK);
 	assert_has(f->out, "the mode is monitor: nothing is really dropped");
 	stop(f);

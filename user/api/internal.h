@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/http.h"
 #include "lists/set.h"
+#include "metrics/metrics.h"
 
 struct api {
 	struct api_options options;
@@ -44,12 +45,21 @@ json_t *json_list_entry(const struct engine *e, const struct list_entry *entry);
 json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind);
 json_t *json_list_count(const struct engine *e, enum list_kind kind);
 
+/* limits.c, for the status and the metrics. Room for sources, and limits that have run out of it; limits
+ * that are not in force now; limits that follow a target. */
+json_t *json_state(const struct engine *e);
+json_t *json_waiting(const struct engine *e);
+json_t *json_adaptive_limits(const struct engine *e);
+void put_limits(struct metrics *m, struct call *c);
+void put_cells(struct metrics *m, struct call *c);
+
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
 void handle_status(struct call *c);
 void handle_metrics(struct call *c);
 void handle_limits(struct call *c);
+void handle_limit_put(struct call *c);
 void handle_source(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);

@@ -25,6 +25,7 @@ static const struct route {
 	{"GET", "/v1/metrics", PUBLIC, handle_metrics},
 	{"GET", "/metrics", PUBLIC, handle_metrics},
 	{"GET", "/v1/limits", MEMBER, handle_limits},
+	{"PUT", "/v1/limits/", MEMBER, handle_limit_put},
 	{"GET", "/v1/source/", MEMBER, handle_source},
 	{"GET", "/v1/lists", MEMBER, handle_lists},
 	{"GET", "/v1/feeds", MEMBER, handle_feeds},

@@ -8,27 +8,45 @@
 #include "base/clock.h"
 #include "base/words.h"
 
+/* What becomes of a packet that is over the limit, at this moment. */
+static const char *limit_effect(const struct engine *e, const struct engine_limit *l)
+{
+	if (!l->in_force)
+		return "none";
+	if (l->rule->shadow || l->rule->action == WEIR_ACTION_MONITOR ||
+	    engine_policy(e)->mode != WEIR_MODE_ENFORCE)
+		return "count";
+	return l->rule->action == WEIR_ACTION_MARK ? "mark" : "drop";
+}
+
+/* The limits that are per source, as far as the source alone decides: others have no bucket of it. */
 static json_t *json_buckets(struct call *c, const uint8_t source[static 16], bool *ret_over)
 {
 	struct datapath *d = engine_datapath(c->engine);
 	json_t *items = json_array();
+	struct engine_limit l;
 	size_t count;
 	const struct weir_limit *limits = datapath_limits(d, &count);
 
 	*ret_over = false;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && engine_limit(c->engine, i, &l); i++) {
+		const char *effect = limit_effect(c->engine, &l);
 		struct datapath_bucket bucket;
 
-		if (datapath_read_bucket(d, &limits[i], source, &bucket) < 0)
+		if (!(limits[i].key_parts & WEIR_KEY_SOURCE) ||
+		    datapath_read_bucket(d, &limits[i], source, &bucket) < 0)
 			continue;
-		*ret_over |= bucket.wait_ns > 0;
-		json_array_append_new(items, json_pack("{s:s, s:s, s:b, s:I, s:I, s:I}", "name",
-						       datapath_slot_name(d, limits[i].slot),
-						       "unit", policy_unit_str(limits[i].unit),
-						       "known", bucket.known, "available",
-						       (json_int_t)bucket.available, "burst",
-						       (json_int_t)bucket.burst, "wait_ns",
-						       (json_int_t)bucket.wait_ns));
+		/* In mode monitor the verdict is what enforcing would make of it, and said to be. */
+		*ret_over |= bucket.wait_ns > 0 && l.in_force && !l.rule->shadow &&
+			     l.rule->action == WEIR_ACTION_DROP;
+		json_array_append_new(
+			items, json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "name",
+					 datapath_slot_name(d, limits[i].slot), "unit",
+					 policy_unit_str(limits[i].unit), "algorithm",
+					 policy_algorithm_str(l.rule->algorithm), "known",
+					 bucket.known, "available", (json_int_t)bucket.available,
+					 "burst", (json_int_t)bucket.burst, "wait_ns",
+					 (json_int_t)bucket.wait_ns, "effect", effect));
 	}
 	return items;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What weir is and does at this moment: status, limits, metrics. */
+/* What weir is and does at this moment: status, metrics. */
 #include <string.h>
 
 #include <weir/vocabulary.h>
@@ -15,6 +15,7 @@ static const char *attached_to_str(const struct engine *e)
 	return datapath_mode_to_str(datapath_mode(engine_datapath(e), NULL));
 }
 
+/* What passed includes what would be dropped or is marked; what was dropped, what was answered. */
 static json_t *json_packets(const struct weir_count *counts)
 {
 	uint64_t sums[WEIR_VERDICT_MAX] = {0}, seen = 0;
@@ -23,10 +24,14 @@ static json_t *json_packets(const struct weir_count *counts)
 		sums[i / WEIR_REASON_MAX] += counts[i].packets;
 		seen += counts[i].packets;
 	}
-	return json_pack("{s:I, s:I, s:I, s:I}", "seen", (json_int_t)seen, "passed",
-			 (json_int_t)(sums[WEIR_VERDICT_PASS] + sums[WEIR_VERDICT_WOULD_DROP]),
-			 "dropped", (json_int_t)sums[WEIR_VERDICT_DROP], "would_drop",
-			 (json_int_t)sums[WEIR_VERDICT_WOULD_DROP]);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "seen", (json_int_t)seen, "passed",
+			 (json_int_t)(sums[WEIR_VERDICT_PASS] + sums[WEIR_VERDICT_WOULD_DROP] +
+				      sums[WEIR_VERDICT_MARK]),
+			 "dropped",
+			 (json_int_t)(sums[WEIR_VERDICT_DROP] + sums[WEIR_VERDICT_REPLY]),
+			 "would_drop", (json_int_t)sums[WEIR_VERDICT_WOULD_DROP], "marked",
+			 (json_int_t)sums[WEIR_VERDICT_MARK], "replied",
+			 (json_int_t)sums[WEIR_VERDICT_REPLY]);
 }
 
 static json_t *json_reasons(const struct weir_count *counts)
@@ -124,7 +129,7 @@ void handle_status(struct call *c)
 	datapath_limits(engine_datapath(c->engine), &limits);
 	reply_json(c, 200,
 		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
-			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o}",
+			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o}",
 			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
 			     "attached", attached_to_str(c->engine), "mode",
 			     policy_mode_str(policy->mode), "policy", "generation",
@@ -137,60 +142,17 @@ void handle_status(struct call *c)
 			     "allow", json_list_count(c->engine, LIST_ALLOW), "block",
 			     json_list_count(c->engine, LIST_BLOCK), "persisted",
 			     engine_store_works(c->engine), "feeds_failing",
-			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "events",
-			     json_events(c->engine), "audit", json_audit(&stats)));
+			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "state",
+			     json_state(c->engine), "waiting", json_waiting(c->engine), "adaptive",
+			     json_adaptive_limits(c->engine), "events", json_events(c->engine),
+			     "audit", json_audit(&stats)));
 }
 
-/* What the rule says of one unit: its rate, or how many may be open, and its burst. */
-static uint64_t format_rate(const struct policy_limit *rule, unsigned int unit,
-			    char ret[static POLICY_UNITS_TEXT_SIZE])
+static unsigned int expected_verdict(unsigned int reason)
 {
-	switch (unit) {
-	case WEIR_UNIT_BYTES:
-		policy_byte_rate_format(rule->byte_rate, ret);
-		return rule->byte_burst;
-	case WEIR_UNIT_CONNECTIONS:
-		policy_rate_format(&rule->connections, ret);
-		return rule->connection_burst;
-	case WEIR_UNIT_OPEN:
-		policy_count_format(rule->open_connections, ret);
-		return rule->open_connections;
-	default:
-		policy_rate_format(&rule->rate, ret);
-		return rule->burst;
-	}
-}
-
-void handle_limits(struct call *c)
-{
-	struct datapath *d = engine_datapath(c->engine);
-	json_t *items = json_array();
-	size_t count;
-	const struct weir_limit *limits = datapath_limits(d, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct policy_limit *rule =
-			policy_rule_of(engine_policy(c->engine), limits[i].name);
-		struct weir_limit_count counts = {0};
-		char rate[POLICY_UNITS_TEXT_SIZE];
-		uint64_t burst;
-
-		if (!rule)
-			continue;
-		burst = format_rate(rule, limits[i].unit, rate);
-		datapath_read_limit_count(d, limits[i].slot, &counts);
-		json_array_append_new(
-			items,
-			json_pack("{s:s#, s:s, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:I}", "name",
-				  limits[i].name, (int)strnlen(limits[i].name, WEIR_NAME_BYTES),
-				  "unit", policy_unit_str(limits[i].unit), "scope",
-				  policy_scope_str(rule->scope), "service",
-				  rule->service ? rule->service->name : NULL, "rate", rate, "burst",
-				  (json_int_t)burst, "line", (json_int_t)rule->line, "passed",
-				  (json_int_t)counts.passed, "dropped", (json_int_t)counts.dropped,
-				  "would_drop", (json_int_t)counts.would_drop));
-	}
-	reply_json(c, 200, json_pack("{s:o}", "items", items));
+	if (reason == WEIR_REASON_SYN_COOKIE)
+		return WEIR_VERDICT_REPLY;
+	return reason < WEIR_REASON_NOT_IP ? WEIR_VERDICT_PASS : WEIR_VERDICT_DROP;
 }
 
 static void put_packets(struct metrics *m, struct call *c)
@@ -205,37 +167,14 @@ static void put_packets(struct metrics *m, struct call *c)
 		metrics_family(m, bytes ? METRIC_BYTES_TOTAL : METRIC_PACKETS_TOTAL);
 		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
 			unsigned int reason = i % WEIR_REASON_MAX, verdict = i / WEIR_REASON_MAX;
-			bool expected = reason < 15 ? verdict == WEIR_VERDICT_PASS
-						    : verdict == WEIR_VERDICT_DROP;
 
-			if (!reason_exists(reason) || (!expected && !counts[i].packets))
+			if (!reason_exists(reason) ||
+			    (verdict != expected_verdict(reason) && !counts[i].packets))
 				continue;
 			metrics_sample(m, bytes ? counts[i].bytes : counts[i].packets, "iface",
 				       iface, "verdict", verdict_to_str(verdict), "reason",
 				       reason_to_str(reason), NULL);
 		}
-	}
-}
-
-static void put_limits(struct metrics *m, struct call *c)
-{
-	struct datapath *d = engine_datapath(c->engine);
-	size_t count;
-	const struct weir_limit *limits = datapath_limits(d, &count);
-
-	metrics_family(m, METRIC_LIMIT_PACKETS_TOTAL);
-	for (size_t i = 0; i < count; i++) {
-		const char *name = datapath_slot_name(d, limits[i].slot);
-		const char *unit = policy_unit_str(limits[i].unit);
-		struct weir_limit_count counts;
-
-		datapath_read_limit_count(d, limits[i].slot, &counts);
-		metrics_sample(m, counts.passed, "limit", name, "unit", unit, "result", "passed",
-			       NULL);
-		metrics_sample(m, counts.dropped, "limit", name, "unit", unit, "result", "dropped",
-			       NULL);
-		metrics_sample(m, counts.would_drop, "limit", name, "unit", unit, "result",
-			       "would_drop", NULL);
 	}
 }
 
@@ -315,6 +254,7 @@ void handle_metrics(struct call *c)
 	put_feeds(&m, c);
 	put_packets(&m, c);
 	put_limits(&m, c);
+	put_cells(&m, c);
 	put_events(&m, c);
 	metrics_process(&m);
 	reply_text(c, METRICS_CONTENT_TYPE, &out);

@@ -106,6 +106,7 @@ int cmd_version(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_limits(struct cli *cli);
+int cmd_limits_post(struct cli *cli);
 int cmd_lists(struct cli *cli);
 int cmd_feeds(struct cli *cli);
 int cmd_allow(struct cli *cli);

@@ -52,16 +52,18 @@ static int print_limits(const struct cli *cli, const json_t *limits)
 	if (!json_array_size(limits))
 		return CLI_OK;
 	fputc('\n', cli->out);
-	table_init(&t, "LIMIT", "UNIT", ">LEFT", ">BURST", ">WAIT", NULL);
+	table_init(&t, "LIMIT", "UNIT", "ALGORITHM", ">LEFT", ">BURST", ">WAIT", "THEN", NULL);
 	json_array_foreach (limits, i, limit) {
 		table_cell(&t, "%s", member_text(limit, "name"));
 		table_cell(&t, "%s", member_text(limit, "unit"));
+		table_cell(&t, "%s", member_text(limit, "algorithm"));
 		if (member_bool(limit, "known"))
 			table_cell(&t, "%" PRIu64, member_u64(limit, "available"));
 		else
 			table_cell(&t, "unused");
 		table_cell(&t, "%" PRIu64, member_u64(limit, "burst"));
 		put_wait(&t, member_u64(limit, "wait_ns"));
+		table_cell(&t, "%s", member_text(limit, "effect"));
 	}
 	return table_print(&t, cli);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the daemon says of itself: version, status, limits, metrics. */
+/* What the daemon says of itself: version, status, metrics. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/ask.h"
+#include "cli/limits.h"
 #include "cli/render.h"
 
 int cmd_version(struct cli *cli)
@@ -45,9 +46,53 @@ static void put_packets(struct table *t, const json_t *status)
 	table_cell(t, "packets");
 	table_cell(t,
 		   "%" PRIu64 " seen, %" PRIu64 " passed, %" PRIu64 " dropped, %" PRIu64
-		   " would be dropped",
+		   " would be dropped, %" PRIu64 " marked, %" PRIu64 " replied to",
 		   member_u64(packets, "seen"), member_u64(packets, "passed"),
-		   member_u64(packets, "dropped"), member_u64(packets, "would_drop"));
+		   member_u64(packets, "dropped"), member_u64(packets, "would_drop"),
+		   member_u64(packets, "marked"), member_u64(packets, "replied"));
+}
+
+/* Room for sources, what is not in force now, and what follows a target: a line each. */
+static void put_limits(struct table *t, const json_t *status)
+{
+	const json_t *state = json_object_get(status, "state"), *limit;
+	char words[LIMIT_WORDS_SIZE];
+	size_t i;
+
+	table_cell(t, "state");
+	table_cell(t, "room for %" PRIu64 " sources, %.1f %% of the cells busy",
+		   member_u64(state, "sources_max"),
+		   100 * json_number_value(json_object_get(state, "cells_busy")));
+	json_array_foreach (json_object_get(status, "waiting"), i, limit) {
+		limit_waiting_words(limit, member_text(limit, "from"), words);
+		table_cell(t, "schedule");
+		table_cell(t, "%s (%s): %s", member_text(limit, "limit"),
+			   member_text(limit, "unit"), words);
+	}
+	json_array_foreach (json_object_get(status, "adaptive"), i, limit) {
+		limit_adaptive_words(limit, words);
+		table_cell(t, "adaptive");
+		table_cell(t, "%s (%s): %s", member_text(limit, "limit"),
+			   member_text(limit, "unit"), words);
+	}
+}
+
+/* Limits that some sources have no cell of their own under. */
+static void say_exhausted(const struct cli *cli, const json_t *status)
+{
+	const json_t *state = json_object_get(status, "state"), *limit;
+	char since[RENDER_TIME_SIZE];
+	size_t i;
+
+	json_array_foreach (json_object_get(state, "exhausted"), i, limit) {
+		render_time(member_text(limit, "since"), since);
+		cli_say(cli,
+			"STATE EXHAUSTED (%s): limit %s (%s) has no room for all its sources since "
+			"%s: %" PRIu64 " packets shared a cell, %" PRIu64 " found none",
+			member_text(limit, "level"), member_text(limit, "limit"),
+			member_text(limit, "unit"), since, member_u64(limit, "coarse_packets"),
+			member_u64(limit, "full_packets"));
+	}
 }
 
 static void put_events(struct table *t, const json_t *status)
@@ -94,6 +139,7 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 			"force; see 'weir feeds'",
 			json_string_value(feed) ?: "");
 	}
+	say_exhausted(cli, status);
 	if (member_bool(audit, "degraded"))
 		cli_say(cli, "AUDIT DEGRADED: %s", member_text(audit, "degraded_because"));
 }
@@ -134,6 +180,7 @@ int cmd_status(struct cli *cli)
 	table_init(&t, "", "", NULL);
 	put_policy(&t, status);
 	put_packets(&t, status);
+	put_limits(&t, status);
 	put_list(&t, json_object_get(status, "lists"), "allow");
 	put_list(&t, json_object_get(status, "lists"), "block");
 	put_events(&t, status);
@@ -142,34 +189,6 @@ int cmd_status(struct cli *cli)
 	if (exit != CLI_OK)
 		return exit;
 	return print_reasons(cli, json_object_get(status, "reasons"));
-}
-
-int cmd_limits(struct cli *cli)
-{
-	_cleanup_(json_decrefp) json_t *answer = NULL;
-	_cleanup_(table_done) struct table t = {0};
-	const json_t *limit;
-	size_t i;
-	int exit = ask_get_json(cli, "/v1/limits", &answer);
-
-	if (exit != CLI_OK || !answer)
-		return exit;
-	table_init(&t, "LIMIT", "UNIT", ">RATE", ">BURST", "PER", "APPLIES TO", ">PASSED",
-		   ">DROPPED", ">WOULD DROP", NULL);
-	json_array_foreach (json_object_get(answer, "items"), i, limit) {
-		const char *service = member_text(limit, "service");
-
-		table_cell(&t, "%s", member_text(limit, "name"));
-		table_cell(&t, "%s", member_text(limit, "unit"));
-		table_cell(&t, "%s", member_text(limit, "rate"));
-		table_cell(&t, "%" PRIu64, member_u64(limit, "burst"));
-		table_cell(&t, "%s", member_text(limit, "scope"));
-		table_cell(&t, "%s", *service ? service : "all packets");
-		table_cell(&t, "%" PRIu64, member_u64(limit, "passed"));
-		table_cell(&t, "%" PRIu64, member_u64(limit, "dropped"));
-		table_cell(&t, "%" PRIu64, member_u64(limit, "would_drop"));
-	}
-	return table_print(&t, cli);
 }
 
 int cmd_metrics(struct cli *cli)
