@@ -24,6 +24,7 @@ write_policy() { # [ENTRIES]
 		limits:
 		  - {name: web, scope: source, service: web, rate: 2k/s, burst: 4k}
 		  - {name: all, scope: source, rate: 10/s, burst: 10}
+		  - {name: host, scope: global, rate: 1M/s, adaptive: {target: {posted: 100}, min: 10%}}
 	YAML
 }
 
@@ -94,6 +95,7 @@ each_command() {
 	both lists allow
 	both feeds
 	both limits
+	both limits post host 42
 	both source 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
 	both policy apply
@@ -125,6 +127,8 @@ exit_codes() {
 	check 'a chain that is not there: 1' exits 1 weir audit verify "$LAB_DIR/nowhere"
 	check 'an unknown command: 2' exits 2 weir statsu
 	check 'no command: 2' exits 2 weir
+	check 'a number that is none: 2' exits 2 weir limits post host many
+	check 'a limit that is not there: 1' exits 1 weir limits post nowhere 1
 	check 'an unknown option: 2' exits 2 weir status --colour
 	check 'a missing operand: 2' exits 2 weir block
 	check 'an operand too many: 2' exits 2 weir unblock 198.18.1.1 198.18.1.2
@@ -169,6 +173,20 @@ refusals() {
 	problem 'a page of nothing' 400 request.limit GET '/v1/lists/block?limit=0'
 	problem 'a cursor that no page gave' 400 request.cursor GET '/v1/lists/block?cursor=x'
 	head -c $((9 << 20)) /dev/zero >"$LAB_DIR/nine"
+	problem 'a number for a limit that is not there' 404 limits.absent \
+		PUT /v1/limits/nowhere/target -d '{"value": 1}'
+	problem 'a number for a limit that follows none' 409 limits.target \
+		PUT /v1/limits/all/target -d '{"value": 1}'
+	problem 'a number above the largest' 422 limits.value \
+		PUT /v1/limits/host/target -d '{"value": 1000000000001}'
+	problem 'a number below nothing' 422 request.member \
+		PUT /v1/limits/host/target -d '{"value": -1}'
+	problem 'a number that is a word' 422 request.member \
+		PUT /v1/limits/host/target -d '{"value": "1"}'
+	problem 'a number and something else' 422 request.member \
+		PUT /v1/limits/host/target -d '{"value": 1, "ttl": 1}'
+	problem 'something of a limit that is not there' 404 request.path \
+		PUT /v1/limits/host/rate -d '{"value": 1}'
 	problem 'nine megabytes' 413 request.too_long PUT /v1/policy --data-binary "@$LAB_DIR/nine"
 	problem 'a policy with a mistake' 422 policy.key.unknown PUT /v1/policy \
 		--data-binary $'apiVersion: weir/v1\nmode: enforce\nlimit: []\n'
@@ -181,7 +199,7 @@ permissions() {
 
 	check 'a stranger may read the status' as_stranger "$WEIR" status
 	check 'a stranger may read the metrics' as_stranger "$WEIR" metrics
-	for route in 'GET /v1/limits' 'GET /v1/source/198.18.1.1' 'GET /v1/lists' \
+	for route in 'GET /v1/limits' 'PUT /v1/limits/host/target' 'GET /v1/source/198.18.1.1' 'GET /v1/lists' \
 		'GET /v1/lists/block' 'POST /v1/lists/block' 'DELETE /v1/lists/block/198.18.1.1' \
 		'GET /v1/policy' 'PUT /v1/policy' 'GET /v1/audit/events' 'POST /v1/detach'; do
 		check "a stranger may not $route" test 403 = "$(as_stranger curl -gsS -o /dev/null \

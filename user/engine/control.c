@@ -390,9 +390,10 @@ void control_tick(struct engine *e)
 	}
 }
 
-unsigned int control_in_force(const struct engine *e)
+unsigned int control_waiting(const struct engine *e)
 {
-	return (unsigned int)__builtin_popcountll(e->control->active);
+	return (unsigned int)e->control->count -
+	       (unsigned int)__builtin_popcountll(e->control->active);
 }
 
 uint64_t control_due_ns(const struct engine *e)
@@ -408,10 +409,11 @@ uint64_t control_due_ns(const struct engine *e)
 
 bool engine_limit(const struct engine *e, size_t index, struct engine_limit *ret)
 {
-	const struct control_limit *l = &e->control->limits[index];
+	const struct control_limit *l;
 
 	if (index >= e->control->count)
 		return false;
+	l = &e->control->limits[index];
 	*ret = (struct engine_limit){
 		.rule = l->rule,
 		.in_force = e->control->active >> index & 1,

@@ -121,7 +121,7 @@ static void record_policy(struct engine *e, enum audit_event event, const struct
 	}
 	if (generation) {
 		audit_details_u64(&details, "generation", generation);
-		audit_details_u64(&details, "limits_in_force", control_in_force(e));
+		audit_details_u64(&details, "limits_not_in_force", control_waiting(e));
 	}
 	if (f)
 		audit_details_string(&details, "error", f->text);
