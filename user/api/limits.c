@@ -84,6 +84,7 @@ static const char *action_str(const struct policy_limit *rule)
 		[WEIR_ACTION_DROP] = "drop",
 		[WEIR_ACTION_MARK] = "mark",
 		[WEIR_ACTION_MONITOR] = "monitor",
+		[WEIR_ACTION_COOKIE] = "syn_cookie",
 	};
 
 	_Static_assert(ARRAY_SIZE(words) == WEIR_ACTION_MAX, "an action has no word");

@@ -29,7 +29,7 @@ DEFINE_CLEANUP(struct control *, control_free)
 
 /* As often as control_due_ns() says. */
 void control_tick(struct engine *e);
-uint64_t control_due_ns(const struct engine *e);       /* CLOCK_MONOTONIC */
+uint64_t control_due_ns(const struct engine *e);      /* CLOCK_MONOTONIC */
 unsigned int control_waiting(const struct engine *e); /* how many limits are not in force */
 
 #endif
