@@ -147,6 +147,7 @@ make_initramfs() {
 	cp "$INIT" "$root/init"
 	cp -r "$STORE/$version/modules" "$root/modules"
 	cp "${@/#/$PROGRAMS/}" "$root/tests/"
+	cp -r tests/data "$root/tests/data" # where they look for it: they run at the top
 	ldd "${@/#/$PROGRAMS/}" | grep -oE '[[:space:]]/[^ :)]+' | sort -u | while read -r library; do
 		install -D -m 0755 "$library" "$root$library"
 	done

@@ -232,9 +232,59 @@ void handle_metrics(struct call *c)
 	reply_text(c, "text/plain", &out);
 }
 
-void handle_limits(struct call *c)
+const struct engine_feed *engine_feed(const struct engine *e, size_t index)
 {
-	reply_json(c, 200, json_object());
+	(void)e;
+	(void)index;
+	return NULL;
+}
+
+bool engine_limit(const struct engine *e, size_t index, struct engine_limit *ret)
+{
+	(void)e;
+	(void)index;
+	(void)ret;
+	return false;
+}
+
+int engine_post_target(struct engine *e, const char *name, uint64_t value,
+		       const struct engine_actor *actor, bool *ret_recorded, struct fault *reterr)
+{
+	(void)value;
+	if (strcmp(name, "a") != 0)
+		return fault(reterr, -ENOENT, "limits.absent", "there is no limit '%.64s'", name);
+	record(AUDIT_EVENT_LIMIT_POSTED, actor, "limit", name, NULL);
+	e->changes++;
+	*ret_recorded = true;
+	return 0;
+}
+
+double datapath_cells_busy(const struct datapath *d)
+{
+	(void)d;
+	return 0;
+}
+
+uint32_t datapath_sources(const struct datapath *d)
+{
+	(void)d;
+	return 0;
+}
+
+void datapath_read_limit_count(const struct datapath *d, uint16_t slot,
+			       struct weir_limit_count *ret)
+{
+	(void)d;
+	(void)slot;
+	*ret = (struct weir_limit_count){0};
+}
+
+int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, uint64_t *ret)
+{
+	(void)d;
+	(void)prefix;
+	(void)ret;
+	return -ENOENT;
 }
 
 json_t *json_list_count(const struct engine *e, enum list_kind kind)

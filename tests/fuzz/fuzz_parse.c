@@ -214,7 +214,7 @@ static void check_reason(int reason, const struct packet *p, size_t size)
 				 reason_exists((unsigned int)reason)),
 			"reason %d is none of the parser's", reason);
 	REQUIRE(p->length == size, "length %u of %zu", p->length, size);
-	REQUIRE(!p->now_ns && !p->time && !p->time_is_exact && !p->ifindex,
+	REQUIRE(!p->time && !p->time_is_exact && !p->ifindex,
 		"the parser wrote what is not its own");
 	REQUIRE(!p->has_port || reason == WEIR_NEXT, "a port, and reason %d", reason);
 }

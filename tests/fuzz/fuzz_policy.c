@@ -51,17 +51,17 @@ static void check_model(const struct policy *policy, const char *text, size_t le
 
 		REQUIRE(*l->name && strlen(l->name) <= POLICY_NAME_MAX, "limit's name '%s'",
 			l->name);
-		REQUIRE(l->has_packets || l->has_bytes, "limit '%s' limits nothing", l->name);
-		REQUIRE(!l->has_packets || (l->rate.count && l->rate.per_ns && l->burst),
+		REQUIRE(l->has_packets || l->has_bytes || l->has_connections || l->has_open,
+			"limit '%s' limits nothing", l->name);
+		REQUIRE(!l->has_packets || (l->rate.count && l->rate.per_ns),
 			"limit '%s' has no rate", l->name);
-		REQUIRE(!l->has_bytes || (l->byte_rate && l->byte_burst), "limit '%s' has no rate",
-			l->name);
+		REQUIRE(!l->has_bytes || l->byte_rate, "limit '%s' has no rate", l->name);
 	}
 }
 
 static void check_image(const struct policy_image *image)
 {
-	REQUIRE(image->destination_count <= POLICY_DSTS_TOTAL_MAX + 1, "%zu destinations",
+	REQUIRE(image->destination_count <= WEIR_PREFIXES_MAX + 1, "%zu destinations",
 		image->destination_count);
 	for (size_t i = 1; i < image->destination_count; i++)
 		REQUIRE(prefix_compare(&image->destinations[i - 1].prefix,

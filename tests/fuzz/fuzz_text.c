@@ -138,7 +138,7 @@ static void check_entry(char *text)
 	const struct list_now now = {.real_ns = 1000, .monotonic_ns = 10};
 	char *prefix = strchr(text, ' '), *reason = prefix ? strchr(prefix + 1, ' ') : NULL;
 	struct list_entry entry = {.until_ns = WEIR_FOREVER, .added_by = "fuzz"};
-	const struct list_entry *found;
+	struct list_entry found;
 	struct fault f = {0};
 	int r;
 
@@ -154,12 +154,15 @@ static void check_entry(char *text)
 	if (r < 0) {
 		REQUIRE(strlen(reason) > LIST_REASON_MAX || !utf8_valid(reason, strlen(reason)),
 			"refused: %s", f.text);
-		REQUIRE(f.code && *f.text && !list_set_next(set, NULL), "refused without words");
+		REQUIRE(f.code && *f.text && !list_set_next(set, entry.key.kind, NULL, &found),
+			"refused without words");
 		return;
 	}
-	found = list_set_find(set, &entry.key);
-	REQUIRE(found && strcmp(found->reason, reason) == 0, "the entry is not there");
-	REQUIRE(list_set_remove(set, &entry.key) == 0 && !list_set_next(set, NULL), "it stays");
+	REQUIRE(list_set_find(set, &entry.key, &found) == 0 && strcmp(found.reason, reason) == 0,
+		"the entry is not there");
+	REQUIRE(list_set_remove(set, &entry.key) == 0 &&
+			!list_set_next(set, entry.key.kind, NULL, &found),
+		"it stays");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

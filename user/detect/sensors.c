@@ -207,7 +207,7 @@ int sensors_parse_link(const void *message, size_t length, uint64_t *ret)
 	    header->nlmsg_len < NLMSG_SPACE(sizeof(struct ifinfomsg)))
 		return -EBADMSG;
 	if (header->nlmsg_type == NLMSG_ERROR && header->nlmsg_len >= NLMSG_LENGTH(sizeof(error))) {
-		memcpy(&error, NLMSG_DATA(header), sizeof(error));
+		memcpy(&error, (const char *)message + NLMSG_HDRLEN, sizeof(error));
 		return error.error < 0 ? error.error : -EBADMSG;
 	}
 	return header->nlmsg_type == RTM_NEWLINK ? parse_attributes(header, ret) : -EBADMSG;
