@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <linux/bpf.h>
@@ -403,6 +404,151 @@ static void two_cpus_together_get_one_rate(void **state)
 	}
 }
 
+/* Two CPUs, each from a source of its own if @apart, against what @settings allow in any time t: @burst at
+ * once, and @burst more with every further @window that has begun; or @rate * t. */
+struct allowance {
+	const char *settings;
+	bool apart;
+	double burst, rate;
+	uint64_t window_ns; /* 0: a bucket */
+};
+
+static void overload_with(const struct allowance *a)
+{
+	struct packets_frame frames[2];
+	struct sender senders[2] = {0};
+	pthread_barrier_t barrier;
+	uint64_t first_ns = clock_monotonic_ns(), last_ns = 0;
+	double admitted = 0, most;
+	char policy[300];
+
+	snprintf(policy, sizeof(policy), RUNNER_UNLIMITED "limits: [{name: a, %s}]\n", a->settings);
+	runner_policy(&runner, policy);
+	packets_build(LAYERS(IP4(), UDP()), &frames[0]);
+	packets_build(LAYERS(IP4(.from = "192.0.2.77"), UDP()), &frames[1]);
+	pthread_barrier_init(&barrier, NULL, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		senders[i] = (struct sender){
+			.barrier = &barrier,
+			.frame = &frames[a->apart ? i : 0],
+			.until_ns = first_ns + OVERLOAD_NS,
+			.clock = CLOCK_MONOTONIC,
+			.cpu = nth_cpu(i),
+		};
+		assert_int_equal(
+			pthread_create(&senders[i].thread, NULL, send_flat_out, &senders[i]), 0);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		pthread_join(senders[i].thread, NULL);
+		admitted += (double)senders[i].admitted;
+		assert_int_equal(senders[i].errors, 0);
+		if (senders[i].last_ns > last_ns)
+			last_ns = senders[i].last_ns;
+	}
+	pthread_barrier_destroy(&barrier);
+	most = a->window_ns ? a->burst * (double)((last_ns - first_ns) / a->window_ns + 1)
+			    : a->burst + a->rate * (double)(last_ns - first_ns) / NSEC_PER_SEC;
+	print_message("%s: admitted %.0f, at most %.1f\n", a->settings, admitted, most);
+	assert_true(admitted <= most);
+	assert_true(admitted >= most / 4); /* whatever else the machine does */
+}
+
+static void two_cpus_together_get_one_window(void **state)
+{
+	static const struct allowance windows[] = {
+		{"scope: source, algorithm: fixed_window, rate: 1000/s, window: 50ms", false, 50, 0,
+		 50 * NSEC_PER_MSEC},
+		{"scope: source, algorithm: sliding_window, rate: 1000/s, window: 50ms", false, 50,
+		 0, 50 * NSEC_PER_MSEC},
+		{"scope: source, algorithm: fixed_window, rate: 100k/s, window: 200ms", false,
+		 20000, 0, 200 * NSEC_PER_MSEC},
+		{"scope: source, algorithm: sliding_window, rate: 100k/s, window: 200ms", false,
+		 20000, 0, 200 * NSEC_PER_MSEC},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+		overload_with(&windows[i]);
+}
+
+static void two_sources_on_two_cpus_share_what_is_global(void **state)
+{
+	static const struct allowance shared[] = {
+		{"scope: global, rate: 1000/s, burst: 10", true, 10, 1000, 0},
+		{"scope: global, rate: 100k/s, burst: 1000", true, 1000, 100000, 0},
+		{"scope: global, algorithm: fixed_window, rate: 1000/s, window: 50ms", true, 50, 0,
+		 50 * NSEC_PER_MSEC},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		overload_with(&shared[i]);
+}
+
+/* Sources that two CPUs see for the first time at the same time. */
+#define NEWCOMERS  20000
+#define NEW_BURST  4
+#define NEW_OFFERS 3 /* by each CPU */
+
+static void name_source(struct packets_frame *frame, uint32_t source)
+{
+	frame->data[28] = (uint8_t)(source >> 8);
+	frame->data[29] = (uint8_t)source;
+}
+
+static void *send_from_newcomers(void *argument)
+{
+	struct sender *s = argument;
+	struct packets_frame frame = *s->frame;
+
+	pin_to(s->cpu);
+	for (uint32_t source = 0; source < NEWCOMERS; source++) {
+		name_source(&frame, source);
+		if (source % 64 == 0)
+			pthread_barrier_wait(s->barrier);
+		for (unsigned int i = 0; i < NEW_OFFERS; i++)
+			s->admitted += runner_run(&runner, frame.data, frame.length, 0) == XDP_PASS;
+	}
+	return NULL;
+}
+
+static void newcomers_on_two_cpus_get_one_bucket_each(void **state)
+{
+	struct packets_frame frame;
+	struct sender senders[2] = {0};
+	pthread_barrier_t barrier;
+	uint64_t admitted = 0, late = 0;
+
+	(void)state;
+	runner_policy(&runner, RUNNER_UNLIMITED "state: {sources: 1M}\n" A("rate: 1/d, burst: 4"));
+	packets_build(LAYERS(IP4(.from = "10.1.0.0"), UDP()), &frame);
+	pthread_barrier_init(&barrier, NULL, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		senders[i] =
+			(struct sender){.barrier = &barrier, .frame = &frame, .cpu = nth_cpu(i)};
+		assert_int_equal(
+			pthread_create(&senders[i].thread, NULL, send_from_newcomers, &senders[i]),
+			0);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		pthread_join(senders[i].thread, NULL);
+		admitted += senders[i].admitted;
+	}
+	pthread_barrier_destroy(&barrier);
+	assert_true(admitted <= NEWCOMERS * NEW_BURST);
+	/* The coarse clock of the one that came second may have held back the end of a burst. */
+	usleep((useconds_t)(clock_coarse_tick_ns() / 1000));
+	for (uint32_t source = 0; source < NEWCOMERS; source++) {
+		name_source(&frame, source);
+		for (unsigned int i = 0; i < NEW_BURST; i++)
+			late += runner_run(&runner, frame.data, frame.length, 0) == XDP_PASS;
+	}
+	print_message("admitted %llu, and then %llu\n", (unsigned long long)admitted,
+		      (unsigned long long)late);
+	assert_int_equal(count_of("a", WEIR_UNIT_PACKETS).coarse, 0);
+	assert_int_equal(admitted + late, NEWCOMERS * NEW_BURST);
+}
+
 static void cannot_run_here(void **state)
 {
 	(void)state;
@@ -426,6 +572,9 @@ int main(void)
 		LIMIT_TEST(a_new_limit_starts_counting_at_zero),
 		LIMIT_TEST(monitor_charges_as_enforce_would),
 		LIMIT_TEST(two_cpus_together_get_one_rate),
+		LIMIT_TEST(two_cpus_together_get_one_window),
+		LIMIT_TEST(two_sources_on_two_cpus_share_what_is_global),
+		LIMIT_TEST(newcomers_on_two_cpus_get_one_bucket_each),
 	};
 
 	if (runner_obstacle())
