@@ -8,14 +8,28 @@
 #   admitted >= rate * t - 2,     t from the first packet made to the last
 #
 # The lower bound needs a source that always has a packet waiting, as far as the burst can tell: where
-# the machine stops the generator for longer than the burst lasts, the limit was not overloaded.
+# the machine stops the generator for longer than the burst lasts, the limit was not overloaded, and
+# the run says nothing about it. So a run that stays under it is repeated, twice at most; a limit that
+# really refuses too much does so every time. The upper bound holds in every run.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_root
 
-# exact RATE BURST SECONDS [FLOOD OPTION...] - one run against a fresh source
+# exact RATE BURST SECONDS [FLOOD OPTION...] - runs against fresh sources
 exact() {
-	local rate=$1 burst=$2 seconds=$3 before result admitted counted verdict
+	local verdict try
+
+	for try in 1 2 3; do
+		run_once "$@"
+		! jq -e .under <<<"$verdict" >/dev/null || [[ $try == 3 ]] || continue
+		check "$1/s, burst $2: at least rate * t - 2" jq -e '.under | not' <<<"$verdict"
+		return 0
+	done
+}
+
+# run_once RATE BURST SECONDS [FLOOD OPTION...] - sets verdict
+run_once() {
+	local rate=$1 burst=$2 seconds=$3 before result admitted counted
 
 	source_number=$((source_number + 1))
 	policy <<-YAML
@@ -41,7 +55,6 @@ exact() {
 		jq -e '.sent > 1.5 * .at_most' <<<"$verdict"
 	check "$rate/s, burst $burst: never more than burst + rate * t" \
 		jq -e '.over | not' <<<"$verdict"
-	check "$rate/s, burst $burst: at least rate * t - 2" jq -e '.under | not' <<<"$verdict"
 	check "$rate/s, burst $burst: the counter is what the stack received" \
 		test "$counted" = "$admitted"
 }
