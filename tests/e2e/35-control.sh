@@ -31,6 +31,9 @@ policy <<-YAML
 	  fixed: {proto: udp, dport: 9006}
 	  sliding: {proto: udp, dport: 9007}
 	  leaky: {proto: udp, dport: 9008}
+	  marked: {proto: udp, dport: 9009}
+	  answered: {proto: udp, dport: 9010}
+	  greeted: {proto: tcp, dport: 80, syn_cookies: auto, syn_rate: 6k/m}
 	limits:
 	  - name: early
 	    scope: source
@@ -57,6 +60,8 @@ policy <<-YAML
 	  - {name: crowded, scope: source, service: crowded, rate: 6/m, burst: 1, on_full: drop}
 	  - {name: fixed, scope: source, service: fixed, algorithm: fixed_window, rate: 100/d}
 	  - {name: sliding, scope: source, service: sliding, algorithm: sliding_window, rate: 100/h}
+	  - {name: marked, scope: source, service: marked, rate: 1/m, burst: 1, action: {mark: af11}}
+	  - {name: answered, scope: source, service: answered, rate: 1/m, burst: 1, reject: 1/10}
 	  - {name: leaky, scope: source, service: leaky, algorithm: leaky_bucket, rate: 100/m}
 YAML
 
@@ -181,6 +186,32 @@ sources() {
 		jq -e '[.limits[].name] | index("steered") == null' <<<"$(weir source 198.18.7.1 -o json)"
 }
 
+verdicts() {
+	local dropped
+
+	check 'packets over a limit that marks pass' test "$(reached 9009 198.18.8.1 100)" = 100
+	check 'and are told apart' test "$(limit marked '[.passed, .dropped, .marked] | @csv'):$(
+		status .packets.marked)" = 1,0,99:99
+	check 'their source is not called dropped' jq -e '.verdict == "within_limits" and
+		(.limits[] | select(.name == "marked") | .effect == "mark" and .wait_ns > 0)' \
+		<<<"$(weir source 198.18.8.1 -o json)"
+	dropped=$(status .packets.dropped)
+	reached 9010 198.18.8.2 100 >/dev/null
+	check 'packets that are answered are dropped' \
+		test $(($(status .packets.dropped) - dropped)) = 99
+	check 'and told apart' test "$(limit answered .replied)" = "$(status .packets.replied)"
+	check 'there are some' test "$(status .packets.replied)" -gt 0
+	check 'passed and dropped add up to seen' jq -e '.packets | .passed + .dropped == .seen' \
+		<<<"$(weir status -o json)"
+	check 'marked packets are in the audit chain' wait_for 8 has_record \
+		'.event_type == "ratelimit.marked" and .details.packets == 99'
+	check 'answered ones among the dropped' wait_for 8 has_record \
+		'.event_type == "ratelimit.dropped" and .details.verdict == "reply"'
+	check "a service's SYN cookies are among the limits" test "$(limit greeted/cookies \
+		'[.unit, .rate, .burst, .service, .action] | @csv')" = \
+		'"connections","6k/m",100,"greeted","syn_cookie"'
+}
+
 exhausted() { # LEVEL...
 	[[ " $* " == *" $(limit crowded .state.level) "* ]]
 }
@@ -223,12 +254,27 @@ after_the_change() {
 		"$LAB_DIR/daemon.log"
 }
 
+# An interface that goes away takes its counters along.
+sensor_lost() {
+	ip -n "$LAB_CLIENT" link del "$LAB_IF_CLIENT"
+	check 'what cannot be measured any more is said to be' \
+		wait_for 3 limit_is nic .adaptive.error 'No such device'
+	check 'in words, too' says 'adaptive +nic.*CANNOT BE MEASURED: No such device' weir status
+	check 'the factor stays' limit_is nic .adaptive.factor_permille 1000
+	check 'the metrics know no value' test \
+		"$(metric 'weir_adaptive_measured{limit="nic",unit="packets",target="nic_drops"}')" = NaN
+	check 'it is logged once' test "$(grep -c 'cannot measure what an adaptive limit follows' \
+		"$LAB_DIR/daemon.log")" = 1
+}
+
 start_weir
 before_the_change
 shadow
 sources
+verdicts
 exhaustion
 adaptive
 after_the_change
+sensor_lost
 check 'the audit chain verifies' verify
 finish

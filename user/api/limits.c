@@ -17,7 +17,10 @@ static uint64_t format_rate(const struct policy_limit *rule, unsigned int unit,
 		policy_byte_rate_format(rule->byte_rate, ret);
 		return rule->byte_burst;
 	case WEIR_UNIT_CONNECTIONS:
-		policy_rate_format(&rule->connections, ret);
+		if (rule->connections.count)
+			policy_rate_format(&rule->connections, ret);
+		else /* every SYN is answered with a cookie */
+			snprintf(ret, POLICY_UNITS_TEXT_SIZE, "0/s");
 		return rule->connection_burst;
 	case WEIR_UNIT_OPEN:
 		policy_count_format(rule->open_connections, ret);

@@ -51,6 +51,14 @@ static json_t *json_buckets(struct call *c, const uint8_t source[static 16], boo
 	return items;
 }
 
+/* A window tells of packets that did not get through, or would not if the policy were enforced. */
+static bool is_drop(const struct engine *e, const struct events_window *w)
+{
+	if (w->verdict == WEIR_VERDICT_WOULD_DROP)
+		return engine_policy(e)->mode != WEIR_MODE_ENFORCE;
+	return w->verdict != WEIR_VERDICT_MARK;
+}
+
 static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool *ret_dropped)
 {
 	struct events_window windows[RECORDER_SOURCE_WINDOWS_MAX];
@@ -58,7 +66,7 @@ static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool
 	size_t count = recorder_of_source(engine_recorder(c->engine), source, windows);
 	json_t *items = json_array();
 
-	*ret_dropped = count > 0;
+	*ret_dropped = false;
 	for (size_t i = 0; i < count; i++) {
 		const struct events_window *w = &windows[i];
 		const char *limit =
@@ -66,6 +74,7 @@ static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool
 				? NULL
 				: datapath_slot_name(engine_datapath(c->engine), w->limit);
 
+		*ret_dropped |= is_drop(c->engine, w);
 		json_array_append_new(
 			items, json_pack("{s:s, s:s, s:s?, s:I, s:I, s:o, s:o}", "reason",
 					 reason_to_str(w->reason), "verdict",

@@ -20,6 +20,7 @@ struct control_limit {
 	struct policy_image_limit meaning; /* its pointers are the policy's */
 	struct weir_limit compiled;	   /* unscaled */
 	const struct policy_limit *rule;
+	struct policy_limit cookies; /* the rule of a limit that the policy spells as syn_cookies */
 	int64_t changes_at;
 	struct adaptive adaptive; /* rule NULL: is not */
 	struct sensors_sample *sample;
@@ -162,6 +163,47 @@ static int prepare_adaptive(struct engine *e, struct control *c, struct control_
 	return 0;
 }
 
+/* The SYN rate of a service, above which it answers with cookies, as the limit that it is. */
+static void describe_cookies(const struct policy *policy, struct control_limit *l)
+{
+	struct policy_limit *rule = &l->cookies;
+	size_t length = strcspn(l->meaning.name, "/");
+
+	*rule = (struct policy_limit){
+		.line = l->meaning.line,
+		.scope = POLICY_SCOPE_SERVICE,
+		.has_connections = true,
+		.connections = {0, NSEC_PER_SEC},
+		.rollout.percent = 100,
+		.action = WEIR_ACTION_COOKIE,
+	};
+	memcpy(rule->name, l->meaning.name, sizeof(rule->name));
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct policy_service *s = &policy->services[i];
+
+		if (strlen(s->name) != length || memcmp(s->name, rule->name, length) != 0)
+			continue;
+		rule->service = s;
+		if (s->syn_cookies != POLICY_COOKIES_AUTO)
+			continue;
+		rule->connections = s->syn_rate;
+		rule->connection_burst =
+			(s->syn_rate.count * NSEC_PER_SEC + s->syn_rate.per_ns - 1) /
+			s->syn_rate.per_ns; /* a second's worth */
+	}
+}
+
+/* What the policy says of the limit, in its words. */
+static const struct policy_limit *rule_of(const struct policy *policy, struct control_limit *l)
+{
+	if (l->meaning.rule >= 0)
+		return &policy->limits[l->meaning.rule];
+	if (l->compiled.action != WEIR_ACTION_COOKIE)
+		return &policy->fragment_limit;
+	describe_cookies(policy, l);
+	return &l->cookies;
+}
+
 int control_prepare(struct engine *e, struct policy_image *image, const struct policy *policy,
 		    struct control **ret, struct fault *reterr)
 {
@@ -177,8 +219,7 @@ int control_prepare(struct engine *e, struct policy_image *image, const struct p
 
 		l->meaning = image->limits[i];
 		l->compiled = image->policy.limits[i];
-		l->rule = l->meaning.rule < 0 ? &policy->fragment_limit
-					      : &policy->limits[l->meaning.rule];
+		l->rule = rule_of(policy, l);
 		if (l->meaning.adaptive)
 			r = prepare_adaptive(e, c, l, &image->policy.limits[i], reterr);
 		if (r < 0)
