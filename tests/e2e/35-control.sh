@@ -106,16 +106,20 @@ before_the_change() {
 }
 
 # With more offered than the limit lets pass: packets that pass are at most the burst and the rate times
-# the time, and not much less.
+# the time, always; and not much less, unless the machine paused while they were sent.
 admits() { # PER_SECOND BURST
 	local before sent passed span_us
 
-	before=$(limit steered .passed)
-	sent=$(flood --to "$LAB_HOST4:9003" --base 198.18.5.1 --rate 4000 --seconds 2)
-	passed=$(($(limit steered .passed) - before))
-	span_us=$(jq '(.end_ns - .start_ns) / 1000 | floor' <<<"$sent")
-	echo "$passed passed in $span_us us, at $1/s and a burst of $2"
-	((passed <= $2 + $1 * span_us / 1000000 + 1 && passed >= $1 * 3 / 2))
+	for _ in 1 2 3; do
+		before=$(limit steered .passed)
+		sent=$(flood --to "$LAB_HOST4:9003" --base 198.18.5.1 --rate 12000 --seconds 2)
+		passed=$(($(limit steered .passed) - before))
+		span_us=$(jq '(.end_ns - .start_ns) / 1000 | floor' <<<"$sent")
+		echo "$passed passed in $span_us us, at $1/s and a burst of $2"
+		((passed <= $2 + $1 * span_us / 1000000 + 1)) || return 1
+		((passed < $1 * 3 / 2)) || return 0
+	done
+	return 1
 }
 
 adaptive() {
@@ -145,7 +149,7 @@ adaptive() {
 		wait_for 6 limit_is steered .adaptive.factor_permille 1000
 	check 'to its full rate' admits 1000 100
 	check 'leaving the maximum is one record' test \
-		"$(records '.event_type == "limit.tightened"' | wc -l)" = 1
+		"$(records '.event_type == "limit.tightened" and .resource.id == "steered"' | wc -l)" = 1
 	check 'reaching it again, too' has_record '.event_type == "limit.relaxed" and
 		.resource.id == "steered" and .details.factor_permille == 1000'
 	check 'each crossing of the target by a posted number is a record, with who posted' test \
