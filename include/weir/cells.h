@@ -72,7 +72,10 @@ cells_inline __u32 cells_search(const struct weir_cell_set *set, __u64 tag)
 	__u64 at2 = cells_equal(cells_read(&set->cells[2].tag), tag);
 	__u64 at3 = cells_equal(cells_read(&set->cells[3].tag), tag);
 
-	return (__u32)(((at0 | at1 | at2 | at3) ^ 1) << 2 | (at2 | at3) << 1 | (at1 | at3));
+	__u32 way = (__u32)(((at0 | at1 | at2 | at3) ^ 1) << 2 | (at2 | at3) << 1 | (at1 | at3));
+
+	__asm__("" : "+r"(way)); /* older verifiers need the mask that a caller puts on it */
+	return way;
 }
 
 cells_inline __u32 cells_find(const struct weir_cell_set *set, __u64 tag)

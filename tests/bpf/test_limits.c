@@ -418,7 +418,7 @@ static void overload_with(const struct allowance *a)
 	struct packets_frame frames[2];
 	struct sender senders[2] = {0};
 	pthread_barrier_t barrier;
-	uint64_t first_ns = clock_monotonic_ns(), last_ns = 0;
+	uint64_t first_ns, last_ns = 0;
 	double admitted = 0, most;
 	char policy[300];
 
@@ -427,6 +427,7 @@ static void overload_with(const struct allowance *a)
 	packets_build(LAYERS(IP4(), UDP()), &frames[0]);
 	packets_build(LAYERS(IP4(.from = "192.0.2.77"), UDP()), &frames[1]);
 	pthread_barrier_init(&barrier, NULL, 2);
+	first_ns = clock_monotonic_ns();
 	for (unsigned int i = 0; i < 2; i++) {
 		senders[i] = (struct sender){
 			.barrier = &barrier,
