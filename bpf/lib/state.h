@@ -16,9 +16,11 @@
 #include "lib/weigh.h"
 
 /* Attempts at one word before the strict side wins. Each failure means another CPU succeeded. */
-#define STATE_ATTEMPTS 8
-#define STATE_AGAIN    (-2) /* another CPU was faster */
-#define STATE_NO_ROOM  (-3)
+#define STATE_ATTEMPTS	   8
+#define STATE_AGAIN	   (-2) /* another CPU was faster */
+/* Two CPUs may note a moment at once, and the earlier one remain: 1 s. */
+#define STATE_COARSE_SLACK (1000000000ULL << WEIR_TIME_SHIFT)
+#define STATE_NO_ROOM	   (-3)
 
 /* set -> cells: the words of all limits; the datapath, by compare-and-swap; 64 bytes a set */
 struct {
@@ -81,6 +83,27 @@ static __always_inline void state_locate_coarse(const struct weir_limit *limit,
 	ret->set = weir_cell_set_index(ret->tag, weir_cell_mask);
 }
 
+/* Until when cells that sources share may say something under @limit; see WEIR_CELL_COARSE. */
+static __always_inline __u64 *state_coarse_until(const struct weir_limit *limit)
+{
+	__u32 index = WEIR_CELL_COARSE + (limit->slot & (WEIR_LIMIT_SLOTS - 1));
+	struct weir_cell_set *set = bpf_map_lookup_elem(&weir_cells, &index);
+
+	return set ? &set->cells[0].word : NULL;
+}
+
+/* A cell is shared from now on, at the longest until it is idle again. */
+static __always_inline void state_note_coarse(const struct weir_limit *limit,
+					      const struct packet *packet)
+{
+	__u64 *until = state_coarse_until(limit);
+	__u64 longest =
+		limit->algorithm == WEIR_ALGORITHM_BUCKET ? limit->burst : 3 * limit->interval;
+
+	if (until)
+		*(volatile __u64 *)until = packet->time + longest + STATE_COARSE_SLACK;
+}
+
 /* Read the cell that @charge says into it; 0 = it is there and being taken over, look again. */
 static __always_inline int state_read(struct weir_charge *charge, const struct packet *packet)
 {
@@ -94,6 +117,25 @@ static __always_inline int state_read(struct weir_charge *charge, const struct p
 	if (charge->way < CELLS_NONE)
 		charge->word = cells_read(&set->cells[charge->way & (WEIR_CELL_WAYS - 1)].word);
 	return !cells_is_marked(charge->word, packet->time);
+}
+
+/*
+ * What the source may have used up already, when it is to get a cell of its own: while it had none, it was
+ * charged to the one that it shared. 0: nothing.
+ */
+__noinline __u64 state_shared_word(const struct weir_limit *limit, struct packet *packet)
+{
+	struct weir_charge coarse;
+	__u64 *until;
+
+	if (!limit || !packet || !(limit->key_parts & WEIR_KEY_SOURCE))
+		return 0;
+	until = state_coarse_until(limit);
+	if (!until || algorithm_is_idle(*(volatile __u64 *)until, packet->time))
+		return 0;
+	state_locate_coarse(limit, packet, &coarse);
+	state_read(&coarse, packet);
+	return algorithm_is_idle(coarse.word, packet->time) ? 0 : coarse.word;
 }
 
 static __always_inline int state_has_idle(const struct weir_charge *charge,
@@ -158,6 +200,7 @@ __noinline int state_find_room(const struct weir_limit *limit, struct packet *pa
 		state_read(charge, packet);
 		if (charge->way < CELLS_NONE || state_has_idle(charge, packet)) {
 			count->coarse++;
+			state_note_coarse(limit, packet);
 			return 0;
 		}
 	}
@@ -199,6 +242,8 @@ __noinline int state_try_to_charge(const struct weir_limit *limit, struct packet
 		if (brought != WEIR_NEXT)
 			return brought;
 	}
+	if (charge->way >= CELLS_NONE && !charge->word)
+		charge->word = state_shared_word(limit, packet);
 	if (weigh_wants_exact_time(limit, packet, charge->word, tick))
 		weigh_make_time_exact(packet);
 	if (!weigh(limit, packet, charge->word, tick))

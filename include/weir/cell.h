@@ -26,7 +26,11 @@ WEIR_LAYOUT(struct weir_cell_set, 64);
 
 /* The first sets belong to keys that are few and must never lack room (one per limit or tenant) and
  * are found by number; the rest, a power of two, by hash. */
-#define WEIR_CELL_FIXED	     8192
+#define WEIR_CELL_FIXED	     8320
+/* The last of them, one per slot of a limit, have a single word: until when cells that sources share for
+ * lack of room may be busy. Before that, who gets a cell of his own starts it with what the shared one
+ * says, or he would have two bursts. */
+#define WEIR_CELL_COARSE     (WEIR_CELL_FIXED - 128)
 #define WEIR_CELL_SETS_MIN   1024
 #define WEIR_CELL_SETS_MAX   (1U << 24)
 #define WEIR_SOURCES_DEFAULT 262144 /* hashed sets: one per source that is to be remembered */

@@ -176,6 +176,7 @@ WEIR_LAYOUT(struct weir_prefix_value, 16);
 
 /* Two policies' worth, so that a slot leaves the live policy before it is given away again. */
 #define WEIR_LIMIT_SLOTS (2 * WEIR_LIMITS_MAX)
+_Static_assert(WEIR_CELL_COARSE + WEIR_LIMIT_SLOTS == WEIR_CELL_FIXED, "a word for each slot");
 
 /* What one limit did, per CPU: one cache line. passed: packets that it and every other limit let
  * through; the others: packets that it was the one to refuse, by what became of them. */

@@ -209,6 +209,26 @@ static void a_busy_cell_is_never_taken(void **state)
 		assert_int_equal(available(neighbours[i]), 2);
 }
 
+static void who_shared_a_cell_gets_no_second_burst(void **state)
+{
+	uint32_t neighbours[WEIR_CELL_WAYS], late = CROWD_FROM;
+	struct weir_cell *left;
+
+	(void)state;
+	policy(SMALLEST, "rate: 1/h, burst: 3");
+	while (set_of(late, false) == set_of(late, true))
+		late += 256;
+	crowd(set_of(late, false), late + 256, neighbours);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(send_from(late), WEIR_REASON_WITHIN_LIMIT);
+	/* One of them is gone: there is room for a cell of its own, and it is empty like the shared one. */
+	left = &runner.datapath->program.cells[set_of(late, false)].cells[0];
+	*left = (struct weir_cell){0};
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(send_from(late), WEIR_REASON_OVER_PACKETS);
+	assert_int_equal(count_of(0).passed, WEIR_CELL_WAYS + 3);
+}
+
 static void without_any_room(const char *on_full, unsigned int reason)
 {
 	uint32_t own[WEIR_CELL_WAYS], coarse[WEIR_CELL_WAYS], late = CROWD_FROM;
@@ -517,6 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(an_idle_cell_is_taken_over),
 		STATE_TEST(a_busy_cell_is_never_taken),
+		STATE_TEST(who_shared_a_cell_gets_no_second_burst),
 		STATE_TEST(without_any_room_on_full_pass_passes),
 		STATE_TEST(without_any_room_on_full_drop_drops),
 		STATE_TEST(another_size_of_table_keeps_all_state),

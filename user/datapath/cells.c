@@ -134,6 +134,9 @@ static void move_all(const struct program *p)
 {
 	uint32_t was = p->shape.cell_sets_was;
 
+	for (uint32_t i = WEIR_CELL_COARSE; i < WEIR_CELL_FIXED; i++)
+		if (!p->cells[i].cells[0].word) /* no packet has said a later one yet */
+			p->cells[i].cells[0].word = p->cells_was[i].cells[0].word;
 	for (uint32_t i = 0; i < WEIR_CELL_FIXED + was; i++)
 		for (unsigned int way = 0; way < WEIR_CELL_WAYS; way++) {
 			struct weir_cell_set *from = &p->cells_was[i];

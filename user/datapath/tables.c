@@ -33,6 +33,7 @@ static void clear_slot(struct datapath *d, uint32_t slot)
 {
 	for (unsigned int i = 0; i < d->program.cpus; i++)
 		memset(&d->program.cpu[i].limits[slot], 0, sizeof(d->program.cpu[i].limits[slot]));
+	d->program.cells[WEIR_CELL_COARSE + slot] = (struct weir_cell_set){0};
 }
 
 static bool same_limit(const struct weir_limit *a, const struct weir_limit *b)
@@ -108,11 +109,11 @@ static int assign_fixed_sets(const struct datapath *d, const struct policy_image
 
 		if (!limit->fixed_sets || limit->fixed_set)
 			continue;
-		while (first + limit->fixed_sets <= WEIR_CELL_FIXED &&
+		while (first + limit->fixed_sets <= WEIR_CELL_COARSE &&
 		       (overlaps(first, limit->fixed_sets, &d->policy) ||
 			overlaps(first, limit->fixed_sets, next)))
 			first++;
-		if (first + limit->fixed_sets > WEIR_CELL_FIXED)
+		if (first + limit->fixed_sets > WEIR_CELL_COARSE)
 			return -ENOSPC;
 		limit->fixed_set = (uint16_t)first;
 	}
