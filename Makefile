@@ -48,7 +48,9 @@ TEST_BPF_OBJECTS := counting flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
-TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c) $(wildcard tests/bench/*.c))
+BENCH_BPF_OBJECTS := variants variants_lru
+BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,judge lists testrun)
+TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c)) $(BENCH_TOOLS)
 FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
@@ -92,6 +94,13 @@ $(BUILD)/%.bpf.o: %.bpf.c
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
 	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
 
+# The same program with another way to keep state and time: what it includes is found there first.
+$(BUILD)/tests/bench/variants_lru.bpf.o: tests/bench/variants.bpf.c
+	$(call msg,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -Itests/bench/lru $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
+	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
+
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call msg,SKEL,$@)
 	@mkdir -p $(@D)
@@ -103,13 +112,16 @@ $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BU
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(TOOLS:%=%.o): \
 	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
+$(BUILD)/tests/bench/variant.o: $(BENCH_BPF_OBJECTS:%=$(BUILD)/tests/bench/%.skel.h)
 
-$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o): CPPFLAGS += -Ibpf
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(BENCH_TOOLS:%=%.o): CPPFLAGS += -Ibpf
 
 # Test programs and tools link every tier; the linker takes what they use.
 $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(ARCHIVES)
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LDLIBS)
+
+$(BENCH_TOOLS): $(BUILD)/tests/bench/variant.o
 
 # Process 1 of an emulated machine stands alone.
 $(KERNEL_INIT): $(KERNEL_INIT).o

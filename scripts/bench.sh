@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Measures weir beside what else there is: one JSON object per line on stdout, a table on stderr.
-# `bench.sh [NAME...]`: testrun (ns per packet, one packet over and over), veth (packets per second,
-# made and received on one CPU, thousands of sources), or single benches such as veth/limit_64k; all
-# by default. Candidates take turns and medians are reported; on a machine that does other things
-# too, trust the ratios.
+# `bench.sh [NAME...]`: testrun (ns per packet of the program and its variants), veth (packets per
+# second, made and received on one CPU), load (seconds for lists), or single benches such as
+# veth/limit_64k; all by default. Candidates take turns and medians are reported; on a machine that does
+# other things too, trust the ratios.
 
 set -euo pipefail
 
@@ -37,12 +37,15 @@ readonly VETH='
 	ipset_1m        ipset        1048576 10.0.0.0    1048576  32 1000 -
 	limit_4k        weir         -       10.0.0.0    4096     32 1002 nft_limit_4k
 	nft_limit_4k    nft_limit    4096    10.0.0.0    4096     32 1000 -
-	limit_64k       weir         64k     10.0.0.0    65536    32 1002 nft_limit_64k,hashlimit_64k
+	limit_64k       variant full/262144  10.0.0.0    65536    32 1002 nft_limit_64k,hashlimit_64k,lru_64k
+	lru_64k         variant lru/262144   10.0.0.0    65536    32 1002 -
 	nft_limit_64k   nft_limit    65536   10.0.0.0    65536    32 1000 -
 	hashlimit_64k   hashlimit    65536   10.0.0.0    65536    32 1000 -
-	limit_1m        weir         1m      10.0.0.0    1048576  32 1002 nft_limit_1m
+	limit_1m        variant full/1048576 10.0.0.0    1048576  32 1002 nft_limit_1m,lru_1m
+	lru_1m          variant lru/1048576  10.0.0.0    1048576  32 1002 -
 	nft_limit_1m    nft_limit    1048576 10.0.0.0    1048576  32 1000 -
-	limit_16m       weir         16m     10.0.0.0    16777216 32 1002 -
+	limit_16m       variant full/1048576/16m 10.0.0.0 16777216 32 1002 lru_16m
+	lru_16m         variant lru/1048576/16m  10.0.0.0 16777216 32 1002 -
 '
 
 WANTED=()
@@ -132,6 +135,21 @@ judge_weir() {
 	return 1
 }
 
+# A variant of the program: full or lru, room for so many sources, and what sets labs apart.
+judge_variant() {
+	local kind sources rest
+
+	IFS=/ read -r kind sources rest <<<"$1"
+	mkdir "$LAB_BPFFS"
+	"$BUILD/tests/bench/judge" load "$LAB_BPFFS/weir" "$LAB_BPFFS/judge" "$kind" "$sources" &&
+		lab_host ip link set dev "$LAB_IF_HOST" xdpdrv pinned "$LAB_BPFFS/judge"
+}
+
+# It drops whatever it has decided.
+dropped_variant() {
+	"$BUILD/tests/bench/judge" count "$LAB_BPFFS/weir"
+}
+
 dropped_weir() {
 	"$BUILD/weir" metrics --socket "$LAB_DIR/weir.sock" |
 		awk '/^weir_packets_total\{.*verdict="drop"/ { sum += $NF } END { printf "%.0f", sum }'
@@ -154,7 +172,7 @@ use_judge() {
 	"judge_$1" "$2" >"$LAB_DIR/why" 2>&1 && return 0
 	skipped[$key]=$(grep . "$LAB_DIR/why" | tail -n 1)
 	case $1 in
-	reference | weir) die "$1: ${skipped[$key]}" ;;
+	reference | weir | variant) die "$1: ${skipped[$key]}" ;;
 	esac
 	return 1
 }
@@ -165,11 +183,19 @@ emit() {
 }
 
 bench_testrun() {
-	use_judge weir testrun
-	"$BUILD/tests/bench/bench" "$(find "$LAB_BPFFS" -name program -print -quit)" |
-		while read -r line; do
-			! wanted "$(jq -r .bench <<<"$line")" || echo "$line"
-		done | emit
+	local names=() want
+
+	for want in "${WANTED[@]}"; do
+		[[ $want != testrun/* ]] || names+=("${want#*/}")
+	done
+	! wanted testrun || names=()
+	"$BUILD/tests/bench/testrun" "${names[@]}" | emit
+}
+
+bench_load() {
+	"$BUILD/tests/bench/lists" | while read -r line; do
+		! wanted "$(jq -r .bench <<<"$line")" || echo "$line"
+	done | emit
 }
 
 # take ROW - use the row's judge; the variables named like the columns are its from here on.
@@ -286,22 +312,22 @@ bench_veth() {
 }
 
 table() {
-	jq -r 'if .skipped then [.bench, "-", "-", "-", "-", "skipped: " + .skipped] else
-		[.bench, .value, .unit, .ratio, "of " + .ratio_to,
-		 (.against // {} | to_entries | map("\(.value) x \(.key)") | join(", "))] end | @tsv' |
+	jq -r 'if .skipped then [.bench, "-", "-", "-", "-", "-", "skipped: " + .skipped] else
+		[.bench, .value, .unit, .ratio // "-", if .ratio_to then "of " + .ratio_to else "-" end,
+		 if .over then "over: \(.over)" else "-" end, (.against // {} | to_entries | map("\(.value) x \(.key)") | join(", "))] end | @tsv' |
 	column -t -s $'\t'
 }
 
-# check_names NAME... - those of groups and of benches on veth; bench.c knows its own.
+# check_names NAME... - those of groups and of benches on veth; the programs know their own.
 check_names() {
 	local name
 
 	for name in "$@"; do
 		case $name in
-		testrun | veth | testrun/*) ;;
+		testrun | veth | load | testrun/* | load/*) ;;
 		*)
 			grep -qx -- "$name" <(names) ||
-				die "there is no '$name': testrun, veth, or one of" \
+				die "there is no '$name': testrun, veth, load, or one of" \
 					"$(names | xargs)"
 			;;
 		esac
@@ -318,6 +344,9 @@ main() {
 		bench_testrun
 	fi
 	bench_veth
+	if ((!$#)) || [[ " $*" == *' load'* ]]; then
+		bench_load
+	fi
 	table <"$work/results" >&2
 }
 

@@ -33,13 +33,6 @@ static __always_inline const struct weir_limit *limits_at(const struct weir_poli
 	return limit;
 }
 
-static __always_inline struct weir_cell_set *limits_set(const struct weir_charge *charge)
-{
-	__u32 index = charge->set;
-
-	return bpf_map_lookup_elem(&weir_cells, &index);
-}
-
 /* The limit applies to this source only if its hash is in the share that the rollout has reached. */
 static __always_inline int limits_is_rolled_out(const struct weir_limit *limit,
 						const struct packet *packet)
