@@ -40,7 +40,7 @@
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
 #define POLICY_FIXED_SETS_MAX                                                                      \
-	(WEIR_CELL_COARSE / 2 - 1)     /* cells that scopes without an address take */
+	(WEIR_CELL_COARSE / 2 - 1)    /* cells that scopes without an address take */
 #define POLICY_SYN_RATE_DEFAULT 10000 /* per second */
 #define POLICY_MSS_DEFAULT	1460
 #define POLICY_MSS_MIN		536
