@@ -177,7 +177,7 @@ use_judge() {
 	return 1
 }
 
-# emit - a line of the result, for now and for the table.
+# emit - a line of the result: printed at once, and kept for the table at the end.
 emit() {
 	tee -a "$work/results"
 }

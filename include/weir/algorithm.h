@@ -22,8 +22,8 @@
  * previous_bits with the previous window's units (in steps of 2^previous_shift, rounded up), and below
  * those the current one's.
  *
- * Two clocks, and why the result is still exact. The coarse clock (3 ns to read, up to one tick
- * behind) suffices for a word that stays busy beyond the tick: the packet's cost is added whatever the
+ * Two clocks, and why the result is still exact. The coarse clock (up to one policy tick behind, which
+ * is two of the kernel's: bpf/lib/clock.h) suffices for a word that stays busy beyond the tick: the packet's cost is added whatever the
  * time is, and refusing by a time in the past only errs towards refusing, by at most one tick. But
  * where a bucket may be idle or a window may have ended, the new word is taken from the clock, and a
  * late clock would give away up to rate * tick: algorithm_wants_exact_time() says so.

@@ -161,20 +161,10 @@ static void move_all(const struct program *p)
 static int stop_moving(struct datapath *d, struct fault *reterr)
 {
 	struct shape shape = d->program.shape;
-	struct program next, old;
-	int r;
 
 	shape.cell_sets_was = 0;
 	shape.features &= ~WEIR_FEATURE_MOVING;
-	r = program_load(d->pin_dir, &d->program, &shape, d->program.seed, &next, reterr);
-	if (r < 0)
-		return r;
-	r = program_swap(d, &next, &old, reterr);
-	if (r < 0)
-		program_discard(&next, &d->program);
-	else
-		program_done(&old);
-	return r;
+	return program_reshape(d, &shape, reterr);
 }
 
 int cells_finish_moving(struct datapath *d, struct fault *reterr)
@@ -189,7 +179,6 @@ int cells_finish_moving(struct datapath *d, struct fault *reterr)
 int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr)
 {
 	struct shape shape = d->program.shape;
-	struct program next, old;
 	int r;
 
 	if (sets == shape.cell_sets)
@@ -199,13 +188,6 @@ int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr)
 		shape.cell_sets_was = d->program.shape.cell_sets;
 		shape.features |= WEIR_FEATURE_MOVING;
 	}
-	r = program_load(d->pin_dir, &d->program, &shape, d->program.seed, &next, reterr);
-	if (r < 0)
-		return r;
-	r = program_swap(d, &next, &old, reterr);
-	if (r < 0)
-		program_discard(&next, &d->program);
-	else
-		program_done(&old);
+	r = program_reshape(d, &shape, reterr);
 	return r < 0 ? r : cells_finish_moving(d, reterr);
 }

@@ -98,6 +98,8 @@ int program_pinned_shape(const char *pin_dir, struct shape *ret, struct fault *r
  */
 int program_swap(struct datapath *d, struct program *next, struct program *ret_old,
 		 struct fault *reterr);
+/** Both in one: go on with a program of @shape, in which nothing has to be filled first. */
+int program_reshape(struct datapath *d, const struct shape *shape, struct fault *reterr);
 int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX]);
 int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr);
 

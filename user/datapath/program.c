@@ -409,3 +409,18 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 	*ret_old = old;
 	return 0;
 }
+
+int program_reshape(struct datapath *d, const struct shape *shape, struct fault *reterr)
+{
+	struct program next, old;
+	int r = program_load(d->pin_dir, &d->program, shape, d->program.seed, &next, reterr);
+
+	if (r < 0)
+		return r;
+	r = program_swap(d, &next, &old, reterr);
+	if (r < 0)
+		program_discard(&next, &d->program);
+	else
+		program_done(&old);
+	return r;
+}

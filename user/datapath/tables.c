@@ -200,21 +200,11 @@ static uint32_t features_of(const struct weir_policy *policy)
 static int change_features(struct datapath *d, uint32_t features, struct fault *reterr)
 {
 	struct shape shape = d->program.shape;
-	struct program next, old;
-	int r;
 
 	if (shape.features == features)
 		return 0;
 	shape.features = features;
-	r = program_load(d->pin_dir, &d->program, &shape, d->program.seed, &next, reterr);
-	if (r < 0)
-		return r;
-	r = program_swap(d, &next, &old, reterr);
-	if (r < 0)
-		program_discard(&next, &d->program);
-	else
-		program_done(&old);
-	return r;
+	return program_reshape(d, &shape, reterr);
 }
 
 static int write_policy(struct datapath *d, const struct policy_image *image,
