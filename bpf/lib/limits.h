@@ -80,7 +80,7 @@ static __always_inline int limits_consider(const struct weir_policy *policy, __u
 	*charge = own;
 	if (settings_has(WEIR_FEATURE_MOVING))
 		state_bring(packet, charge);
-	if (charge->way >= CELLS_NONE && state_find_room(limit, packet, charge)) {
+	if (charge->way >= CELLS_NONE && state_find_room(limit, packet, charge, policy->tick)) {
 		if (limit->on_full == WEIR_ON_FULL_DROP)
 			return WEIR_REASON_STATE_FULL;
 		packet->lacks_state = 1;

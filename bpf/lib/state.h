@@ -18,7 +18,7 @@
 /* Attempts at one word before the strict side wins. Each failure means another CPU succeeded. */
 #define STATE_ATTEMPTS	   8
 #define STATE_AGAIN	   (-2) /* another CPU was faster */
-/* Two CPUs may note a moment at once, and the earlier one remain: 1 s. */
+/* Two CPUs may note a moment at once, and the earlier one remain; nor is it noted each time: 1 s. */
 #define STATE_COARSE_SLACK (1000000000ULL << WEIR_TIME_SHIFT)
 #define STATE_NO_ROOM	   (-3)
 
@@ -100,8 +100,10 @@ static __always_inline void state_note_coarse(const struct weir_limit *limit,
 	__u64 longest =
 		limit->algorithm == WEIR_ALGORITHM_BUCKET ? limit->burst : 3 * limit->interval;
 
-	if (until)
-		*(volatile __u64 *)until = packet->time + longest + STATE_COARSE_SLACK;
+	/* Only now and then: all CPUs write it. */
+	if (until &&
+	    (__s64)(cells_read(until) - (packet->time + longest)) < (__s64)STATE_COARSE_SLACK)
+		*(volatile __u64 *)until = packet->time + longest + 2 * STATE_COARSE_SLACK;
 }
 
 /* Read the cell that @charge says into it; 0 = it is there and being taken over, look again. */
@@ -138,12 +140,12 @@ __noinline __u64 state_shared_word(const struct weir_limit *limit, struct packet
 	return algorithm_is_idle(coarse.word, packet->time) ? 0 : coarse.word;
 }
 
-static __always_inline int state_has_idle(const struct weir_charge *charge,
-					  const struct packet *packet)
+/* The set has a cell that is idle at @time. */
+static __always_inline int state_has_idle(const struct weir_charge *charge, __u64 time)
 {
 	struct weir_cell_set *set = state_set(charge);
 
-	return set && cells_find_idle(set, charge->tag, packet->time) < WEIR_CELL_WAYS;
+	return set && cells_find_idle(set, charge->tag, time) < WEIR_CELL_WAYS;
 }
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
@@ -177,28 +179,30 @@ __noinline int state_bring(struct packet *packet, struct weir_charge *charge)
 
 /*
  * Find the cell of a key that is not in its place, or is about to be: @charge is its own cell if there
- * is room for it, otherwise the coarse one. 0: found; 1: no room for that either.
+ * is room for it, otherwise the coarse one. @tick: of the coarse clock. 0: found; 1: no room for that
+ * either.
  */
 __noinline int state_find_room(const struct weir_limit *limit, struct packet *packet,
-			       struct weir_charge *charge)
+			       struct weir_charge *charge, __u64 tick)
 {
 	struct weir_limit_count *count;
 	struct weir_cpu *cpu = cpu_own();
 
 	if (!limit || !packet || !charge || !cpu)
 		return 1;
-	if (state_has_idle(charge, packet))
+	if (state_has_idle(charge, packet->time))
 		return 0;
 	/* What is idle by now may not be by the coarse clock. */
-	if (!packet->time_is_exact)
+	if (!packet->time_is_exact && state_has_idle(charge, packet->time + tick)) {
 		weigh_make_time_exact(packet);
-	if (state_has_idle(charge, packet))
-		return 0;
+		if (state_has_idle(charge, packet->time))
+			return 0;
+	}
 	count = state_count(cpu, limit);
 	if (limit->key_parts & WEIR_KEY_SOURCE) {
 		state_locate_coarse(limit, packet, charge);
 		state_read(charge, packet);
-		if (charge->way < CELLS_NONE || state_has_idle(charge, packet)) {
+		if (charge->way < CELLS_NONE || state_has_idle(charge, packet->time)) {
 			count->coarse++;
 			state_note_coarse(limit, packet);
 			return 0;
@@ -274,7 +278,7 @@ __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet
 		int reason = state_try_to_charge(limit, packet, charge, tick);
 
 		/* The last idle cell went to somebody else. */
-		if (reason == STATE_NO_ROOM && state_find_room(limit, packet, charge))
+		if (reason == STATE_NO_ROOM && state_find_room(limit, packet, charge, tick))
 			break;
 		if (reason != STATE_AGAIN && reason != STATE_NO_ROOM)
 			return reason;

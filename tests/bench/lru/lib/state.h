@@ -129,7 +129,8 @@ static __always_inline int state_find(const struct weir_limit *limit, const stru
 /* There is always room: whoever was quiet longest gives way. */
 static __always_inline int state_find_room(__attribute__((unused)) const struct weir_limit *limit,
 					   __attribute__((unused)) struct packet *packet,
-					   __attribute__((unused)) struct weir_charge *charge)
+					   __attribute__((unused)) struct weir_charge *charge,
+					   __attribute__((unused)) __u64 tick)
 {
 	return 0;
 }
