@@ -104,7 +104,7 @@ $(BUILD)/tests/bench/variants_lru.bpf.o: tests/bench/variants.bpf.c
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call msg,SKEL,$@)
 	@mkdir -p $(@D)
-	$(Q)echo '#pragma GCC system_header' > $@
+	$(Q)printf '#pragma GCC system_header\n#include <weir/config.h>\n' > $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >> $@
 
 # Objects that embed a skeleton need it generated first.

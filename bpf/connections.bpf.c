@@ -90,22 +90,6 @@ __noinline int count_down(__u64 tag)
 	return outcome;
 }
 
-/* The policy as the next packet will see it; NULL: there is none. */
-static __always_inline const struct weir_policy *policy_now(void)
-{
-	__u32 zero = 0, copy;
-	const struct weir_live *live = bpf_map_lookup_elem(&weir_live, &zero);
-	const struct weir_policy *policy;
-	__u32 generation;
-
-	if (!live)
-		return NULL;
-	generation = *(volatile const __u32 *)&live->generation;
-	copy = generation & 1;
-	policy = bpf_map_lookup_elem(&weir_policy, &copy);
-	return generation && policy && policy->generation == generation ? policy : NULL;
-}
-
 static __always_inline __u64 match_prefix(void *prefixes, const struct weir_policy *policy,
 					  const __u64 address[2], __u64 any, struct packet *packet)
 {
@@ -125,15 +109,12 @@ static __always_inline __u64 match_prefix(void *prefixes, const struct weir_poli
  * per CPU: a packet may come between the steps of what a process does to a socket. */
 __noinline __u64 match_connection(const struct weir_policy *policy, struct packet *packet)
 {
-	const struct weir_port_limits *ports;
 	__u64 mask;
-	__u32 index;
 
 	if (!policy || !packet)
 		return 0;
-	index = (policy->generation & 1) * WEIR_PORTS + packet->destination_port;
-	ports = bpf_map_lookup_elem(&weir_ports, &index);
-	mask = ports ? ports->tcp & policy->connection_limits & policy->active : 0;
+	mask = weir_config.ports[policy->generation & 1][packet->destination_port].tcp &
+	       policy->connection_limits & policy->active;
 	if (mask && policy->flags & WEIR_POLICY_BY_DESTINATION)
 		mask &= match_prefix(&weir_dests, policy, packet->destination_words,
 				     policy->any_destination, packet);

@@ -87,11 +87,11 @@ static __always_inline int transport_check(struct xdp_md *ctx, struct packet *pa
 }
 
 /* Not examined, but counted by its length. */
-static __always_inline int pass_unexamined(struct xdp_md *ctx, const struct weir_live *live,
-					   struct weir_cpu *cpu, struct packet *packet, int reason)
+static __always_inline int pass_unexamined(struct xdp_md *ctx, struct weir_cpu *cpu,
+					   struct packet *packet, int reason)
 {
 	packet->length = bpf_xdp_get_buff_len(ctx);
-	return verdict_exit(ctx, live, cpu, NULL, packet, reason);
+	return verdict_exit(ctx, cpu, NULL, packet, reason);
 }
 
 static __always_inline int ingress(struct xdp_md *ctx)
@@ -100,29 +100,24 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	struct parse_payload payload = {};
 	struct weir_cpu *cpu = cpu_own();
 	const struct weir_policy *policy;
-	const struct weir_live *live;
-	__u32 zero = 0, generation, copy;
 	int reason;
 
-	live = bpf_map_lookup_elem(&weir_live, &zero);
-	if (!live || !cpu)
+	if (!cpu)
 		return XDP_PASS; /* a CPU that was not there when the maps were made */
-	generation = *(volatile const __u32 *)&live->generation;
-	copy = generation & 1;
-	policy = bpf_map_lookup_elem(&weir_policy, &copy);
-	if (!generation || !policy || policy->generation != generation)
-		return pass_unexamined(ctx, live, cpu, &packet, WEIR_REASON_UNCONFIGURED);
+	policy = policy_now();
+	if (!policy)
+		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_UNCONFIGURED);
 	if (policy->mode == WEIR_MODE_OFF)
-		return pass_unexamined(ctx, live, cpu, &packet, WEIR_REASON_OFF);
+		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_OFF);
 
 	reason = network_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
-		reason = lists_check(live, cpu, &packet);
+		reason = lists_check(cpu, &packet);
 	if (reason == WEIR_NEXT)
 		reason = transport_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
 		reason = limits_check(policy, cpu, &packet);
-	return verdict_exit(ctx, live, cpu, policy, &packet, reason);
+	return verdict_exit(ctx, cpu, policy, &packet, reason);
 }
 
 SEC("xdp.frags")

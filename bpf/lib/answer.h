@@ -37,23 +37,17 @@ static __always_inline int answer_exit(struct xdp_md *ctx)
 	struct weir_cpu *cpu = cpu_own();
 	const struct weir_policy *policy;
 	const struct weir_limit *limit;
-	const struct weir_live *live;
 	struct packet packet;
-	__u32 zero = 0, copy;
 	int verdict, reason;
 
-	live = bpf_map_lookup_elem(&weir_live, &zero);
-	if (!live || !cpu)
-		return XDP_PASS; /* cannot happen: the limiter found both */
-	copy = cpu->generation & 1;
-	policy = bpf_map_lookup_elem(&weir_policy, &copy);
-	if (!policy)
-		return XDP_PASS; /* likewise */
+	if (!cpu)
+		return XDP_PASS; /* cannot happen: the limiter found it */
+	policy = &weir_config.policies[cpu->generation & 1];
 	packet = *(const struct packet *)cpu->packet;
 	reason = (int)cpu->reason;
 	limit = limits_at(policy, packet.limit);
 	verdict = answer_verdict(ctx, limit, &packet);
-	verdict_account(live, cpu, policy, &packet, limit, reason, verdict);
+	verdict_account(cpu, policy, &packet, limit, reason, verdict);
 	verdict_count(cpu, reason, verdict, packet.length);
 	return verdict_action(verdict);
 }

@@ -51,6 +51,27 @@ __noinline int lists_find(__u64 high, __u64 low, __u32 bits)
 	return LISTS_NONE;
 }
 
+/*
+ * The number of the entry of an IPv4 address by itself: nearly all that is listed. In the set, which of
+ * the two it is depends on nothing that a processor could guess, so that is no branch.
+ */
+static __always_inline int lists_find_address(__u64 low)
+{
+	__u64 address[2] = {0, low}, second;
+	__u32 index = weir_entry_set_index(address, 128, weir_seed, weir_entry_mask);
+	const struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
+
+	if (!set)
+		return LISTS_NONE;
+	second = weir_equal(set->entries[1].address[1], low);
+	if (lists_is(&set->entries[second & 1], 0, low, 128))
+		return (int)(index * WEIR_ENTRY_WAYS + second);
+	/* A shorter prefix may have the same address, and what did not fit is in the next set. */
+	if (second || set->entries[1].state & WEIR_ENTRY_SPILLED)
+		return lists_find(0, low, 128);
+	return LISTS_NONE;
+}
+
 /* The first @bits of a word in network order, as a mask. */
 static __always_inline __u64 lists_mask(__u32 bits)
 {
@@ -81,31 +102,23 @@ __noinline int lists_find_longest(__u64 high, __u64 low, __u64 lengths, __u32 lo
 	return LISTS_NONE;
 }
 
-static __always_inline __u8 lists_index_byte(const struct weir_index *index, __u32 at)
-{
-	return *(const volatile __u8 *)&index->bytes[at & (WEIR_INDEX_BYTES - 1)];
-}
-
 /* Which IPv4 lengths to look for, as lists_find_longest() takes them, the lowest bit for 128. */
-static __always_inline __u64 lists_ip4_lengths(const struct weir_live *live, __u32 address)
+static __always_inline __u64 lists_ip4_lengths(__u32 address)
 {
-	__u32 top = address >> 24, half = address >> 16;
-	const struct weir_index *index = bpf_map_lookup_elem(&weir_index16, &top);
+	__u32 half = address >> 16, code;
 	__u64 lengths = 0;
-	__u32 code;
 
-	if (!index)
-		return 0;
-	code = lists_index_byte(index, half);
+	/* Older verifiers do not know what a byte swap leaves, and clang sees no need for the mask. */
+	__asm__ volatile("" : "+r"(half));
+	code = *(volatile __u8 *)&weir_config.index16[half & 0xffff];
 	if (code & WEIR_INDEX_DESCEND) {
-		index = bpf_map_lookup_elem(&weir_index24, &half);
-		if (!index)
-			return 0;
-		code = lists_index_byte(index, address >> 8);
+		code = *(volatile __u8 *)&weir_config.index24[address >> 8];
 		if (code & WEIR_INDEX_EXACT)
 			lengths = WEIR_LENGTH_BIT(128);
+		if (code & WEIR_INDEX_LONGEST)
+			lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONGEST;
 		if (code & WEIR_INDEX_LONG)
-			lengths |= live->long_ip4_lengths;
+			lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONG;
 	}
 	code &= WEIR_INDEX_COVER;
 	if (code) /* 1 is /0 */
@@ -113,27 +126,32 @@ static __always_inline __u64 lists_ip4_lengths(const struct weir_live *live, __u
 	return lengths;
 }
 
-static __always_inline int lists_find_ip4(const struct weir_live *live, const struct packet *packet)
+static __always_inline int lists_find_ip4(const struct packet *packet)
 {
 	__u32 address = wire_u32(packet->source_quads[3]);
-	__u64 lengths = lists_ip4_lengths(live, address), again;
+	__u64 lengths = lists_ip4_lengths(address), again;
 	__u64 low = packet->source_words[1];
 	int number;
 
 	if (!lengths)
 		return LISTS_NONE;
-	if (lengths == WEIR_LENGTH_BIT(128)) /* nearly always, if anything */
-		return lists_find(0, low, 128);
-	number = lists_find_longest(0, low, lengths, 128);
+	/* Nearly always, if anything, and then a processor need not wait for the index to go on. */
+	if (lengths & WEIR_LENGTH_BIT(128)) {
+		number = lists_find_address(low);
+		if (number != LISTS_NONE)
+			return number;
+	}
+	number = lists_find_longest(0, low, lengths & ~WEIR_LENGTH_BIT(128), 128);
 	if (number != LISTS_NONE)
 		return number;
 	/* The entry that the index spoke of was removed meanwhile: the index knows what covers us now. */
-	again = lists_ip4_lengths(live, address);
+	again = lists_ip4_lengths(address);
 	return again == lengths ? LISTS_NONE : lists_find_longest(0, low, again, 128);
 }
 
-static __always_inline int lists_find_ip6(const struct weir_live *live, const struct packet *packet)
+static __always_inline int lists_find_ip6(const struct packet *packet)
 {
+	const struct weir_live *live = &weir_config.live;
 	__u64 high = packet->source_words[0], low = packet->source_words[1];
 	int number = LISTS_NONE;
 
@@ -170,15 +188,14 @@ static __always_inline int lists_in_force(struct weir_cpu *cpu, __u32 until, str
 	       (until && until > clock_now_ns(cpu, packet) >> WEIR_UNTIL_SHIFT);
 }
 
-static __always_inline int lists_check(const struct weir_live *live, struct weir_cpu *cpu,
-				       struct packet *packet)
+static __always_inline int lists_check(struct weir_cpu *cpu, struct packet *packet)
 {
 	const struct weir_entry *entry;
 	struct weir_until until;
 	__u64 word;
 	int number;
 
-	number = packet->is_ip6 ? lists_find_ip6(live, packet) : lists_find_ip4(live, packet);
+	number = packet->is_ip6 ? lists_find_ip6(packet) : lists_find_ip4(packet);
 	if (number == LISTS_NONE)
 		return WEIR_NEXT;
 	entry = lists_entry((__u32)number);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps of the limiter, but for those that lib/state.h and lib/limits.h have to themselves. Each: key
- * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu and weir_tallies by the CPUs, weir_entries by the lists and weir_cells by the
+ * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu by the CPUs, weir_entries by the lists and weir_cells by the
  * policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
 
 #include <weir/cell.h>
+#include <weir/config.h>
 #include <weir/cpu.h>
 #include <weir/event.h>
 #include <weir/list.h>
@@ -15,14 +16,19 @@
 
 #include "lib/kernel.h"
 
-/* 0 -> struct weir_live; userspace, memory-mapped; one page */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct weir_live);
-} weir_live SEC(".maps");
+/* What userspace tells the datapath; 18 MiB, of which most is never touched. .bss, pinned as weir_config. */
+struct weir_config weir_config;
+
+/* The policy, by which the whole of a packet is judged; NULL: there is none. */
+static __always_inline const struct weir_policy *policy_now(void)
+{
+	__u32 generation = *(volatile const __u32 *)&weir_config.live.generation;
+	const struct weir_policy *policy = &weir_config.policies[generation & 1];
+
+	/* One pointer, instead of the same sum in front of every load. */
+	__asm__ volatile("" : "+r"(policy));
+	return generation && policy->generation == generation ? policy : NULL;
+}
 
 /* 0 -> struct weir_meta; userspace, memory-mapped; one page. No program reads it. */
 struct {
@@ -32,25 +38,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_meta);
 } weir_meta SEC(".maps");
-
-/* copy -> struct weir_policy; userspace, memory-mapped: the idle copy, and single words of the live one
- * (see there); 36 KiB */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, struct weir_policy);
-} weir_policy SEC(".maps");
-
-/* copy * 65536 + port -> masks; userspace, memory-mapped, the idle copy only; 2 MiB */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2 * WEIR_PORTS);
-	__type(key, __u32);
-	__type(value, struct weir_port_limits);
-} weir_ports SEC(".maps");
 
 /* {copy, destination prefix} -> mask of limits, tenant; userspace; one prefix more than policies name,
  * where IPv4 has to be told from a short IPv6 prefix */
@@ -80,36 +67,8 @@ struct {
 	__type(value, struct weir_entry_set);
 } weir_entries SEC(".maps");
 
-/* address >> 24 -> a byte for each /16; userspace, memory-mapped; 64 KiB */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << 8);
-	__type(key, __u32);
-	__type(value, struct weir_index);
-} weir_index16 SEC(".maps");
-
-/* address >> 16 -> a byte for each /24; userspace, memory-mapped; 16 MiB */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << 16);
-	__type(key, __u32);
-	__type(value, struct weir_index);
-} weir_index24 SEC(".maps");
-
-/* (cpu * 2 + half) * WEIR_TALLIES + slot -> tally; the datapath on its CPU; userspace clears the
- * quiet half through the mapping; 512 KiB per CPU */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2 * WEIR_TALLIES);
-	__type(key, __u32);
-	__type(value, struct weir_tally);
-} weir_tallies SEC(".maps");
-
 /* CPU -> see include/weir/cpu.h; the datapath on that CPU; userspace clears a limit's slot that it gives to
- * another one, through the mapping; 24 KiB per CPU */
+ * another one, and the quiet half of the tallies, through the mapping; 535 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -16,11 +16,10 @@ static __always_inline __u64 match_transport(const struct weir_policy *policy,
 	if (packet->is_later_fragment) {
 		mask |= policy->fragment_limits;
 	} else if (packet->has_port) {
-		__u32 index = (policy->generation & 1) * WEIR_PORTS + packet->destination_port;
-		const struct weir_port_limits *ports = bpf_map_lookup_elem(&weir_ports, &index);
+		const struct weir_port_limits *ports =
+			&weir_config.ports[policy->generation & 1][packet->destination_port];
 
-		if (ports)
-			mask = packet->protocol == PROTOCOL_TCP ? ports->tcp : ports->udp;
+		mask = packet->protocol == PROTOCOL_TCP ? ports->tcp : ports->udp;
 	}
 	if (packet->class != WEIR_CLASS_SYN)
 		mask &= ~policy->connection_limits;

@@ -19,8 +19,8 @@ const volatile __u32 weir_entry_mask = WEIR_ENTRY_SETS_MIN - 1;
 const volatile __u32 weir_hits_slot = 0;
 const volatile __u32 weir_cell_mask = WEIR_CELL_SETS_MIN - 1;
 const volatile __u32 weir_cell_was_mask = 0; /* of the table that is being replaced */
-/* enum weir_feature: what the policy needs. */
-const volatile __u32 weir_features = 0;
+/* enum weir_feature: what the policy needs; a byte each. */
+const volatile __u8 weir_features[WEIR_FEATURES] = {0};
 
 /* Tests bring their own clock: .rodata says so, and .data has the time. Otherwise this is no code. */
 const volatile __u32 weir_test_clock = 0;
@@ -29,7 +29,7 @@ volatile __u64 weir_test_exact_ns = 1;
 
 static __always_inline int settings_has(__u32 feature)
 {
-	return weir_features & feature;
+	return weir_features[__builtin_ctz(feature)];
 }
 
 #endif

@@ -18,13 +18,14 @@ static __always_inline __u64 tally_what(const struct weir_policy *policy, __u16 
 /* The first of the tallies that may be this one's. */
 static __always_inline __u32 tally_slot(const struct packet *packet, __u64 what)
 {
-	__u64 mix = (packet->source_words[0] ^ weir_seed) * 0x9e3779b97f4a7c15ULL;
+	__u64 mix = packet->source_words[1] ^ what;
 
-	mix ^= packet->source_words[1] ^ what;
-	/* A product's low bits know nothing of its factors' high ones, and there an IPv4 address has
-	 * its last bytes: fold, and take high bits. */
-	mix = (mix ^ mix >> 32) * 0xbf58476d1ce4e5b9ULL;
-	return (__u32)(mix >> 48) & (WEIR_TALLIES - 1) & ~(WEIR_TALLY_WAYS - 1U);
+	/* An IPv4 address has its last bytes in the word's highest, which go to the product's highest
+	 * and nowhere else. */
+	if (packet->source_words[0])
+		mix ^= weir_hash_word(packet->source_words[0]);
+	return (__u32)(((mix ^ weir_seed) * 0x9e3779b97f4a7c15ULL) >> 52) & (WEIR_TALLIES - 1) &
+	       ~(WEIR_TALLY_WAYS - 1U);
 }
 
 static __always_inline int tally_is_for(const struct weir_tally *tally, const struct packet *packet,
@@ -106,10 +107,10 @@ static __always_inline int tally_skips(struct weir_cpu *cpu, __u32 half)
 }
 
 /* Where the tally for @what may be: the first of WEIR_TALLY_WAYS. */
-static __always_inline __u32 tally_index(const struct packet *packet, __u64 what, __u32 half)
+static __always_inline struct weir_tally *tally_at(struct weir_cpu *cpu, __u32 half,
+						   const struct packet *packet, __u64 what)
 {
-	return (bpf_get_smp_processor_id() * 2 + (half & 1)) * WEIR_TALLIES +
-	       tally_slot(packet, what);
+	return &cpu->tallies[half & 1][tally_slot(packet, what)];
 }
 
 /* One more for a tally that is open, which is what nearly all drops of a flood from few sources are. A
@@ -117,13 +118,11 @@ static __always_inline __u32 tally_index(const struct packet *packet, __u64 what
 static __always_inline int tally_hit(struct weir_cpu *cpu, struct packet *packet, __u32 half,
 				     __u64 what)
 {
-	__u32 index = tally_index(packet, what, half);
+	struct weir_tally *tally = tally_at(cpu, half, packet, what);
 
 #pragma unroll
-	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
-		struct weir_tally *tally = bpf_map_lookup_elem(&weir_tallies, &index);
-
-		if (!tally || !tally_is_for(tally, packet, what))
+	for (int way = 0; way < WEIR_TALLY_WAYS; way++, tally++) {
+		if (!tally_is_for(tally, packet, what))
 			continue;
 		if (packet->time || !(tally->packets & 15))
 			tally->last_ns = clock_now_ns(cpu, packet);
@@ -137,30 +136,26 @@ static __always_inline int tally_hit(struct weir_cpu *cpu, struct packet *packet
 /* Account for a drop that has no tally yet. Global for the verifier's sake, see limits.h. */
 __noinline int tally_drop(struct packet *packet, __u32 half, __u64 what)
 {
-	struct weir_tally *tally = NULL, *free = NULL;
+	struct weir_tally *tally, *free = NULL;
 	struct weir_cpu *cpu = cpu_own();
 	struct weir_event_count *events;
 	__u64 now_ns;
-	__u32 index;
 
 	if (!packet || !cpu)
 		return 0;
 	events = &cpu->events;
-	index = tally_index(packet, what, half);
 	now_ns = clock_now_ns(cpu, packet);
+	tally = tally_at(cpu, half, packet, what);
 #pragma unroll
-	for (int way = 0; way < WEIR_TALLY_WAYS; way++, index++) {
-		tally = bpf_map_lookup_elem(&weir_tallies, &index);
-		if (!tally) /* a CPU that was not there when the maps were made */
-			return 0;
-		if (!tally->packets)
-			free = tally;
-	}
+	for (int way = WEIR_TALLY_WAYS - 1; way >= 0; way--) /* the first one is found first */
+		if (!tally[way].packets)
+			free = &tally[way];
 	if (free) {
 		tally_open(free, packet, what, now_ns);
 		if (tally_has_budget(events, now_ns))
 			tally_announce(events, free);
 	} else if (tally_has_budget(events, now_ns)) {
+		tally += WEIR_TALLY_WAYS - 1;
 		tally->kind = WEIR_EVENT_END;
 		tally_emit(events, tally);
 		tally_open(tally, packet, what, now_ns);

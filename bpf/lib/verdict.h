@@ -97,24 +97,25 @@ static __always_inline int verdict_action(int verdict)
 }
 
 /* Account for a packet that was refused, by @limit unless that is NULL. */
-static __always_inline void verdict_account(const struct weir_live *live, struct weir_cpu *cpu,
-					    const struct weir_policy *policy, struct packet *packet,
-					    const struct weir_limit *limit, int reason, int verdict)
+static __always_inline void verdict_account(struct weir_cpu *cpu, const struct weir_policy *policy,
+					    struct packet *packet, const struct weir_limit *limit,
+					    int reason, int verdict)
 {
+	__u32 half = weir_config.live.tally_half & 1;
 	__u64 what = tally_what(policy, limit ? limit->slot : WEIR_NO_LIMIT, (__u8)reason,
 				(__u8)verdict);
 
 	if (limit)
 		verdict_count_limit(cpu, limit, verdict);
-	if (verdict != WEIR_VERDICT_PASS && !tally_skips(cpu, live->tally_half) &&
-	    !tally_hit(cpu, packet, live->tally_half, what))
-		tally_drop(packet, live->tally_half, what);
+	if (verdict != WEIR_VERDICT_PASS && !tally_skips(cpu, half) &&
+	    !tally_hit(cpu, packet, half, what))
+		tally_drop(packet, half, what);
 }
 
 /** @policy may be NULL as long as @reason is one that passes. */
-static __always_inline int verdict_exit(struct xdp_md *ctx, const struct weir_live *live,
-					struct weir_cpu *cpu, const struct weir_policy *policy,
-					struct packet *packet, int reason)
+static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu,
+					const struct weir_policy *policy, struct packet *packet,
+					int reason)
 {
 	int verdict = WEIR_VERDICT_PASS;
 
@@ -134,7 +135,7 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, const struct weir_li
 			}
 			verdict = verdict_of_limit(limit);
 		}
-		verdict_account(live, cpu, policy, packet, limit, reason, verdict);
+		verdict_account(cpu, policy, packet, limit, reason, verdict);
 	}
 	verdict_count(cpu, reason, verdict, packet->length);
 	return verdict_action(verdict);

@@ -48,16 +48,6 @@ cells_inline void cells_exchange(__u64 *word, __u64 to)
 	__atomic_exchange_n(word, to, __ATOMIC_SEQ_CST);
 }
 
-/* 1 if @a and @b are equal, else 0, without a branch: which way matches is as random as sources are. */
-cells_inline __u64 cells_equal(__u64 a, __u64 b)
-{
-	__u64 difference = a ^ b;
-
-	difference |= -difference;
-	__asm__("" : "+r"(difference)); /* clang would see through it and make branches */
-	return (difference >> 63) ^ 1;
-}
-
 /* Where a key's cell is unless that was taken: found without looking at the others. */
 cells_inline __u32 cells_favourite(__u64 tag)
 {
@@ -67,10 +57,10 @@ cells_inline __u32 cells_favourite(__u64 tag)
 /** The way that has @tag, or CELLS_NONE. */
 cells_inline __u32 cells_search(const struct weir_cell_set *set, __u64 tag)
 {
-	__u64 at0 = cells_equal(cells_read(&set->cells[0].tag), tag);
-	__u64 at1 = cells_equal(cells_read(&set->cells[1].tag), tag);
-	__u64 at2 = cells_equal(cells_read(&set->cells[2].tag), tag);
-	__u64 at3 = cells_equal(cells_read(&set->cells[3].tag), tag);
+	__u64 at0 = weir_equal(cells_read(&set->cells[0].tag), tag);
+	__u64 at1 = weir_equal(cells_read(&set->cells[1].tag), tag);
+	__u64 at2 = weir_equal(cells_read(&set->cells[2].tag), tag);
+	__u64 at3 = weir_equal(cells_read(&set->cells[3].tag), tag);
 
 	__u32 way = (__u32)(((at0 | at1 | at2 | at3) ^ 1) << 2 | (at2 | at3) << 1 | (at1 | at3));
 

@@ -67,10 +67,11 @@ struct weir_cpu {
 	struct weir_count counts[WEIR_COUNTS];		  /* verdict * WEIR_REASON_MAX + reason */
 	struct weir_limit_count limits[WEIR_LIMIT_SLOTS]; /* by slot */
 	struct weir_destination destinations[WEIR_DESTINATIONS]; /* by hash */
+	struct weir_tally tallies[2][WEIR_TALLIES];		 /* see weir/event.h */
 };
 WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 16 +
 				     16 * WEIR_COUNTS + 64 * WEIR_LIMIT_SLOTS +
-				     40 * WEIR_DESTINATIONS);
+				     40 * WEIR_DESTINATIONS + 2 * 64 * WEIR_TALLIES);
 _Static_assert(sizeof(struct weir_cpu) % 64 == 0, "CPUs would share a cache line");
 
 #endif

@@ -25,4 +25,15 @@ static inline __u64 weir_hash(__u64 high, __u64 low, __u64 key, __u64 seed)
 	return weir_hash_word((high ^ high >> 32) ^ low ^ key ^ seed);
 }
 
+/** 1 if @a and @b are equal, else 0, without a branch: which way of a set matches is as random as keys
+ * are. */
+static inline __attribute__((always_inline)) __u64 weir_equal(__u64 a, __u64 b)
+{
+	__u64 difference = a ^ b;
+
+	difference |= -difference;
+	__asm__("" : "+r"(difference)); /* clang would see through it and make branches */
+	return (difference >> 63) ^ 1;
+}
+
 #endif

@@ -85,16 +85,14 @@ static inline __u32 weir_entry_set_index(const __u64 address[2], __u32 bits, __u
  * The index of IPv4. Each byte: in its low bits the longest prefix of up to 24 bits that covers the
  * whole /16 or /24 (its length + 1; 0 = none does), above them what else to look for.
  */
-#define WEIR_INDEX_COVER   0x1f
-#define WEIR_INDEX_EXACT   0x20 /* some address in this /24 is an entry */
-#define WEIR_INDEX_LONG	   0x40 /* some prefix of 25 to 31 bits in this /24 is */
-#define WEIR_INDEX_DESCEND 0x80 /* a /16: prefixes longer than that are in it, ask for the /24 */
-#define WEIR_INDEX_BYTES   256
-
-struct weir_index { /* one byte for each of 256 neighbours */
-	__u8 bytes[WEIR_INDEX_BYTES];
-};
-WEIR_LAYOUT(struct weir_index, WEIR_INDEX_BYTES);
+#define WEIR_INDEX_COVER     0x1f
+#define WEIR_INDEX_EXACT     0x20 /* some address in this /24 is an entry */
+#define WEIR_INDEX_LONGEST   0x40 /* some prefix of 28 to 31 bits in this /24 is */
+#define WEIR_INDEX_LONG	     0x80 /* some prefix of 25 to 27 bits in this /24 is */
+#define WEIR_INDEX_DESCEND   0x80 /* of a /16: it has prefixes longer than that, ask for the /24 */
+/* Of weir_live.long_ip4_lengths, what the two are about. */
+#define WEIR_LENGTHS_LONGEST 0x1e
+#define WEIR_LENGTHS_LONG    0xe0
 
 /* The lengths that IPv6 entries have, one bit each, so that the lowest bit is the longest. */
 #define WEIR_LENGTH_WORDS      3

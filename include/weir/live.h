@@ -6,7 +6,7 @@
 #include <weir/list.h>
 #include <weir/types.h>
 
-/* One cache line, memory-mapped by the daemon, read by every packet. */
+/* One cache line, read by every packet. */
 struct weir_live {
 	__u32 generation; /* of the policy; its lowest bit selects the copy; 0 = none loaded */
 	__u32 tally_half; /* 0 or 1: where the datapath counts drops now */

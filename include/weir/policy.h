@@ -152,7 +152,7 @@ struct weir_policy {
 WEIR_LAYOUT(struct weir_policy,
 	    128 + 8 * WEIR_PROTOCOLS + 8 * WEIR_TENANTS_MAX + 128 * WEIR_LIMITS_MAX);
 
-/* Limits that accept this destination port, indexed by copy * WEIR_PORTS + port (host order). */
+/* Limits that accept a destination port. */
 struct weir_port_limits {
 	__u64 tcp;
 	__u64 udp;

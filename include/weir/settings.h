@@ -21,5 +21,14 @@ enum weir_feature {
 	/* not of the policy: the table of cells is being replaced by one of another size */
 	WEIR_FEATURE_MOVING = 1 << 10,
 };
+#define WEIR_FEATURES 11
+
+/** What the program has of them: a byte each, since the verifier leaves the loads of what it found to be
+ * constant in the program, and one of a byte to compare with 0 is the least. */
+static inline void weir_features_unpack(__u32 features, __u8 ret[WEIR_FEATURES])
+{
+	for (int i = 0; i < WEIR_FEATURES; i++)
+		ret[i] = features >> i & 1;
+}
 
 #endif

@@ -207,8 +207,10 @@ static int set_constants(struct bpf_object *o, const struct datapath *d,
 {
 	const struct shape *shape = &d->program.shape;
 	int r = set_constant(o, "weir_seed", &d->program.seed, sizeof(d->program.seed));
+	__u8 features[WEIR_FEATURES];
 
-	r = r ?: set_number(o, "weir_features", shape->features);
+	weir_features_unpack(shape->features, features);
+	r = r ?: set_constant(o, "weir_features", features, sizeof(features));
 	r = r ?: set_number(o, "weir_hits_slot", shape->hits_slot);
 	r = r ?: set_number(o, "weir_entry_mask", shape->entry_sets - 1);
 	r = r ?: set_number(o, "weir_cell_mask", shape->cell_sets - 1);
@@ -231,9 +233,14 @@ static int share_maps(struct bpf_object *o, const struct datapath *d)
 	{
 		_cleanup_close_ int fd = -1;
 
-		if (bpf_map__is_internal(map))
+		const char *name = bpf_map__name(map);
+
+		/* The area of what userspace tells the program, which libbpf names after its section. */
+		if (strstr(name, ".bss"))
+			name = "weir_config";
+		else if (bpf_map__is_internal(map))
 			continue;
-		r = pin_path(d->pin_dir, bpf_map__name(map), path);
+		r = pin_path(d->pin_dir, name, path);
 		if (r < 0)
 			return r;
 		fd = bpf_obj_get(path);

@@ -86,7 +86,7 @@ static void check_limiter(uint32_t enabled, const char *features)
 	struct limiter_bpf *skeleton = limiter_bpf__open();
 
 	assert_non_null(skeleton);
-	skeleton->rodata->weir_features = enabled;
+	weir_features_unpack(enabled, (__u8 *)(uintptr_t)skeleton->rodata->weir_features);
 	assert_int_equal(limiter_bpf__load(skeleton), 0);
 	check(skeleton->progs.weir_ingress, features);
 	check(skeleton->progs.weir_answer, features);

@@ -87,13 +87,13 @@ static int load(struct kernel *k, uint32_t features, unsigned int cpu)
 	if (!k->skeleton)
 		return -errno;
 	k->skeleton->rodata->weir_test_clock = 1;
-	k->skeleton->rodata->weir_features = features;
+	weir_features_unpack(features, (__u8 *)(uintptr_t)k->skeleton->rodata->weir_features);
 	k->skeleton->rodata->weir_seed = HASHING;
 	bpf_map__set_max_entries(k->skeleton->maps.weir_cpu, cpus);
 	if (steps_bpf__load(k->skeleton) < 0)
 		return -errno;
 	k->steps = share(bpf_map__fd(k->skeleton->maps.steps), STEPS_MAX * sizeof(*k->steps));
-	k->policy = share(bpf_map__fd(k->skeleton->maps.weir_policy), 2 * sizeof(*k->policy));
+	k->policy = k->skeleton->bss->weir_config.policies;
 	k->cells = share(bpf_map__fd(k->skeleton->maps.weir_cells),
 			 (WEIR_CELL_FIXED + WEIR_CELL_SETS_MIN) * sizeof(*k->cells));
 	all = share(bpf_map__fd(k->skeleton->maps.weir_cpu), cpus * sizeof(*all));

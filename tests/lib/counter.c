@@ -37,7 +37,7 @@ static void *map_of(const struct bpf_map *map)
 
 void counter_load(struct counter *ret, const struct counter *shared, uint32_t sets, uint32_t netns)
 {
-	struct weir_live *live;
+	struct weir_config *config;
 
 	*ret = (struct counter){.bpf = connections_bpf__open(), .set_mask = sets - 1};
 	assert_non_null(ret->bpf);
@@ -51,16 +51,16 @@ void counter_load(struct counter *ret, const struct counter *shared, uint32_t se
 		bpf_object__for_each_map(to, ret->bpf->obj)
 		{
 			from = bpf_object__find_map_by_name(shared->bpf->obj, bpf_map__name(to));
-			if (!bpf_map__is_internal(to))
+			if (!bpf_map__is_internal(to) || to == ret->bpf->maps.bss)
 				assert_int_equal(bpf_map__reuse_fd(to, bpf_map__fd(from)), 0);
 		}
 	}
 	assert_int_equal(connections_bpf__load(ret->bpf), 0);
-	live = map_of(ret->bpf->maps.weir_live);
-	ret->policy = map_of(ret->bpf->maps.weir_policy);
+	config = map_of(ret->bpf->maps.bss);
+	ret->policy = &config->policies[0];
 	ret->sets = map_of(ret->bpf->maps.weir_conns);
-	ret->ports = map_of(ret->bpf->maps.weir_ports);
-	live->generation = ret->policy->generation = 2; /* even: the first copy */
+	ret->ports = config->ports[0];
+	config->live.generation = ret->policy->generation = 2; /* even: the first copy */
 }
 
 void counter_attach(struct counter *c)

@@ -175,6 +175,16 @@ void runner_count_from_here(struct runner *r)
 	read_counts(r, r->counts);
 }
 
+const struct weir_tally *runner_tally(const struct runner *r, size_t number)
+{
+	const struct weir_cpu *cpu = datapath_cpu(r->datapath);
+	size_t each = 2 * WEIR_TALLIES, n = number / each;
+
+	if (n >= datapath_cpus(r->datapath))
+		return NULL;
+	return &cpu[n].tallies[number % each / WEIR_TALLIES][number % WEIR_TALLIES];
+}
+
 void runner_counted(struct runner *r, size_t bytes, unsigned int *ret_verdict,
 		    unsigned int *ret_reason)
 {

@@ -60,6 +60,8 @@ void runner_counted(struct runner *r, size_t bytes, unsigned int *ret_verdict,
 		    unsigned int *ret_reason);
 /** Forget what was counted until now. */
 void runner_count_from_here(struct runner *r);
+/** The tallies of all CPUs, one after another; NULL behind the last. */
+const struct weir_tally *runner_tally(const struct runner *r, size_t number);
 /** Packets counted since runner_count_from_here(), under @reason or all (WEIR_REASON_MAX). */
 uint64_t runner_count(const struct runner *r, unsigned int verdict, unsigned int reason);
 

@@ -118,11 +118,9 @@ int steps_run(__attribute__((unused)) struct __sk_buff *ctx)
 	struct packet packet = {.limit = PACKET_NO_LIMIT, .protocol = 6};
 	struct steps_step *step = steps_at(steps_next);
 	struct weir_cpu *cpu = cpu_own();
-	const struct weir_policy *policy;
-	__u32 zero = 0;
+	const struct weir_policy *policy = &weir_config.policies[0];
 
-	policy = bpf_map_lookup_elem(&weir_policy, &zero);
-	if (!step || !policy || !cpu)
+	if (!step || !cpu)
 		return -1;
 	packet.source_words[0] = step->source[0];
 	packet.source_words[1] = step->source[1];

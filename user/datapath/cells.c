@@ -67,7 +67,7 @@ int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limi
 			 const uint8_t source[static 16], struct datapath_bucket *ret)
 {
 	const struct program *p = &d->program;
-	const struct weir_policy *live = &p->policies[d->policy.generation & 1];
+	const struct weir_policy *live = &p->config->policies[d->policy.generation & 1];
 	struct weir_limit current = *limit;
 	uint64_t tag, word = 0, time = now();
 	__u64 address[2];
@@ -184,7 +184,7 @@ int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr)
 	if (sets == shape.cell_sets)
 		return 0;
 	shape.cell_sets = sets;
-	if (d->program.live->generation) {
+	if (d->program.config->live.generation) {
 		shape.cell_sets_was = d->program.shape.cell_sets;
 		shape.features |= WEIR_FEATURE_MOVING;
 	}

@@ -27,8 +27,7 @@ static bool is_own(const char *name)
 /* What it shares with the limiter; the limiter's other maps only come by way of its headers. */
 static bool is_shared(const char *name)
 {
-	static const char *const shared[] = {"weir_live",  "weir_policy",  "weir_ports",
-					     "weir_dests", "weir_sources", "weir_conns"};
+	static const char *const shared[] = {"weir_dests", "weir_sources", "weir_conns"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
 		if (strcmp(name, shared[i]) == 0)
@@ -40,7 +39,8 @@ static int choose_maps(const struct datapath *d, struct connections_bpf *skeleto
 {
 	char path[PATH_MAX];
 	struct bpf_map *map;
-	int r = 0;
+	int r = bpf_map__reuse_fd(skeleton->maps.bss,
+				  bpf_map__fd(d->program.skeleton->maps.bss)); /* weir_config */
 
 	bpf_object__for_each_map(map, skeleton->obj)
 	{

@@ -422,7 +422,7 @@ int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr)
 
 struct weir_live *datapath_live(const struct datapath *d)
 {
-	return d->program.live;
+	return &d->program.config->live;
 }
 
 struct weir_meta *datapath_meta(const struct datapath *d)
@@ -430,9 +430,9 @@ struct weir_meta *datapath_meta(const struct datapath *d)
 	return d->program.meta;
 }
 
-struct weir_tally *datapath_tallies(const struct datapath *d)
+struct weir_cpu *datapath_cpu(const struct datapath *d)
 {
-	return d->program.tallies;
+	return d->program.cpu;
 }
 
 unsigned int datapath_cpus(const struct datapath *d)

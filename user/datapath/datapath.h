@@ -138,7 +138,7 @@ void datapath_forget_stale_cells(struct datapath *d);
 /* Shared memory with the datapath, valid as long as @d. */
 struct weir_live *datapath_live(const struct datapath *d);
 struct weir_meta *datapath_meta(const struct datapath *d);
-struct weir_tally *datapath_tallies(const struct datapath *d); /* [cpu][half][WEIR_TALLIES] */
+struct weir_cpu *datapath_cpu(const struct datapath *d); /* [datapath_cpus()] */
 unsigned int datapath_cpus(const struct datapath *d);
 int datapath_ring_fd(const struct datapath *d);
 int datapath_program_fd(const struct datapath *d); /* for test runs */

@@ -125,9 +125,11 @@ static void clear_entry(struct weir_entry *entry)
 
 /* The index */
 
+#define INDEX24_PER_16 256U
+
 static uint8_t *index16_byte(const struct program *p, uint32_t half)
 {
-	return &p->index16[half >> 8].bytes[half & 0xff];
+	return &p->config->index16[half];
 }
 
 static void store_byte(uint8_t *byte, uint8_t value)
@@ -142,8 +144,8 @@ static void descend(const struct program *p, uint32_t half)
 
 	if (*byte & WEIR_INDEX_DESCEND)
 		return;
-	for (unsigned int i = 0; i < WEIR_INDEX_BYTES; i++)
-		store_byte(&p->index24[half].bytes[i], *byte);
+	for (unsigned int i = 0; i < INDEX24_PER_16; i++)
+		store_byte(&p->config->index24[half << 8 | i], *byte);
 	store_byte(byte, *byte | WEIR_INDEX_DESCEND);
 }
 
@@ -165,7 +167,7 @@ static void cover_all(const struct program *p, uint32_t address, uint32_t bits4,
 	for (uint32_t half = first; half < first + count; half++) {
 		uint8_t *byte = index16_byte(p, half);
 		uint32_t low = bits4 > 16 ? address >> 8 & 0xff : 0;
-		uint32_t wide = bits4 > 16 ? 1U << (24 - bits4) : WEIR_INDEX_BYTES;
+		uint32_t wide = bits4 > 16 ? 1U << (24 - bits4) : INDEX24_PER_16;
 
 		if (bits4 > 16)
 			descend(p, half);
@@ -173,7 +175,7 @@ static void cover_all(const struct program *p, uint32_t address, uint32_t bits4,
 			cover_byte(byte, from, shorter, to);
 		if (*byte & WEIR_INDEX_DESCEND)
 			for (uint32_t i = low; i < low + wide; i++)
-				cover_byte(&p->index24[half].bytes[i], from, shorter, to);
+				cover_byte(&p->config->index24[half << 8 | i], from, shorter, to);
 	}
 }
 
@@ -181,7 +183,7 @@ static void index_insert_ip4(struct datapath *d, const struct key *key)
 {
 	const struct program *p = &d->program;
 	uint32_t address = ip4_of(key), bits4 = key->bits - IP4_BITS, half = address >> 16;
-	uint8_t *byte, flag = bits4 == 32 ? WEIR_INDEX_EXACT : WEIR_INDEX_LONG;
+	uint8_t *byte, flag = WEIR_INDEX_EXACT;
 
 	d->entries.by_length4[bits4]++;
 	if (bits4 > 16)
@@ -192,9 +194,12 @@ static void index_insert_ip4(struct datapath *d, const struct key *key)
 	}
 	d->entries.longer[address >> 8]++;
 	if (bits4 < 32)
-		__atomic_fetch_or(&p->live->long_ip4_lengths, 1U << (32 - bits4), __ATOMIC_RELEASE);
+		flag = bits4 < 28 ? WEIR_INDEX_LONG : WEIR_INDEX_LONGEST;
+	if (bits4 < 32)
+		__atomic_fetch_or(&p->config->live.long_ip4_lengths, 1U << (32 - bits4),
+				  __ATOMIC_RELEASE);
 	descend(p, half);
-	byte = &p->index24[half].bytes[address >> 8 & 0xff];
+	byte = &p->config->index24[address >> 8];
 	if (!(*byte & flag))
 		store_byte(byte, *byte | flag);
 }
@@ -226,21 +231,21 @@ static void index_remove_ip4(struct datapath *d, const struct key *key)
 	if (bits4 <= 24) {
 		cover_all(p, address, bits4, (uint8_t)(bits4 + 1), false, next_cover(p, key));
 	} else {
-		byte = &p->index24[half].bytes[address >> 8 & 0xff];
+		byte = &p->config->index24[address >> 8];
 		if (!--d->entries.longer[address >> 8])
 			store_byte(byte, *byte & WEIR_INDEX_COVER);
 		if (bits4 < 32 && !d->entries.by_length4[bits4])
-			__atomic_fetch_and(&p->live->long_ip4_lengths, ~(1U << (32 - bits4)),
+			__atomic_fetch_and(&p->config->live.long_ip4_lengths, ~(1U << (32 - bits4)),
 					   __ATOMIC_RELEASE);
 	}
 	/* Nothing longer than 16 bits is left: all bytes of the /16 say the same. */
 	if (bits4 > 16 && !--d->entries.deep[half])
-		store_byte(index16_byte(p, half), p->index24[half].bytes[0] & WEIR_INDEX_COVER);
+		store_byte(index16_byte(p, half), p->config->index24[half << 8] & WEIR_INDEX_COVER);
 }
 
 static __u64 *length_word(const struct program *p, uint32_t bits)
 {
-	return &p->live->ip6_lengths[WEIR_LENGTH_WORD(bits)];
+	return &p->config->live.ip6_lengths[WEIR_LENGTH_WORD(bits)];
 }
 
 static void index_insert(struct datapath *d, const struct key *key)

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include <weir/cell.h>
+#include <weir/config.h>
 #include <weir/cpu.h>
 #include <weir/list.h>
 #include <weir/settings.h>
@@ -32,16 +33,12 @@ struct program {
 	uint64_t seed;
 	unsigned int cpus;
 
-	struct weir_live *live;
+	struct weir_config *config;
 	struct weir_meta *meta;
-	struct weir_policy *policies; /* both copies */
-	struct weir_port_limits *ports;
 	struct weir_entry_set *entries;
-	struct weir_index *index16, *index24;
 	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
 	struct weir_cell_set *cells_was; /* likewise */
 	struct weir_cpu *cpu;		 /* of each */
-	struct weir_tally *tallies;
 };
 
 /*

@@ -51,7 +51,7 @@ struct area {
 	void **at;
 };
 
-#define AREAS 11
+#define AREAS 6
 
 static uint32_t cells_was_size(const struct shape *shape)
 {
@@ -61,31 +61,27 @@ static uint32_t cells_was_size(const struct shape *shape)
 static void list_areas(struct program *p, struct area ret[static AREAS])
 {
 	const struct area areas[AREAS] = {
-		{p->skeleton->maps.weir_live, sizeof(*p->live), (void **)&p->live},
+		{p->skeleton->maps.bss, sizeof(*p->config), (void **)&p->config},
 		{p->skeleton->maps.weir_meta, sizeof(*p->meta), (void **)&p->meta},
-		{p->skeleton->maps.weir_policy, 2 * sizeof(*p->policies), (void **)&p->policies},
-		{p->skeleton->maps.weir_ports, 2 * WEIR_PORTS * sizeof(*p->ports),
-		 (void **)&p->ports},
 		{p->skeleton->maps.weir_entries, p->shape.entry_sets * sizeof(*p->entries),
 		 (void **)&p->entries},
-		{p->skeleton->maps.weir_index16, sizeof(*p->index16) << 8, (void **)&p->index16},
-		{p->skeleton->maps.weir_index24, sizeof(*p->index24) << 16, (void **)&p->index24},
 		{p->skeleton->maps.weir_cells,
 		 (WEIR_CELL_FIXED + (size_t)p->shape.cell_sets) * sizeof(*p->cells),
 		 (void **)&p->cells},
 		{p->skeleton->maps.weir_cells_was,
 		 cells_was_size(&p->shape) * sizeof(*p->cells_was), (void **)&p->cells_was},
 		{p->skeleton->maps.weir_cpu, p->cpus * sizeof(*p->cpu), (void **)&p->cpu},
-		{p->skeleton->maps.weir_tallies,
-		 (size_t)p->cpus * 2 * WEIR_TALLIES * sizeof(*p->tallies), (void **)&p->tallies},
 	};
 
 	memcpy(ret, areas, sizeof(areas));
 }
 
-/* libbpf renames a map that reuses another one's descriptor, which only this one ever does. */
+/* The name that a map is pinned by: its own, but libbpf chooses the name of .bss, and renames a map that
+ * reuses another one's descriptor, which only the table that is left ever does. */
 static const char *map_name(const struct program *p, const struct bpf_map *map)
 {
+	if (map == p->skeleton->maps.bss)
+		return "weir_config";
 	return map == p->skeleton->maps.weir_cells_was ? "weir_cells_was" : bpf_map__name(map);
 }
 
@@ -187,8 +183,14 @@ void program_done(struct program *p)
 	*p = (struct program){0};
 }
 
+/* .rodata and .data are each program's own. */
+static bool is_its_own(const struct program *p, const struct bpf_map *map)
+{
+	return bpf_map__is_internal(map) && map != p->skeleton->maps.bss;
+}
+
 /* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
- * not. .rodata and .data are each program's own. */
+ * not. */
 static int choose_maps(struct program *p, const struct program *from, const char *pin_dir)
 {
 	const struct bpf_map *old;
@@ -198,13 +200,13 @@ static int choose_maps(struct program *p, const struct program *from, const char
 
 	bpf_object__for_each_map(map, p->skeleton->obj)
 	{
-		if (bpf_map__is_internal(map))
+		if (is_its_own(p, map))
 			continue;
 		if (from) {
 			old = ancestor(from, p, map);
 			r = old ? bpf_map__reuse_fd(map, bpf_map__fd(old)) : 0;
 		} else {
-			r = pin_path(pin_dir, bpf_map__name(map), path);
+			r = pin_path(pin_dir, map_name(p, map), path);
 			r = r ?: bpf_map__set_pin_path(map, path);
 		}
 		if (r < 0)
@@ -215,10 +217,8 @@ static int choose_maps(struct program *p, const struct program *from, const char
 
 static int set_sizes(struct program *p)
 {
-	int r = bpf_map__set_max_entries(p->skeleton->maps.weir_tallies,
-					 p->cpus * 2 * WEIR_TALLIES);
+	int r = bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
 
-	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
 	r = r
 		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,
@@ -251,7 +251,8 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 		return fault(reterr, r, "datapath.bpffs", "cannot use the pins in %s: %s", pin_dir,
 			     strerror(-r));
 	p->skeleton->rodata->weir_seed = p->seed;
-	p->skeleton->rodata->weir_features = p->shape.features;
+	weir_features_unpack(p->shape.features,
+			     (__u8 *)(uintptr_t)p->skeleton->rodata->weir_features);
 	p->skeleton->rodata->weir_hits_slot = p->shape.hits_slot;
 	p->skeleton->rodata->weir_entry_mask = p->shape.entry_sets - 1;
 	p->skeleton->rodata->weir_cell_mask = p->shape.cell_sets - 1;
@@ -370,7 +371,7 @@ static int pin_what_is_new(struct datapath *d, const struct program *old, struct
 
 	bpf_object__for_each_map(map, d->program.skeleton->obj)
 	{
-		if (r == 0 && !bpf_map__is_internal(map) &&
+		if (r == 0 && !is_its_own(&d->program, map) &&
 		    !is_handed_on(old, &d->program.shape, map_name(&d->program, map)))
 			r = pin(bpf_map__fd(map), d->pin_dir, map_name(&d->program, map), reterr);
 	}

@@ -12,16 +12,16 @@
 
 uint32_t datapath_generation(const struct datapath *d)
 {
-	return d->program.live->generation;
+	return d->program.config->live.generation;
 }
 
 void tables_adopt(struct datapath *d)
 {
-	uint32_t copy = d->program.live->generation & 1;
+	uint32_t copy = d->program.config->live.generation & 1;
 
-	if (!d->program.live->generation)
+	if (!d->program.config->live.generation)
 		return;
-	d->policy = d->program.policies[copy];
+	d->policy = d->program.config->policies[copy];
 	for (uint32_t i = 0; i < d->policy.limit_count && i < WEIR_LIMITS_MAX; i++)
 		if (d->policy.limits[i].slot < WEIR_LIMIT_SLOTS)
 			memcpy(d->slot_names[d->policy.limits[i].slot], d->policy.limits[i].name,
@@ -225,9 +225,9 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 				      image->source_count, copy);
 	if (r < 0)
 		return r;
-	memcpy(d->program.ports + copy * WEIR_PORTS, image->ports, sizeof(image->ports));
-	d->program.policies[copy] = *next;
-	__atomic_store_n(&d->program.live->generation, next->generation, __ATOMIC_RELEASE);
+	memcpy(d->program.config->ports[copy], image->ports, sizeof(image->ports));
+	d->program.config->policies[copy] = *next;
+	__atomic_store_n(&d->program.config->live.generation, next->generation, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -238,7 +238,7 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 	uint32_t features = features_of(&next);
 	int r;
 
-	next.generation = d->program.live->generation + 1;
+	next.generation = d->program.config->live.generation + 1;
 	if (!next.generation)
 		next.generation =
 			2; /* 0 means none; after four billion reloads the copy stays right */
@@ -281,7 +281,7 @@ const char *datapath_slot_name(const struct datapath *d, uint16_t slot)
 
 void datapath_set_active(struct datapath *d, uint64_t limits)
 {
-	struct weir_policy *live = &d->program.policies[d->policy.generation & 1];
+	struct weir_policy *live = &d->program.config->policies[d->policy.generation & 1];
 
 	d->policy.active = limits;
 	__atomic_store_n(&live->active, limits, __ATOMIC_RELEASE);
@@ -289,7 +289,7 @@ void datapath_set_active(struct datapath *d, uint64_t limits)
 
 void datapath_set_scaled_word(struct datapath *d, uint32_t limit, uint64_t word)
 {
-	struct weir_policy *live = &d->program.policies[d->policy.generation & 1];
+	struct weir_policy *live = &d->program.config->policies[d->policy.generation & 1];
 	bool bucket = d->policy.limits[limit].algorithm == WEIR_ALGORITHM_BUCKET;
 
 	assert(limit < d->policy.limit_count);

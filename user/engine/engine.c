@@ -60,7 +60,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 			{
 				.live = datapath_live(e->datapath),
 				.meta = datapath_meta(e->datapath),
-				.tallies = datapath_tallies(e->datapath),
+				.cpu = datapath_cpu(e->datapath),
 				.cpus = datapath_cpus(e->datapath),
 				.ring_fd = datapath_ring_fd(e->datapath),
 			},

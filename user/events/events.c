@@ -163,7 +163,7 @@ int events_drain(struct events *e)
 static void take_half(struct events *e, unsigned int half)
 {
 	for (unsigned int cpu = 0; cpu < e->from.cpus; cpu++) {
-		struct weir_tally *t = &e->from.tallies[((size_t)cpu * 2 + half) * WEIR_TALLIES];
+		struct weir_tally *t = e->from.cpu[cpu].tallies[half];
 
 		for (size_t i = 0; i < WEIR_TALLIES; i++) {
 			if (!t[i].packets)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/cpu.h>
 #include <weir/event.h>
 #include <weir/live.h>
 
@@ -30,7 +31,7 @@ struct events;
 struct events_source {
 	struct weir_live *live;
 	struct weir_meta *meta;
-	struct weir_tally *tallies; /* [cpus][2][WEIR_TALLIES] */
+	struct weir_cpu *cpu; /* [cpus] */
 	unsigned int cpus;
 	int ring_fd;
 };
