@@ -37,6 +37,11 @@ struct engine {
 /* Start from what an actor is; the caller fills in the rest. */
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor);
 
+/* policy.c */
+/** Make *@policy the one in force; on success it belongs to the engine. */
+int policy_apply(struct engine *e, struct policy **policy, const struct engine_actor *actor,
+		 struct fault *reterr);
+
 /* lists.c */
 int lists_load(struct engine *e, struct fault *reterr);
 int lists_take_policy(struct engine *e, const struct policy *policy, struct fault *reterr);

@@ -8,10 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "store/internal.h"
 
 #define APPLICATION_ID 0x77656972 /* "weir": tells our files from those of other programs */
 #define BUSY_MS	       1000	  /* how long a backup or a curious sqlite3 may hold us up */
@@ -34,18 +35,6 @@ static const char *const migrations[] = {
 
 #define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by"
 
-enum statement {
-	BEGIN,
-	COMMIT,
-	ROLLBACK,
-	LIST_PUT,
-	LIST_DELETE,
-	LIST_EACH,
-	META_PUT,
-	META_GET,
-	STATEMENT_MAX,
-};
-
 static const char *const statements[] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
@@ -58,12 +47,6 @@ static const char *const statements[] = {
 	[META_GET] = "SELECT value FROM meta WHERE key = ?1",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
-
-struct store {
-	char *path;
-	sqlite3 *db;
-	sqlite3_stmt *statements[STATEMENT_MAX];
-};
 
 static int result_to_errno(int rc)
 {
@@ -94,8 +77,7 @@ static int result_to_errno(int rc)
 	}
 }
 
-/* What SQLite says about its last failure, as a fault. */
-static int store_fault(struct store *s, int rc, struct fault *reterr)
+int store_fault(struct store *s, int rc, struct fault *reterr)
 {
 	int err = result_to_errno(rc), system_errno = 0;
 	const char *why = sqlite3_errmsg(s->db);
@@ -112,7 +94,7 @@ static int store_fault(struct store *s, int rc, struct fault *reterr)
 		     why);
 }
 
-static int no_memory(const char *path, struct fault *reterr)
+int store_no_memory(const char *path, struct fault *reterr)
 {
 	return fault(reterr, -ENOMEM, "store.io", "%s: no memory", path);
 }
@@ -124,7 +106,7 @@ static int execute(struct store *s, const char *sql, struct fault *reterr)
 	return rc == SQLITE_OK ? 0 : store_fault(s, rc, reterr);
 }
 
-static void statement_resetp(sqlite3_stmt **statement)
+void statement_resetp(sqlite3_stmt **statement)
 {
 	if (!*statement)
 		return;
@@ -137,7 +119,7 @@ static void statement_finalizep(sqlite3_stmt **statement)
 	sqlite3_finalize(*statement);
 }
 
-static int step_done(struct store *s, sqlite3_stmt *statement, struct fault *reterr)
+int statement_run(struct store *s, sqlite3_stmt *statement, struct fault *reterr)
 {
 	int rc = sqlite3_step(statement);
 
@@ -215,7 +197,7 @@ static int integrity_check(struct store *s, struct fault *reterr)
 		return store_fault(s, rc, reterr);
 	answer = (const char *)sqlite3_column_text(statement, 0);
 	if (!answer)
-		return no_memory(s->path, reterr);
+		return store_no_memory(s->path, reterr);
 	if (strcmp(answer, "ok") != 0)
 		return fault(reterr, -EUCLEAN, "store.damaged", "%s: %s", s->path, answer);
 	return 0;
@@ -277,16 +259,16 @@ int store_open(const char *path, struct store **ret, struct fault *reterr)
 	int rc, r;
 
 	if (!s)
-		return no_memory(path, reterr);
+		return store_no_memory(path, reterr);
 	s->path = strdup(path);
 	if (!s->path)
-		return no_memory(path, reterr);
+		return store_no_memory(path, reterr);
 	r = file_check(path, reterr);
 	if (r < 0)
 		return r;
 	rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!s->db)
-		return no_memory(path, reterr);
+		return store_no_memory(path, reterr);
 	if (rc != SQLITE_OK)
 		return store_fault(s, rc, reterr);
 	sqlite3_extended_result_codes(s->db, 1);
@@ -329,7 +311,7 @@ static int run(struct store *s, enum statement which, struct fault *reterr)
 {
 	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[which];
 
-	return step_done(s, statement, reterr);
+	return statement_run(s, statement, reterr);
 }
 
 int store_begin(struct store *s, struct fault *reterr)
@@ -353,29 +335,19 @@ void store_rollback(struct store *s)
 		execute(s, statements[ROLLBACK], NULL);
 }
 
-/* A failure to bind (no memory, beyond a limit) is sticky in @rc. */
-static void bind_text(sqlite3_stmt *statement, int column, const char *text, int *rc)
+void bind_text(sqlite3_stmt *statement, int column, const char *text, int *rc)
 {
 	if (*rc == SQLITE_OK)
 		*rc = sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
 }
 
-static void bind_number(sqlite3_stmt *statement, int column, uint64_t number, int *rc)
+void bind_number(sqlite3_stmt *statement, int column, uint64_t number, int *rc)
 {
 	if (*rc == SQLITE_OK)
 		*rc = sqlite3_bind_int64(statement, column, (int64_t)number);
 }
 
-static void bind_key(sqlite3_stmt *statement, uint8_t kind, const struct prefix *prefix, int *rc)
-{
-	bind_number(statement, 1, kind, rc);
-	if (*rc == SQLITE_OK)
-		*rc = sqlite3_bind_blob(statement, 2, prefix->address, sizeof(prefix->address),
-					SQLITE_STATIC);
-	bind_number(statement, 3, prefix->bits, rc);
-}
-
-static int text_check(struct store *s, const char *text, struct fault *reterr)
+int store_check_text(struct store *s, const char *text, struct fault *reterr)
 {
 	if (strlen(text) > STORE_TEXT_MAX)
 		return fault(reterr, -EMSGSIZE, "store.text", "%s: a text of %zu bytes is over %u",
@@ -383,105 +355,20 @@ static int text_check(struct store *s, const char *text, struct fault *reterr)
 	return 0;
 }
 
-int store_list_put(struct store *s, const struct store_list_row *row, struct fault *reterr)
-{
-	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_PUT];
-	int rc = SQLITE_OK, r;
-
-	r = text_check(s, row->reason, reterr);
-	if (r < 0)
-		return r;
-	r = text_check(s, row->added_by, reterr);
-	if (r < 0)
-		return r;
-	if (row->added_ns > STORE_TIME_NS_MAX ||
-	    (row->until_real_ns > STORE_TIME_NS_MAX && row->until_real_ns != STORE_FOREVER))
-		return fault(reterr, -ERANGE, "store.time", "%s: a time beyond the year 2262",
-			     s->path);
-	bind_key(statement, row->kind, &row->prefix, &rc);
-	if (row->until_real_ns != STORE_FOREVER) /* what is not bound is NULL */
-		bind_number(statement, 4, row->until_real_ns, &rc);
-	bind_number(statement, 5, row->added_ns, &rc);
-	bind_text(statement, 6, row->reason, &rc);
-	bind_text(statement, 7, row->added_by, &rc);
-	return rc == SQLITE_OK ? step_done(s, statement, reterr) : store_fault(s, rc, reterr);
-}
-
-int store_list_delete(struct store *s, uint8_t kind, const struct prefix *prefix,
-		      struct fault *reterr)
-{
-	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_DELETE];
-	int rc = SQLITE_OK, r;
-
-	bind_key(statement, kind, prefix, &rc);
-	if (rc != SQLITE_OK)
-		return store_fault(s, rc, reterr);
-	r = step_done(s, statement, reterr);
-	if (r < 0)
-		return r;
-	if (!sqlite3_changes(s->db))
-		return fault(reterr, -ENOENT, "store.absent", "%s: no such list entry", s->path);
-	return 0;
-}
-
-/* The strings belong to @statement until its next step. */
-static int row_read(struct store *s, sqlite3_stmt *statement, struct store_list_row *ret,
-		    struct fault *reterr)
-{
-	const void *address = sqlite3_column_blob(statement, 1);
-	bool forever = sqlite3_column_type(statement, 3) == SQLITE_NULL;
-	struct store_list_row row = {
-		.kind = (uint8_t)sqlite3_column_int(statement, 0),
-		.prefix.bits = (uint8_t)sqlite3_column_int(statement, 2),
-		.until_real_ns = (uint64_t)sqlite3_column_int64(statement, 3),
-		.added_ns = (uint64_t)sqlite3_column_int64(statement, 4),
-		.reason = (const char *)sqlite3_column_text(statement, 5),
-		.added_by = (const char *)sqlite3_column_text(statement, 6),
-	};
-
-	if (!address || !row.reason || !row.added_by)
-		return no_memory(s->path, reterr);
-	memcpy(row.prefix.address, address, sizeof(row.prefix.address));
-	if (forever)
-		row.until_real_ns = STORE_FOREVER;
-	*ret = row;
-	return 0;
-}
-
-int store_list_each(struct store *s, int (*fn)(const struct store_list_row *row, void *userdata),
-		    void *userdata, struct fault *reterr)
-{
-	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[LIST_EACH];
-	int rc;
-
-	while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-		struct store_list_row row;
-		int r;
-
-		r = row_read(s, statement, &row, reterr);
-		if (r < 0)
-			return r;
-		r = fn(&row, userdata);
-		if (r < 0)
-			return r;
-	}
-	return rc == SQLITE_DONE ? 0 : store_fault(s, rc, reterr);
-}
-
 int store_meta_put(struct store *s, const char *key, const char *value, struct fault *reterr)
 {
 	_cleanup_(statement_resetp) sqlite3_stmt *statement = s->statements[META_PUT];
 	int rc = SQLITE_OK, r;
 
-	r = text_check(s, key, reterr);
+	r = store_check_text(s, key, reterr);
 	if (r < 0)
 		return r;
-	r = text_check(s, value, reterr);
+	r = store_check_text(s, value, reterr);
 	if (r < 0)
 		return r;
 	bind_text(statement, 1, key, &rc);
 	bind_text(statement, 2, value, &rc);
-	return rc == SQLITE_OK ? step_done(s, statement, reterr) : store_fault(s, rc, reterr);
+	return rc == SQLITE_OK ? statement_run(s, statement, reterr) : store_fault(s, rc, reterr);
 }
 
 int store_meta_get(struct store *s, const char *key, char *ret, size_t size, struct fault *reterr)
@@ -500,7 +387,7 @@ int store_meta_get(struct store *s, const char *key, char *ret, size_t size, str
 		return store_fault(s, rc, reterr);
 	value = (const char *)sqlite3_column_text(statement, 0);
 	if (!value)
-		return no_memory(s->path, reterr);
+		return store_no_memory(s->path, reterr);
 	length = strlen(value);
 	if (length >= size)
 		return fault(reterr, -ENOBUFS, "store.text", "%s: '%s' has %zu bytes", s->path, key,
