@@ -56,7 +56,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test test-kernels unit bench fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test test-gap test-kernels unit bench fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -167,6 +167,10 @@ test: all ## all tests, on this kernel: needs root
 test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emulation
 	@$(MAKE) --no-print-directory $(BPF_TESTS) $(KERNEL_INIT)
 	$(Q)scripts/kernels.sh $(KERNELS)
+
+test-gap: all ## 200 policies, restarts and kills under traffic: what leaked, what was lost
+	@$(MAKE) --no-print-directory $(TOOLS)
+	$(Q)GAP_APPLIES=200 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
 
 unit-tests: $(UNIT_TESTS)
 
