@@ -30,7 +30,7 @@ write_policy() {
 		limits:
 		  - {name: spent, scope: source, service: flooded, rate: 1/d, burst: 1, rollout: {sources: [198.18.67.0/24]}}
 		  - {name: wide, scope: source, service: served, rate: $((1000000 + $1))/s, burst: 1M}
-		$((($1 % 2)) && echo '  - {name: now-and-then, scope: global, rate: 100M/s, burst: 100M}')
+		$( (($1 % 2)) && echo '  - {name: now-and-then, scope: global, rate: 100M/s, burst: 100M}')
 	YAML
 }
 
