@@ -171,7 +171,7 @@ int cells_finish_moving(struct datapath *d, struct fault *reterr)
 {
 	if (!d->program.shape.cell_sets_was)
 		return 0;
-	wait_for_packets(); /* of the program that did not know the new table */
+	grace_wait_here(); /* of the program that did not know the new table */
 	move_all(&d->program);
 	return stop_moving(d, reterr);
 }

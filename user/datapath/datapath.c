@@ -122,6 +122,7 @@ void datapath_close(struct datapath *d)
 		return;
 	connections_release(d);
 	program_done(&d->program);
+	grace_close(d->grace);
 	entries_done(&d->entries);
 	close_fdp(&d->link_fd);
 	close_fdp(&d->lock_fd);
@@ -179,6 +180,10 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 	r = lock_pins(d, reterr);
 	if (r < 0)
 		return r;
+	r = grace_open(&d->grace);
+	if (r < 0)
+		return fault(reterr, r, "datapath.load", "cannot start a thread: %s", strerror(-r));
+	grace_begin(d->grace); /* an earlier daemon may have changed something just now */
 	r = load(d, &theirs, reterr);
 	if (r < 0) {
 		datapath_abandon(d);

@@ -8,9 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bpf/limiter.skel.h"
@@ -23,11 +21,6 @@ struct key {
 	__u64 address[2];
 	uint32_t bits;
 };
-
-void wait_for_packets(void)
-{
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
 
 static struct key key_of(const struct prefix *prefix)
 {
@@ -377,7 +370,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 		return r;
 	}
 	d->program.meta->hits_slot = shape.hits_slot;
-	wait_for_packets();
+	grace_wait_here();
 	move_hits(&old, &d->program);
 	program_done(&old);
 	d->entries.freed = false;
@@ -447,7 +440,7 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 	int r;
 
 	if (d->entries.freed && diff->upsert_count) {
-		wait_for_packets();
+		grace_wait(d->grace);
 		d->entries.freed = false;
 	}
 	r = make_room(d, diff->upsert_count, reterr);
@@ -455,6 +448,8 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 		r = put(d, &diff->upserts[i], reterr);
 	for (size_t i = 0; i < diff->delete_count && r == 0; i++)
 		take_out(d, &diff->deletes[i]);
+	if (d->entries.freed)
+		grace_begin(d->grace);
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <weir/settings.h>
 
 #include "datapath/datapath.h"
+#include "datapath/grace.h"
 
 struct bpf_link;
 struct connections_bpf;
@@ -52,11 +53,12 @@ struct entries {
 		*longer; /* per /24: those of more than 24 bits; memory is taken as it is touched */
 	uint32_t by_length[129]; /* IPv6, and IPv4 of more than 120 bits */
 	uint32_t by_length4[33]; /* IPv4 */
-	bool freed; /* since the last wait for packets: what is free may still be looked at */
+	bool freed; /* what is free may still be looked at by packets, until grace_wait() */
 };
 
 struct datapath {
 	struct program program;
+	struct grace *grace;
 	char pin_dir[PATH_MAX];
 	bool fresh;  /* the pins are ours: no daemon was here before */
 	int link_fd; /* -1 = not attached by us yet */
@@ -70,9 +72,6 @@ struct datapath {
 	char slot_names[WEIR_LIMIT_SLOTS][WEIR_NAME_BYTES + 1];
 	uint16_t next_slot; /* where to look for a free slot: the longest unused ones come first */
 };
-
-/* Wait until no packet is under way that began before: a synchronize_rcu() for userspace. */
-void wait_for_packets(void);
 
 /* program.c */
 

@@ -214,7 +214,7 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	uint32_t copy = next->generation & 1;
 	int r;
 
-	wait_for_packets(); /* some may still be judged by the copy we are about to overwrite */
+	grace_wait(d->grace); /* some may still be judged by the copy we are about to overwrite */
 	assign_slots(d, next);
 	r = assign_fixed_sets(d, image, next);
 	r = r
@@ -228,6 +228,7 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	memcpy(d->program.config->ports[copy], image->ports, sizeof(image->ports));
 	d->program.config->policies[copy] = *next;
 	__atomic_store_n(&d->program.config->live.generation, next->generation, __ATOMIC_RELEASE);
+	grace_begin(d->grace);
 	return 0;
 }
 
