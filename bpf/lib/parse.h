@@ -169,12 +169,14 @@ parse_inline int parse_ip4(const struct parse_bytes *bytes, struct parse_payload
 	packet->destination_words[1] = parse_word(WIRE_MAPPED_PREFIX, ip->destination);
 	packet->protocol = ip->protocol;
 
-	fragment = wire_u16(ip->fragment);
-	start = (fragment & IP4_OFFSET_MASK) * 8;
 	payload->offset += header;
 	payload->left = total - header;
 	payload->hop_limit = ip->ttl;
-	payload->is_first_fragment = !start && fragment & IP4_MORE_FRAGMENTS;
+	fragment = wire_u16(ip->fragment);
+	if (!(fragment & (IP4_OFFSET_MASK | IP4_MORE_FRAGMENTS)))
+		return WEIR_NEXT;
+	start = (fragment & IP4_OFFSET_MASK) * 8;
+	payload->is_first_fragment = !start;
 	packet->is_later_fragment = !!start;
 	if (start && header + start + payload->left > 65535)
 		return WEIR_REASON_FRAGMENT_RANGE;
