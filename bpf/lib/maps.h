@@ -49,13 +49,13 @@ struct {
 	__type(value, struct weir_prefix_value);
 } weir_dests SEC(".maps");
 
-/* {copy, source prefix} -> likewise */
+/* {copy, source prefix} -> likewise, and what flags name; as many more as those may at run time */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * (WEIR_PREFIXES_MAX + 1));
+	__uint(max_entries, 2 * (WEIR_PREFIXES_MAX + WEIR_TARGETS_MAX + 1));
 	__type(key, struct weir_prefix_key);
-	__type(value, struct weir_prefix_value);
+	__type(value, struct weir_source_value);
 } weir_sources SEC(".maps");
 
 /* set -> list entries; userspace, memory-mapped, and the datapath their hits; 64 bytes a set */

@@ -3,6 +3,7 @@
 #ifndef LIB_MATCH_H
 #define LIB_MATCH_H
 
+#include "lib/bits.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/settings.h"
@@ -65,36 +66,72 @@ static __always_inline __u64 match_destination(const struct weir_policy *policy,
 	return destination->value.limits;
 }
 
-static __always_inline __u64 match_source(const struct weir_policy *policy, struct packet *packet)
+/* *@targeted: the limits whose flag names the source. */
+static __always_inline __u64 match_source(const struct weir_policy *policy, struct packet *packet,
+					  __u64 *targeted)
 {
 	struct weir_prefix_key key = {
 		.prefix_bits = 32 + 128,
 		.copy = policy->generation & 1,
 	};
-	const struct weir_prefix_value *value;
+	const struct weir_source_value *source;
 
 	__builtin_memcpy(key.address, packet->source, sizeof(key.address));
-	value = bpf_map_lookup_elem(&weir_sources, &key);
-	if (!value)
+	source = bpf_map_lookup_elem(&weir_sources, &key);
+	if (!source)
 		return policy->any_source;
 	if (!packet->tenant)
-		packet->tenant = (__u16)value->tenant;
-	return value->limits;
+		packet->tenant = (__u16)source->value.tenant;
+	*targeted = source->targeted;
+	return source->value.limits;
+}
+
+/*
+ * The limits in @mask without those that their flag keeps from this packet. Global for the verifier's
+ * sake, see lib/limits.h.
+ */
+__noinline __u64 match_flags(const struct weir_policy *policy, const struct packet *packet,
+			     __u64 mask, __u64 targeted)
+{
+	__u64 rest;
+
+	if (!policy || !packet)
+		return mask;
+	rest = mask & policy->flagged_limits;
+	for (__u32 i = 0; i < WEIR_LIMITS_PER_PACKET && rest; i++) {
+		const struct weir_share *share =
+			&policy->shares[bits_lowest(rest) & (WEIR_LIMITS_MAX - 1)];
+		__u64 bit = rest & -rest, hash;
+		int on;
+
+		rest &= ~bit;
+		hash = weir_hash(packet->source_words[0],
+				 packet->is_ip6 ? 0 : packet->source_words[1], share->key,
+				 weir_seed);
+		on = targeted & bit || (__u32)hash < share->below;
+		if (on == !!(policy->inverted_limits & bit))
+			mask &= ~bit;
+	}
+	return mask;
 }
 
 static __always_inline __u64 match_limits(const struct weir_policy *policy, struct weir_cpu *cpu,
 					  struct packet *packet)
 {
-	__u64 mask = match_transport(policy, packet);
+	__u64 mask = match_transport(policy, packet), targeted = 0;
 
 	if (!mask)
 		return 0;
 	if (settings_has(WEIR_FEATURE_DESTINATIONS) && policy->flags & WEIR_POLICY_BY_DESTINATION)
 		mask &= match_destination(policy, cpu, packet);
 	if (settings_has(WEIR_FEATURE_SOURCES) && policy->flags & WEIR_POLICY_BY_SOURCE)
-		mask &= match_source(policy, packet);
+		mask &= match_source(policy, packet, &targeted);
 	if (policy->flags & WEIR_POLICY_BY_TENANT)
 		mask &= policy->tenant_limits[packet->tenant & (WEIR_TENANTS_MAX - 1)];
+	if (settings_has(WEIR_FEATURE_FLAGS) && mask & policy->flagged_limits) {
+		targeted |= policy->tenant_targets[packet->tenant & (WEIR_TENANTS_MAX - 1)];
+		mask = match_flags(policy, packet, mask, targeted);
+	}
 	return mask;
 }
 

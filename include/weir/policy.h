@@ -18,6 +18,7 @@
 #define WEIR_LIMITS_MAX	       64   /* bits of a match mask */
 #define WEIR_LIMITS_PER_PACKET 8    /* that may apply to one packet; the compiler refuses more */
 #define WEIR_PREFIXES_MAX      1024 /* destination prefixes that one policy names, and source ones */
+#define WEIR_TARGETS_MAX       256  /* source prefixes more, which flags were given at run time */
 #define WEIR_TENANTS_MAX       1024 /* tenant numbers are 1 to this - 1; 0 = no tenant */
 #define WEIR_NAME_BYTES	       32   /* NUL-padded, not necessarily terminated */
 #define WEIR_PORTS	       65536
@@ -122,6 +123,14 @@ enum weir_action {
 	WEIR_ACTION_MAX,
 };
 
+/* The sources that a flag is on for, beside those that it names: those whose hash with the key, which
+ * is the flag's, is below this. Of 2^32: the larger share has all sources of the smaller one. */
+struct weir_share {
+	__u64 key;
+	__u64 below;
+};
+WEIR_LAYOUT(struct weir_share, 16);
+
 enum weir_policy_flag {
 	WEIR_POLICY_DROP_MALFORMED = 1 << 0,
 	WEIR_POLICY_DROP_NOT_IP = 1 << 1,
@@ -136,21 +145,25 @@ struct weir_policy {
 	__u32 mode;	  /* enum weir_mode */
 	__u32 flags;	  /* enum weir_policy_flag */
 	__u32 limit_count;
-	__u64 tick;		 /* of the coarse clock, in 2^-WEIR_TIME_SHIFT ns */
-	__u64 active;		 /* limits that their schedule has switched on; changes any time */
+	__u64 tick;   /* of the coarse clock, in 2^-WEIR_TIME_SHIFT ns */
+	__u64 active; /* limits that their schedule and flag have switched on; changes any time */
 	__u64 any_destination;	 /* limits that accept a destination not in the table */
 	__u64 any_source;	 /* likewise */
 	__u64 connection_limits; /* limits that look at TCP SYN only */
 	__u64 shadow_limits;	 /* tried last, refuse nothing, count what they would */
 	__u64 cookie_limits;	 /* those of action cookie: tried when all others have room */
 	__u64 fragment_limits;	 /* limits on later fragments only */
-	__u64 _pad[6];
+	__u64 flagged_limits;	 /* a flag says to whom they apply; below */
+	__u64 inverted_limits;	 /* of those: to everybody else */
+	__u64 _pad[4];
 	__u64 protocol_limits[WEIR_PROTOCOLS]; /* for what has no ports, or hides them */
 	__u64 tenant_limits[WEIR_TENANTS_MAX]; /* limits that accept packets of this tenant */
 	struct weir_limit limits[WEIR_LIMITS_MAX];
+	struct weir_share shares[WEIR_LIMITS_MAX]; /* of the flags of flagged_limits */
+	__u64 tenant_targets[WEIR_TENANTS_MAX];	   /* limits whose flag names this tenant */
 };
 WEIR_LAYOUT(struct weir_policy,
-	    128 + 8 * WEIR_PROTOCOLS + 8 * WEIR_TENANTS_MAX + 128 * WEIR_LIMITS_MAX);
+	    128 + 8 * WEIR_PROTOCOLS + 2 * 8 * WEIR_TENANTS_MAX + (128 + 16) * WEIR_LIMITS_MAX);
 
 /* Limits that accept a destination port. */
 struct weir_port_limits {
@@ -173,6 +186,12 @@ struct weir_prefix_value {
 	__u32 _pad;
 };
 WEIR_LAYOUT(struct weir_prefix_value, 16);
+
+struct weir_source_value {
+	struct weir_prefix_value value;
+	__u64 targeted; /* limits whose flag names this source */
+};
+WEIR_LAYOUT(struct weir_source_value, 24);
 
 /* Two policies' worth, so that a slot leaves the live policy before it is given away again. */
 #define WEIR_LIMIT_SLOTS (2 * WEIR_LIMITS_MAX)

@@ -17,7 +17,7 @@
 
 /* Bumped when the meaning or layout of anything in this folder changes. A daemon refuses to adopt
  * pinned maps that carry another number. */
-#define WEIR_ABI 3
+#define WEIR_ABI 4
 
 #define WEIR_NSEC_PER_SEC 1000000000ULL
 

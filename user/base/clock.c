@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "base/clock.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -46,4 +49,44 @@ void clock_format_rfc3339(uint64_t real_ns, char ret[static CLOCK_RFC3339_SIZE])
 		 (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
 		 (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
 		 (unsigned)tm.tm_sec % 100, (unsigned)(real_ns % NSEC_PER_SEC));
+}
+
+/* The number that @digits of @text are, if it is in [@min, @max]. */
+static bool read_digits(const char *text, size_t digits, int min, int max, int *ret)
+{
+	int number = 0;
+
+	for (size_t i = 0; i < digits; i++)
+		number = number * 10 + (text[i] - '0');
+	*ret = number;
+	return number >= min && number <= max;
+}
+
+int clock_parse_rfc3339(const char *text, int64_t *ret_unix)
+{
+	static const char shape[] = "0000-00-00T00:00:00Z";
+	struct tm tm = {0};
+	time_t seconds;
+	int day;
+
+	if (strlen(text) != strlen(shape))
+		return -EINVAL;
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+			return -EINVAL;
+	if (!read_digits(text, 4, 1970, 2261, &tm.tm_year) ||
+	    !read_digits(text + 5, 2, 1, 12, &tm.tm_mon) ||
+	    !read_digits(text + 8, 2, 1, 31, &tm.tm_mday) ||
+	    !read_digits(text + 11, 2, 0, 23, &tm.tm_hour) ||
+	    !read_digits(text + 14, 2, 0, 59, &tm.tm_min) ||
+	    !read_digits(text + 17, 2, 0, 59, &tm.tm_sec))
+		return -EINVAL;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	day = tm.tm_mday;
+	seconds = timegm(&tm);
+	if (tm.tm_mday != day) /* there is no 30 February: it became a day of March */
+		return -EINVAL;
+	*ret_unix = seconds;
+	return 0;
 }

@@ -102,7 +102,7 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 /** Packets that the entry for @prefix decided, since it was listed. -ENOENT: it is not. */
 int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, uint64_t *ret);
 
-/** Limits of the live policy that are in force now, as their schedules say. */
+/** Limits of the live policy that are in force now, as their schedules and flags say. */
 void datapath_set_active(struct datapath *d, uint64_t limits);
 /** Give limit number @limit of the live policy the word that policy_scale() computed. */
 void datapath_set_scaled_word(struct datapath *d, uint32_t limit, uint64_t word);

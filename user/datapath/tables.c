@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Policies into the maps. The live copy of a policy is never written to, but for two kinds of words that
- * packets may see change at any time: what a schedule has switched on, and an adaptive limit's rate. */
+ * packets may see change at any time: what schedules and flags have switched on, and adaptive rates. */
 #include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -122,7 +122,7 @@ static int assign_fixed_sets(const struct datapath *d, const struct policy_image
 
 static int clear_prefixes(int fd, uint32_t copy)
 {
-	const size_t most = 2 * (WEIR_PREFIXES_MAX + 1);
+	const size_t most = 2 * (WEIR_PREFIXES_MAX + WEIR_TARGETS_MAX + 1);
 	struct weir_prefix_key *keys, key, *after = NULL;
 	_cleanup_free_ void *memory = keys = calloc(most, sizeof(*keys));
 	size_t count = 0;
@@ -153,8 +153,11 @@ static int write_prefixes(const struct bpf_map *map, const struct policy_prefix 
 			.copy = copy,
 		};
 
+		/* What destinations have of it is the beginning. */
+		const struct weir_source_value value = {prefixes[i].value, prefixes[i].targeted};
+
 		memcpy(key.address, prefixes[i].prefix.address, sizeof(key.address));
-		if (bpf_map_update_elem(fd, &key, &prefixes[i].value, BPF_ANY) < 0)
+		if (bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0)
 			return -errno;
 	}
 	return 0;
@@ -171,6 +174,8 @@ static uint32_t features_of(const struct weir_policy *policy)
 		features |= WEIR_FEATURE_SOURCES;
 	if (policy->shadow_limits)
 		features |= WEIR_FEATURE_SHADOW;
+	if (policy->flagged_limits)
+		features |= WEIR_FEATURE_FLAGS;
 	for (uint32_t i = 0; i < policy->limit_count; i++) {
 		const struct weir_limit *limit = &policy->limits[i];
 

@@ -61,7 +61,7 @@ static bool key_taken(const struct weir_policy *p, uint64_t key)
 /*
  * State in the kernel is found by this key, so it stands for what a limit means and not for where
  * it stands: a limit that a new policy leaves as it was keeps its state. Its name, action, shadow,
- * schedule, rollout and what happens when cells run out are not part of it: enforcing what was in
+ * schedule, rollout, flag and what happens when cells run out are not part of it: enforcing what was in
  * shadow starts with the cells as they are. A tenant's cell is its number, so there the names
  * count.
  */
@@ -303,16 +303,28 @@ uint64_t policy_active(const struct policy_image_limit *limits, size_t count, in
 int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_image **ret,
 		   struct fault *reterr)
 {
+	struct policy_flag_value flags[POLICY_FLAGS_MAX];
+
+	for (size_t i = 0; i < policy->flag_count; i++)
+		flags[i] = policy_flag_value(&policy->flags[i]);
+	return policy_compile_flags(policy, flags, tick_ns, ret, reterr);
+}
+
+int policy_compile_flags(const struct policy *policy, const struct policy_flag_value *values,
+			 uint64_t tick_ns, struct policy_image **ret, struct fault *reterr)
+{
 	_cleanup_(policy_image_freep) struct policy_image *image = calloc(1, sizeof(*image));
-	struct compiler c = {.policy = policy, .image = image, .reterr = reterr};
+	struct compiler c = {.policy = policy, .flags = values, .image = image, .reterr = reterr};
 	int r = image ? 0 : -ENOMEM;
 
 	if (r == 0) {
 		settings_fill(&c, tick_ns);
 		r = limits_add(&c);
 	}
+	if (r == 0)
+		r = compile_flags(&c);
 	for (uint32_t i = 0; r == 0 && i < image->policy.limit_count; i++) {
-		if (!image->limits[i].off)
+		if (!image->limits[i].off && !image->limits[i].flag_off)
 			image->policy.active |= 1ULL << i;
 		if (c.drafts[i].rule->shadow)
 			image->policy.shadow_limits |= 1ULL << i;

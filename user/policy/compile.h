@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* From the model to the image; for this module only. compile.c decides which limits there are,
- * compile_limit.c what each is made of, compile_tables.c which packets meet it. */
+ * compile_limit.c what each is made of, compile_tables.c and compile_flags.c which packets meet it. */
 #ifndef POLICY_COMPILE_H
 #define POLICY_COMPILE_H
 
@@ -20,6 +20,7 @@ struct draft {
 
 struct compiler {
 	const struct policy *policy;
+	const struct policy_flag_value *flags; /* of the policy's flags, in their order */
 	struct policy_image *image;
 	struct draft drafts[WEIR_LIMITS_MAX]; /* by bit */
 	struct policy_limit
@@ -33,6 +34,14 @@ struct compiler {
 
 /** Fill @limit, zeroed, with all that makes it what it is; not with its place among others. */
 int compile_limit(struct compiler *c, const struct draft *d, struct weir_limit *limit);
+
+/** What the flag of @d is set to; NULL: it has none. */
+const struct policy_flag_value *compile_flag_value(const struct compiler *c, const struct draft *d);
+/** The same, if it counts what it names; NULL: nothing. */
+const struct policy_flag_value *compile_flag_targets(const struct compiler *c,
+						     const struct draft *d);
+/** Fill in whom flags are on for; not the prefixes that they name. -ENOMEM. */
+int compile_flags(struct compiler *c);
 
 /** Fill the tables of ports, protocols, prefixes and tenants, and check that no packet meets too
  * many limits. */

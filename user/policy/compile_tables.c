@@ -90,7 +90,7 @@ static bool spans_ipv4(const struct prefix *p)
 	return p->bits < all_ipv4.bits && prefix_covers(p, &all_ipv4);
 }
 
-static bool means(const struct prefix *p, const struct prefix *other)
+bool policy_prefix_means(const struct prefix *p, const struct prefix *other)
 {
 	return prefix_covers(p, other) && !(spans_ipv4(p) && prefix_covers(&all_ipv4, other));
 }
@@ -108,6 +108,14 @@ static struct set named_by_limit(const struct draft *d, bool source)
 	return d->service ? (struct set){d->service->dsts, d->service->dst_count} : (struct set){0};
 }
 
+/* The sources that its flag names, which hold it to nothing: the others may be in the share. */
+static struct set named_by_flag(const struct compiler *c, const struct draft *d, bool source)
+{
+	const struct policy_flag_value *value = source ? compile_flag_targets(c, d) : NULL;
+
+	return value ? (struct set){value->sources, value->source_count} : (struct set){0};
+}
+
 static struct set named_by_tenant(const struct policy_tenant *t, bool source)
 {
 	return source ? (struct set){t->srcs, t->src_count} : (struct set){t->dsts, t->dst_count};
@@ -116,7 +124,7 @@ static struct set named_by_tenant(const struct policy_tenant *t, bool source)
 static bool set_means(const struct set *set, const struct prefix *other)
 {
 	for (size_t i = 0; i < set->count; i++)
-		if (means(&set->prefixes[i], other))
+		if (policy_prefix_means(&set->prefixes[i], other))
 			return true;
 	return false;
 }
@@ -133,7 +141,8 @@ static uint32_t tenant_of(const struct compiler *c, const struct prefix *prefix,
 		struct set set = named_by_tenant(&c->policy->tenants[n], source);
 
 		for (size_t i = 0; i < set.count; i++) {
-			if (set.prefixes[i].bits > best && means(&set.prefixes[i], prefix)) {
+			if (set.prefixes[i].bits > best &&
+			    policy_prefix_means(&set.prefixes[i], prefix)) {
 				best = set.prefixes[i].bits;
 				tenant = (uint32_t)n + 1;
 			}
@@ -163,7 +172,7 @@ static void rows_add(struct rows *rows, struct set set)
 	}
 }
 
-/* Every prefix that a limit or tenant names, once, sorted. A prefix may be named again by each
+/* Every prefix that a limit, flag or tenant names, once, sorted. A prefix may be named again by each
  * limit on its service. */
 static int rows_collect(struct compiler *c, bool source, struct policy_prefix **ret,
 			size_t *ret_count)
@@ -173,14 +182,17 @@ static int rows_collect(struct compiler *c, bool source, struct policy_prefix **
 	size_t size = 1, kept = 0; /* one more for IPv4 as a whole */
 
 	for (uint32_t i = 0; i < c->image->policy.limit_count; i++)
-		size += named_by_limit(&c->drafts[i], source).count;
+		size += named_by_limit(&c->drafts[i], source).count +
+			named_by_flag(c, &c->drafts[i], source).count;
 	for (size_t i = 0; tenants && i < c->policy->tenant_count; i++)
 		size += named_by_tenant(&c->policy->tenants[i], source).count;
 	rows.row = *ret = calloc(size, sizeof(*rows.row));
 	if (!rows.row)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < c->image->policy.limit_count; i++)
+	for (uint32_t i = 0; i < c->image->policy.limit_count; i++) {
 		rows_add(&rows, named_by_limit(&c->drafts[i], source));
+		rows_add(&rows, named_by_flag(c, &c->drafts[i], source));
+	}
 	for (size_t i = 0; tenants && i < c->policy->tenant_count; i++)
 		rows_add(&rows, named_by_tenant(&c->policy->tenants[i], source));
 	if (rows.split)
@@ -213,9 +225,12 @@ static int rows_fill(struct compiler *c, bool source)
 		row->value.tenant = tenant_of(c, &row->prefix, source);
 		for (uint32_t n = 0; n < image->policy.limit_count; n++) {
 			struct set set = named_by_limit(&c->drafts[n], source);
+			struct set targets = named_by_flag(c, &c->drafts[n], source);
 
 			if (set_means(&set, &row->prefix))
 				row->value.limits |= 1ULL << n;
+			if (set_means(&targets, &row->prefix))
+				row->targeted |= 1ULL << n;
 		}
 	}
 	if (*count)

@@ -205,6 +205,12 @@ void policy_free(struct policy *policy)
 		free(policy->limits[i].rollout.tenants);
 		schedule_free(policy->limits[i].schedule);
 	}
+	for (size_t i = 0; i < policy->flag_count; i++) {
+		free(policy->flags[i].description);
+		free(policy->flags[i].sources);
+		free(policy->flags[i].tenants);
+	}
+	free(policy->flags);
 	free(policy->services);
 	free(policy->tenants);
 	free(policy->limits);

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "policy/flags.h"
 #include "policy/units.h"
 
 #define POLICY_TCP 6 /* protocol numbers */
@@ -219,6 +220,8 @@ struct policy_limit {
 	uint8_t costs[WEIR_CLASS_MAX]; /* units per packet, by enum weir_class */
 	uint32_t bytes_per_unit;       /* one unit more per so many bytes; 0 = size costs nothing */
 	struct policy_rollout rollout;
+	const struct policy_flag *flag;	  /* one of the policy's; NULL = none */
+	bool flag_inverted;		  /* applies where the flag does not */
 	struct policy_schedule *schedule; /* NULL = always */
 	bool is_adaptive;
 	struct policy_adaptive adaptive;
@@ -243,6 +246,8 @@ struct policy {
 	size_t service_count;
 	struct policy_tenant *tenants; /* sorted by name */
 	size_t tenant_count;
+	struct policy_flag *flags;
+	size_t flag_count;
 	struct policy_limit *limits;
 	size_t limit_count;
 	uint32_t sources; /* that limits remember at the same time */
@@ -283,11 +288,15 @@ unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int 
 const struct policy_limit *policy_rule_of(const struct policy *policy,
 					  const char name[static WEIR_NAME_BYTES]);
 
+/** @other lies within @p; IPv4 does not lie within an IPv6 prefix as short as ::/0, which is not meant. */
+bool policy_prefix_means(const struct prefix *p, const struct prefix *other);
+
 /* A row of the table of destination or of source prefixes: it holds for what no longer row
  * covers. */
 struct policy_prefix {
 	struct prefix prefix;
 	struct weir_prefix_value value;
+	uint64_t targeted; /* of sources: limits whose flag names it */
 };
 
 /* What a bit of the masks stands for. A rule that counts several units has as many limits of one
@@ -301,7 +310,8 @@ struct policy_image_limit {
 	 * one, or of tenant n the nth. 0 = its cells are found by hash, or it has none
 	 * (WEIR_UNIT_OPEN). */
 	uint32_t fixed_sets;
-	bool off; /* rolled out to nobody */
+	bool off;      /* rolled out to nobody */
+	bool flag_off; /* its flag is off, or on for nobody */
 	/* The policy's own, NULL = none: not to be used when it is freed. */
 	const struct policy_schedule *schedule;
 	const struct policy_adaptive *adaptive;
@@ -315,7 +325,7 @@ struct policy_image {
 	struct weir_port_limits ports[WEIR_PORTS];
 	struct policy_prefix *destinations; /* sorted; WEIR_PREFIXES_MAX and one more at most, */
 	size_t destination_count;	    /* to tell IPv4 from ::/0 */
-	struct policy_prefix *sources;
+	struct policy_prefix *sources;	    /* likewise, and up to WEIR_TARGETS_MAX of flags */
 	size_t source_count;
 	struct policy_image_limit limits[WEIR_LIMITS_MAX]; /* policy.limit_count of them */
 	uint32_t cell_sets; /* found by hash: a power of two, at least policy->sources */
@@ -323,7 +333,7 @@ struct policy_image {
 
 /**
  * Compile for a coarse clock that may lag @tick_ns behind. Time is rounded so that never more than
- * a rate is admitted. -E2BIG: more limits, in all or for one kind of packet, than the datapath
+ * a rate is admitted. Flags are set as the policy says. -E2BIG: more limits, in all or for one kind of packet, than the datapath
  * takes; -ERANGE: a burst or window that a word cannot count; -EINVAL; -ENOMEM.
  */
 int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_image **ret,
@@ -332,7 +342,7 @@ void policy_image_free(struct policy_image *image);
 DEFINE_CLEANUP(struct policy_image *, policy_image_free)
 
 /**
- * The limits in force at @unix_time, for struct weir_policy.active. @limits are the image's (a copy
+ * The limits that schedules have in force at @unix_time, for struct weir_policy.active; flags switch off some of them. @limits are the image's (a copy
  * will do). *@ret_change: when the answer changes next, or INT64_MAX; asking again a month later is
  * soon enough then.
  */

@@ -17,16 +17,17 @@
 #define NONE	       OBJECT_NONE
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",	[OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata", [OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",	[OBJECT_ENTRY] = "a list entry",
-	[OBJECT_FEED] = "a feed",	[OBJECT_SERVICE] = "a service",
-	[OBJECT_TENANT] = "a tenant",	[OBJECT_STATE] = "state",
-	[OBJECT_LIMIT] = "a limit",	[OBJECT_PREFIX] = "prefix",
-	[OBJECT_COST] = "cost",		[OBJECT_ROLLOUT] = "rollout",
-	[OBJECT_SCHEDULE] = "schedule", [OBJECT_ADAPTIVE] = "adaptive",
-	[OBJECT_TARGET] = "target",	[OBJECT_ACTION] = "action",
-	[OBJECT_PACKETS] = "packets",	[OBJECT_FRAGMENTS] = "fragments",
+	[OBJECT_NONE] = "nothing",	  [OBJECT_POLICY] = "the policy",
+	[OBJECT_METADATA] = "metadata",	  [OBJECT_LISTS] = "lists",
+	[OBJECT_LIST] = "a list",	  [OBJECT_ENTRY] = "a list entry",
+	[OBJECT_FEED] = "a feed",	  [OBJECT_SERVICE] = "a service",
+	[OBJECT_TENANT] = "a tenant",	  [OBJECT_FLAG] = "a flag",
+	[OBJECT_STATE] = "state",	  [OBJECT_LIMIT] = "a limit",
+	[OBJECT_PREFIX] = "prefix",	  [OBJECT_COST] = "cost",
+	[OBJECT_ROLLOUT] = "rollout",	  [OBJECT_SCHEDULE] = "schedule",
+	[OBJECT_ADAPTIVE] = "adaptive",	  [OBJECT_TARGET] = "target",
+	[OBJECT_ACTION] = "action",	  [OBJECT_PACKETS] = "packets",
+	[OBJECT_FRAGMENTS] = "fragments",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -62,6 +63,12 @@ TYPE(syn_mss, NODE_SCALAR, value_syn_mss, "bytes such as 1460B", NONE);
 TYPE(tenants, NODE_MAPPING, value_tenants, "a mapping of tenants", NONE);
 TYPE(tenant_dsts, SCALAR_OR_LIST, value_tenant_dsts, "addresses or prefixes", NONE);
 TYPE(tenant_srcs, SCALAR_OR_LIST, value_tenant_srcs, "addresses or prefixes", NONE);
+TYPE(flags, NODE_MAPPING, value_flags, "a mapping of flags", NONE);
+TYPE(flag_rollout, NODE_SCALAR, value_flag_rollout, "a share of the sources such as 25%", NONE);
+TYPE(flag_sources, SCALAR_OR_LIST, value_flag_sources, "addresses or prefixes", NONE);
+TYPE(flag_tenants, SCALAR_OR_LIST, value_flag_tenants, "names of tenants", NONE);
+TYPE(flag_expires, NODE_SCALAR, value_flag_expires, "a time such as 2026-12-31T00:00:00Z", NONE);
+TYPE(flag_name, NODE_SCALAR, value_flag_name, "the name of a flag, or '!name'", NONE);
 TYPE(state, NODE_MAPPING, read_inner, "a mapping", OBJECT_STATE);
 TYPE(sources, NODE_SCALAR, value_sources, "a count such as 1M", NONE);
 TYPE(limits, NODE_SEQUENCE, value_limits, "a list of limits", NONE);
@@ -111,12 +118,13 @@ TYPE(fragments, SCALAR_OR_MAP, value_fragments, "drop, pass or a mapping", NONE)
 #define IN_ENTRY(member)    offsetof(struct policy_entry, member)
 #define IN_FEED(member)	    offsetof(struct policy_feed, member)
 #define IN_SERVICE(member)  offsetof(struct policy_service, member)
+#define IN_FLAG(member)	    offsetof(struct policy_flag, member)
 #define IN_LIMIT(member)    offsetof(struct policy_limit, member)
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
 #define COST_OF(class)	    (offsetof(struct policy_limit, costs) + (WEIR_CLASS_##class))
 
 /* The keys of an object are read in this order, whatever the order of the text: services and
- * tenants come before the limits that name them. */
+ * tenants come before the flags and limits that name them. */
 static const struct field fields[] = {
 	{OBJECT_POLICY, "apiVersion", &version, WHOLE, REQUIRED},
 	{OBJECT_POLICY, "metadata", &metadata, WHOLE, OPTIONAL},
@@ -124,6 +132,7 @@ static const struct field fields[] = {
 	{OBJECT_POLICY, "lists", &lists, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "services", &services, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "tenants", &tenants, WHOLE, OPTIONAL},
+	{OBJECT_POLICY, "flags", &flags, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "state", &state, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "limits", &limits, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "packets", &packets, WHOLE, OPTIONAL},
@@ -158,6 +167,13 @@ static const struct field fields[] = {
 	{OBJECT_TENANT, "dst", &tenant_dsts, WHOLE, OPTIONAL},
 	{OBJECT_TENANT, "src", &tenant_srcs, WHOLE, OPTIONAL},
 
+	{OBJECT_FLAG, "description", &string, IN_FLAG(description), OPTIONAL},
+	{OBJECT_FLAG, "enabled", &boolean, IN_FLAG(enabled), OPTIONAL},
+	{OBJECT_FLAG, "rollout", &flag_rollout, WHOLE, OPTIONAL},
+	{OBJECT_FLAG, "sources", &flag_sources, WHOLE, OPTIONAL},
+	{OBJECT_FLAG, "tenants", &flag_tenants, WHOLE, OPTIONAL},
+	{OBJECT_FLAG, "expires", &flag_expires, IN_FLAG(expires), OPTIONAL},
+
 	{OBJECT_STATE, "sources", &sources, IN_POLICY(sources), OPTIONAL},
 
 	{OBJECT_LIMIT, "name", &limit_name, IN_LIMIT(name), REQUIRED},
@@ -175,6 +191,7 @@ static const struct field fields[] = {
 	{OBJECT_LIMIT, "window", &window, IN_LIMIT(window_ns), OPTIONAL},
 	{OBJECT_LIMIT, "cost", &costs, WHOLE, OPTIONAL},
 	{OBJECT_LIMIT, "rollout", &rollout, WHOLE, OPTIONAL},
+	{OBJECT_LIMIT, "flag", &flag_name, WHOLE, OPTIONAL},
 	{OBJECT_LIMIT, "schedule", &schedule, IN_LIMIT(schedule), OPTIONAL},
 	{OBJECT_LIMIT, "adaptive", &adaptive, WHOLE, OPTIONAL},
 	{OBJECT_LIMIT, "shadow", &boolean, IN_LIMIT(shadow), OPTIONAL},

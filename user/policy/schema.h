@@ -20,6 +20,7 @@ enum object {
 	OBJECT_FEED,
 	OBJECT_SERVICE,
 	OBJECT_TENANT,
+	OBJECT_FLAG,
 	OBJECT_STATE,
 	OBJECT_LIMIT,
 	OBJECT_PREFIX,
@@ -114,6 +115,21 @@ int value_tenants(struct reader *r, const struct node *n, void *into);
 int value_service_name(struct reader *r, const struct node *n, void *into);
 int value_rollout_sources(struct reader *r, const struct node *n, void *into);
 int value_rollout_tenants(struct reader *r, const struct node *n, void *into);
+
+/** Sources or destinations: sorted, no duplicates. *@total counts those of the whole policy, which it calls
+ * @what. */
+int value_prefixes(struct reader *r, const struct node *n, size_t *total, const char *what,
+		   struct prefix **ret, size_t *ret_count);
+/** Numbers of tenants: ascending, no duplicates. */
+int value_tenant_numbers(struct reader *r, const struct node *n, uint16_t **ret, size_t *ret_count);
+
+/* flags.c */
+int value_flags(struct reader *r, const struct node *n, void *into);
+int value_flag_rollout(struct reader *r, const struct node *n, void *into);
+int value_flag_sources(struct reader *r, const struct node *n, void *into);
+int value_flag_tenants(struct reader *r, const struct node *n, void *into);
+int value_flag_expires(struct reader *r, const struct node *n, void *into);
+int value_flag_name(struct reader *r, const struct node *n, void *into);
 
 /* values_limit.c: what limits do */
 int value_limit_name(struct reader *r, const struct node *n, void *into);

@@ -14,9 +14,8 @@ static int compare_prefixes(const void *a, const void *b)
 	return prefix_compare(a, b);
 }
 
-/* A set of prefixes: sorted, no duplicates. @total counts those of the whole policy. */
-static int read_prefixes(struct reader *r, const struct node *n, size_t *total, const char *what,
-			 struct prefix **ret, size_t *ret_count)
+int value_prefixes(struct reader *r, const struct node *n, size_t *total, const char *what,
+		   struct prefix **ret, size_t *ret_count)
 {
 	const struct node *e;
 	size_t count, kept = 0;
@@ -53,7 +52,7 @@ int value_dsts(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_service *s = into;
 
-	return read_prefixes(r, n, &r->dst_total, "destinations", &s->dsts, &s->dst_count);
+	return value_prefixes(r, n, &r->dst_total, "destinations", &s->dsts, &s->dst_count);
 }
 
 static const char *const protocol_names[] = {"tcp", "udp", "icmp", "icmp6", "sctp"};
@@ -267,14 +266,14 @@ int value_tenant_dsts(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_tenant *t = into;
 
-	return read_prefixes(r, n, &r->dst_total, "destinations", &t->dsts, &t->dst_count);
+	return value_prefixes(r, n, &r->dst_total, "destinations", &t->dsts, &t->dst_count);
 }
 
 int value_tenant_srcs(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_tenant *t = into;
 
-	return read_prefixes(r, n, &r->src_total, "sources", &t->srcs, &t->src_count);
+	return value_prefixes(r, n, &r->src_total, "sources", &t->srcs, &t->src_count);
 }
 
 static int compare_tenants(const void *a, const void *b)
@@ -375,8 +374,8 @@ int value_rollout_sources(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_rollout *rollout = &((struct policy_limit *)into)->rollout;
 
-	return read_prefixes(r, n, &r->src_total, "sources", &rollout->sources,
-			     &rollout->source_count);
+	return value_prefixes(r, n, &r->src_total, "sources", &rollout->sources,
+			      &rollout->source_count);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -384,13 +383,13 @@ static int compare_numbers(const void *a, const void *b)
 	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
-int value_rollout_tenants(struct reader *r, const struct node *n, void *into)
+int value_tenant_numbers(struct reader *r, const struct node *n, uint16_t **ret, size_t *ret_count)
 {
-	struct policy_rollout *rollout = &((struct policy_limit *)into)->rollout;
 	const char *known[POLICY_TENANTS_MAX];
 	const struct policy *p = r->policy;
 	const struct node *e;
 	size_t count, kept = 0;
+	uint16_t *numbers;
 	int err;
 
 	for (size_t i = 0; i < p->tenant_count; i++)
@@ -400,8 +399,8 @@ int value_rollout_tenants(struct reader *r, const struct node *n, void *into)
 		return err;
 	if (count > POLICY_TENANTS_MAX)
 		return refuse_number(r, n, POLICY_TENANTS_MAX, "tenants");
-	rollout->tenants = calloc(count, sizeof(*rollout->tenants));
-	if (!rollout->tenants)
+	numbers = *ret = calloc(count, sizeof(*numbers));
+	if (!numbers)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++, e = e->next) {
 		unsigned int word;
@@ -409,12 +408,19 @@ int value_rollout_tenants(struct reader *r, const struct node *n, void *into)
 		err = schema_word(r, e, "tenant", known, p->tenant_count, &word);
 		if (err < 0)
 			return err;
-		rollout->tenants[i] = (uint16_t)(word + 1);
+		numbers[i] = (uint16_t)(word + 1);
 	}
-	qsort(rollout->tenants, count, sizeof(*rollout->tenants), compare_numbers);
+	qsort(numbers, count, sizeof(*numbers), compare_numbers);
 	for (size_t i = 1; i < count; i++)
-		if (rollout->tenants[kept] != rollout->tenants[i])
-			rollout->tenants[++kept] = rollout->tenants[i];
-	rollout->tenant_count = kept + 1;
+		if (numbers[kept] != numbers[i])
+			numbers[++kept] = numbers[i];
+	*ret_count = kept + 1;
 	return 0;
+}
+
+int value_rollout_tenants(struct reader *r, const struct node *n, void *into)
+{
+	struct policy_rollout *rollout = &((struct policy_limit *)into)->rollout;
+
+	return value_tenant_numbers(r, n, &rollout->tenants, &rollout->tenant_count);
 }
