@@ -16,6 +16,9 @@ enum statement {
 	LIST_EACH,
 	META_PUT,
 	META_GET,
+	FLAG_PUT,
+	FLAG_DELETE,
+	FLAG_EACH,
 	STATEMENT_MAX,
 };
 

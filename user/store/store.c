@@ -31,8 +31,22 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (kind, address, bits)"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+
+	"CREATE TABLE flag ("
+	" name TEXT PRIMARY KEY,"
+	" enabled INTEGER CHECK (enabled BETWEEN 0 AND 1)," /* of these four, NULL = not set */
+	" permille INTEGER CHECK (permille BETWEEN 0 AND 1000),"
+	" sources TEXT,"				     /* prefixes, separated by blanks */
+	" tenants TEXT,"				     /* names, likewise */
+	" until_real_ns INTEGER CHECK (until_real_ns >= 0)," /* NULL = for ever */
+	" set_ns INTEGER NOT NULL CHECK (set_ns >= 0),"
+	" reason TEXT NOT NULL,"
+	" set_by TEXT NOT NULL"
+	") STRICT, WITHOUT ROWID;",
 };
 
+#define FLAG_COLUMNS                                                                               \
+	"name, enabled, permille, sources, tenants, until_real_ns, set_ns, reason, set_by"
 #define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by"
 
 static const char *const statements[] = {
@@ -45,6 +59,10 @@ static const char *const statements[] = {
 	[LIST_EACH] = "SELECT " LIST_COLUMNS " FROM list_entry ORDER BY kind, address, bits",
 	[META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
 	[META_GET] = "SELECT value FROM meta WHERE key = ?1",
+	[FLAG_PUT] = "INSERT OR REPLACE INTO flag (" FLAG_COLUMNS ")"
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[FLAG_DELETE] = "DELETE FROM flag WHERE name = ?1",
+	[FLAG_EACH] = "SELECT " FLAG_COLUMNS " FROM flag ORDER BY name",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
 

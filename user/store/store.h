@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What operators change at run time and what must survive a reboot, in one SQLite file: list entries
- * and a small table of facts. A call that returned 0 is durable: it survives loss of power. Knows rows,
+ * What operators change at run time and what must survive a reboot, in one SQLite file: list entries,
+ * flags and a small table of facts. A call that returned 0 is durable: it survives loss of power. Knows rows,
  * not what they mean. One thread at a time; the file is opened once per process.
  */
 #ifndef STORE_STORE_H
@@ -62,6 +62,25 @@ int store_list_delete(struct store *s, uint8_t kind, const struct prefix *prefix
  * @fn must not use the store. A negative return of @fn ends it and is returned, without a fault.
  */
 int store_list_each(struct store *s, int (*fn)(const struct store_list_row *row, void *userdata),
+		    void *userdata, struct fault *reterr);
+
+/* What a flag was set to at run time; its key is the name. */
+struct store_flag_row {
+	const char *name;
+	int enabled, permille;	       /* below 0 = not set */
+	const char *sources, *tenants; /* separated by blanks; NULL = not set */
+	uint64_t until_real_ns;	       /* CLOCK_REALTIME, or STORE_FOREVER */
+	uint64_t set_ns;	       /* CLOCK_REALTIME */
+	const char *reason;
+	const char *set_by;
+};
+
+/** Insert or replace. Errors as store_list_put(). */
+int store_flag_put(struct store *s, const struct store_flag_row *row, struct fault *reterr);
+/** -ENOENT: no such row. */
+int store_flag_delete(struct store *s, const char *name, struct fault *reterr);
+/** As store_list_each(), in the order of names. */
+int store_flag_each(struct store *s, int (*fn)(const struct store_flag_row *row, void *userdata),
 		    void *userdata, struct fault *reterr);
 
 /** -ENOENT: the key was never put; -ENOBUFS: the value does not fit @size. */
