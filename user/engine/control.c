@@ -35,7 +35,8 @@ struct control {
 	const struct policy *policy;
 	struct control_limit limits[WEIR_LIMITS_MAX];
 	size_t count;
-	uint64_t active;
+	uint64_t scheduled;	      /* limits that schedules have in force */
+	uint64_t flags_off;	      /* limits whose flag has them switched off */
 	int64_t looked_at, change_at; /* seconds since 1970 */
 	uint64_t look_ns, forget_ns;  /* CLOCK_MONOTONIC: when next */
 	struct sensors *sensors;
@@ -51,19 +52,24 @@ void control_free(struct control *c)
 	free(c);
 }
 
-/* Which limits are in force now, and when to ask again. */
+static uint64_t in_force(const struct control *c)
+{
+	return c->scheduled & ~c->flags_off;
+}
+
+/* Which limits their schedules have in force now, and when to ask again. */
 static void look_at_schedules(struct control *c)
 {
 	int64_t now = (int64_t)(clock_real_ns() / NSEC_PER_SEC);
 
-	c->active = 0;
+	c->scheduled = 0;
 	c->looked_at = now;
 	c->change_at = now + RECHECK_S;
 	for (size_t i = 0; i < c->count; i++) {
 		struct control_limit *l = &c->limits[i];
 
 		if (policy_active(&l->meaning, 1, now, &l->changes_at))
-			c->active |= 1ULL << i;
+			c->scheduled |= 1ULL << i;
 		if (l->changes_at < c->change_at)
 			c->change_at = l->changes_at;
 	}
@@ -220,13 +226,15 @@ int control_prepare(struct engine *e, struct policy_image *image, const struct p
 		l->meaning = image->limits[i];
 		l->compiled = image->policy.limits[i];
 		l->rule = rule_of(policy, l);
+		if (l->meaning.flag_off)
+			c->flags_off |= 1ULL << i;
 		if (l->meaning.adaptive)
 			r = prepare_adaptive(e, c, l, &image->policy.limits[i], reterr);
 		if (r < 0)
 			return r;
 	}
 	look_at_schedules(c);
-	image->policy.active = c->active;
+	image->policy.active = in_force(c);
 	*ret = take_ptr(c);
 	return 0;
 }
@@ -297,18 +305,33 @@ static void tick_schedules(struct engine *e)
 {
 	struct control *c = e->control;
 	int64_t now = (int64_t)(clock_real_ns() / NSEC_PER_SEC);
-	uint64_t before = c->active, changed;
+	uint64_t before = c->scheduled, changed;
 
 	/* A clock that was set back makes what we know of the future worthless. */
 	if (now >= c->looked_at && now < c->change_at)
 		return;
 	look_at_schedules(c);
-	changed = before ^ c->active;
+	changed = (before ^ c->scheduled) & ~c->flags_off;
 	if (changed)
-		datapath_set_active(e->datapath, c->active);
+		datapath_set_active(e->datapath, in_force(c));
 	for (size_t i = 0; i < c->count; i++)
 		if (changed >> i & 1)
-			say_schedule(e, &c->limits[i], c->active >> i & 1);
+			say_schedule(e, &c->limits[i], c->scheduled >> i & 1);
+}
+
+void control_set_flags(struct engine *e, const struct policy_flag_value *values)
+{
+	struct control *c = e->control;
+
+	c->flags_off = 0;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct policy_limit *rule = c->limits[i].rule;
+
+		if (rule->flag && !rule->flag_inverted &&
+		    policy_flag_is_off(&values[rule->flag - c->policy->flags]))
+			c->flags_off |= 1ULL << i;
+	}
+	datapath_set_active(e->datapath, in_force(c));
 }
 
 static void say_factor(struct engine *e, const struct control_limit *l, enum audit_event event)
@@ -434,7 +457,7 @@ void control_tick(struct engine *e)
 unsigned int control_waiting(const struct engine *e)
 {
 	return (unsigned int)e->control->count -
-	       (unsigned int)__builtin_popcountll(e->control->active);
+	       (unsigned int)__builtin_popcountll(in_force(e->control));
 }
 
 uint64_t control_due_ns(const struct engine *e)
@@ -457,8 +480,9 @@ bool engine_limit(const struct engine *e, size_t index, struct engine_limit *ret
 	l = &e->control->limits[index];
 	*ret = (struct engine_limit){
 		.rule = l->rule,
-		.in_force = e->control->active >> index & 1,
+		.in_force = in_force(e->control) >> index & 1,
 		.off = l->meaning.off,
+		.flag_off = e->control->flags_off >> index & 1,
 		.changes_at = l->changes_at,
 		.adaptive = l->adaptive.rule ? &l->adaptive : NULL,
 		.exhaustion = &l->exhaustion,

@@ -27,6 +27,9 @@ void control_commit(struct engine *e, struct control **next);
 void control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free)
 
+/** Flags are switched on or off, all of them as @values say; none that is inverted. At once. */
+void control_set_flags(struct engine *e, const struct policy_flag_value *values);
+
 /* As often as control_due_ns() says. */
 void control_tick(struct engine *e);
 uint64_t control_due_ns(const struct engine *e);      /* CLOCK_MONOTONIC */

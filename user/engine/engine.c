@@ -153,6 +153,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	if (r < 0)
 		return r;
 	open_store(e);
+	flags_load(e, *policy);
 	r = lists_load(e, reterr);
 	if (r == 0)
 		r = policy_apply(e, policy, &ENGINE_SYSTEM, reterr);
@@ -201,6 +202,7 @@ void engine_close(struct engine *e)
 			log_error("the last audit records could not be written");
 	}
 	feeds_done(e);
+	flags_done(e);
 	control_free(e->control);
 	list_image_done(&e->held);
 	list_set_free(e->lists);
@@ -264,6 +266,7 @@ uint64_t engine_tick(struct engine *e)
 		feeds_tick(e);
 		e->lists_due_ns = now_ns + NSEC_PER_SEC;
 	}
+	flags_tick(e);
 	control_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);

@@ -99,8 +99,9 @@ const struct engine_feed *engine_feed(const struct engine *e, size_t index);
 /* A limit of the datapath, as it is at this moment. */
 struct engine_limit {
 	const struct policy_limit *rule; /* the policy's words; several limits may come from one */
-	bool in_force;			 /* as its schedule says */
+	bool in_force;			 /* as its schedule and its flag say */
 	bool off;			 /* rolled out to nobody */
+	bool flag_off;			 /* its flag is off, or on for nobody */
 	int64_t changes_at; /* seconds since 1970: when in_force does; INT64_MAX = not soon */
 	const struct adaptive *adaptive; /* NULL = is not */
 	const struct exhaustion *exhaustion;

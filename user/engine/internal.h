@@ -9,6 +9,7 @@
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/feeds.h"
+#include "engine/flags.h"
 
 struct engine {
 	struct engine_options options;
@@ -25,6 +26,7 @@ struct engine {
 		held; /* what an earlier daemon left in the kernel, until the first policy applies */
 	bool lists_unknown; /* what the kernel holds has to be read before the next change */
 	struct feeds feeds;
+	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
 	struct recorder *recorder;
 	bool detached;

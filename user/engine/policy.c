@@ -45,7 +45,7 @@ int policy_apply(struct engine *e, struct policy **policy, const struct engine_a
 	_cleanup_(control_freep) struct control *control = NULL;
 	struct fault f = {0};
 	uint32_t generation;
-	int r = policy_compile(*policy, clock_coarse_tick_ns(), &image, reterr);
+	int r = flags_compile(e, *policy, &image, reterr);
 
 	if (r == 0)
 		r = control_prepare(e, image, *policy, &control, reterr);
@@ -70,6 +70,7 @@ int policy_apply(struct engine *e, struct policy **policy, const struct engine_a
 		return r;
 	}
 	feeds_commit(e, *policy);
+	flags_commit(e, *policy);
 	control_commit(e, &control);
 	if (lists_synchronise(e, &f) < 0)
 		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
