@@ -9,6 +9,7 @@
 
 #define ENTRY_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
+#define FLAG_OPTIONS   (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
 
 static const struct command commands[] = {
@@ -37,6 +38,16 @@ static const struct command commands[] = {
 	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
 	 CLI_ONLINE, .fn = cmd_policy_apply},
 	{"policy show", "", "the policy in force", CLI_ONLINE, .fn = cmd_policy_show},
+	{"flags list", "", "the flags: for whom they are on, since when, by whom and why",
+	 CLI_ONLINE, .fn = cmd_flags_list},
+	{"flags set", "FLAG on|off", "switch a flag on or off, whatever the policy says",
+	 FLAG_OPTIONS, .fn = cmd_flags_set},
+	{"flags rollout", "FLAG SHARE", "have it on for a share of the sources, such as 25%",
+	 FLAG_OPTIONS, .fn = cmd_flags_rollout},
+	{"flags target", "FLAG", "have it on for some sources or tenants, whatever its share",
+	 FLAG_OPTIONS | CLI_TAKES(SOURCES) | CLI_TAKES(TENANTS), .fn = cmd_flags_target},
+	{"flags unset", "FLAG", "have it as the policy says again", CLI_ONLINE,
+	 .fn = cmd_flags_unset},
 	{"audit tail", "", "the last records of the audit log", TAIL_OPTIONS, .fn = cmd_audit_tail},
 	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
 	 .fn = cmd_audit_verify},

@@ -21,6 +21,7 @@ write_policy() { # [ENTRIES]
 		$(for n in $(seq "${1:-1}"); do echo "      - 198.18.66.$n"; done)
 		services:
 		  web: {proto: tcp, dport: 80}
+		flags: {trial: {rollout: 0%}}
 		limits:
 		  - {name: web, scope: source, service: web, rate: 2k/s, burst: 4k}
 		  - {name: all, scope: source, rate: 10/s, burst: 10}
@@ -96,6 +97,13 @@ each_command() {
 	both feeds
 	both limits
 	both limits post host 42
+	both flags list
+	both flags set trial on
+	both flags rollout trial 0.5%
+	both flags target trial --sources 198.18.90.1
+	check 'weir flags unset prints something' says . weir flags unset trial
+	check 'weir flags unset of what is not set: 1' exits 1 weir flags unset trial
+	tried+=('flags unset')
 	both source 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
 	both policy apply
@@ -187,6 +195,25 @@ refusals() {
 		PUT /v1/limits/host/target -d '{"value": 1, "ttl": 1}'
 	problem 'something of a limit that is not there' 404 request.path \
 		PUT /v1/limits/host/rate -d '{"value": 1}'
+	problem 'a flag that is not there' 404 flags.absent GET /v1/flags/nowhere
+	problem 'setting a flag that is not there' 404 flags.absent PUT /v1/flags/nowhere \
+		-d '{"enabled": true}'
+	problem 'a flag of which nothing is set' 404 flags.unset DELETE /v1/flags/trial
+	problem 'nothing of a flag' 422 flags.empty PUT /v1/flags/trial -d '{"reason": "none"}'
+	problem 'a share that is no text' 422 request.member PUT /v1/flags/trial -d '{"rollout": 25}'
+	problem 'a share without a unit' 422 flags.rollout PUT /v1/flags/trial -d '{"rollout": "25"}'
+	problem 'sources that are no list' 422 request.member PUT /v1/flags/trial \
+		-d '{"sources": "198.18.1.1"}'
+	problem 'a source that is none' 422 flags.source PUT /v1/flags/trial -d '{"sources": ["x"]}'
+	problem 'a tenant that is none' 422 flags.tenant PUT /v1/flags/trial -d '{"tenants": ["x"]}'
+	problem 'a flag for no time' 422 flags.ttl PUT /v1/flags/trial \
+		-d '{"enabled": true, "ttl": "0s"}'
+	problem 'a switch that is neither on nor off' 422 request.member PUT /v1/flags/trial \
+		-d '{"enabled": 1}'
+	problem 'too many sources of a flag' 422 flags.many PUT /v1/flags/trial \
+		-d "{\"sources\": [$(seq -s, -f '"198.18.91.%g"' 1 33)]}"
+	problem 'a reason without end' 422 flags.reason PUT /v1/flags/trial \
+		-d "{\"enabled\": true, \"reason\": \"$(printf '%0257d' 0)\"}"
 	problem 'nine megabytes' 413 request.too_long PUT /v1/policy --data-binary "@$LAB_DIR/nine"
 	problem 'a policy with a mistake' 422 policy.key.unknown PUT /v1/policy \
 		--data-binary $'apiVersion: weir/v1\nmode: enforce\nlimit: []\n'
@@ -201,7 +228,8 @@ permissions() {
 	check 'a stranger may read the metrics' as_stranger "$WEIR" metrics
 	for route in 'GET /v1/limits' 'PUT /v1/limits/host/target' 'GET /v1/source/198.18.1.1' 'GET /v1/lists' \
 		'GET /v1/lists/block' 'POST /v1/lists/block' 'DELETE /v1/lists/block/198.18.1.1' \
-		'GET /v1/policy' 'PUT /v1/policy' 'GET /v1/audit/events' 'POST /v1/detach'; do
+		'GET /v1/policy' 'PUT /v1/policy' 'GET /v1/audit/events' 'POST /v1/detach' \
+		'GET /v1/flags' 'GET /v1/flags/trial' 'PUT /v1/flags/trial' 'DELETE /v1/flags/trial'; do
 		check "a stranger may not $route" test 403 = "$(as_stranger curl -gsS -o /dev/null \
 			-w '%{http_code}' --unix-socket "$WEIR_SOCKET" \
 			-X "${route% *}" -d '{"cidr": "198.18.1.1"}' "http://weir${route#* }")"

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api/internal.h"
+#include "engine/flags.h"
 #include "fuzz.h"
 
 #define POLICY "apiVersion: weir/v1\nmode: enforce\nlimits: [{name: a, scope: source, rate: 1/s}]\n"
@@ -256,6 +257,56 @@ int engine_post_target(struct engine *e, const char *name, uint64_t value,
 	record(AUDIT_EVENT_LIMIT_POSTED, actor, "limit", name, NULL);
 	e->changes++;
 	*ret_recorded = true;
+	return 0;
+}
+
+/* One flag, of which something is set and which the policy does not have. */
+static const struct flag_setting flag = {
+	.name = "f", .has_enabled = true, .until_ns = WEIR_FOREVER, .reason = "a reason"};
+
+bool engine_flag(const struct engine *e, size_t index, struct engine_flag *ret)
+{
+	(void)e;
+	*ret = (struct engine_flag){.name = flag.name, .setting = &flag};
+	return index == 0;
+}
+
+bool engine_flag_applies(const struct engine *e, const struct policy_limit *limit,
+			 const uint8_t source[static 16])
+{
+	(void)e;
+	(void)source;
+	return !limit->flag;
+}
+
+int engine_flag_set(struct engine *e, const char *name, const struct engine_flag_change *change,
+		    const struct engine_actor *actor, bool *ret_persisted, struct fault *reterr)
+{
+	size_t length = change->rollout ? strlen(change->rollout) : 0;
+
+	for (size_t i = 0; i < change->source_count; i++)
+		length += strlen(change->sources[i]);
+	for (size_t i = 0; i < change->tenant_count; i++)
+		length += strlen(change->tenants[i]);
+	REQUIRE(change->source_count <= FLAG_SOURCES_MAX + 1 &&
+			change->tenant_count <= FLAG_TENANTS_MAX + 1,
+		"more than the engine asked for");
+	record(AUDIT_EVENT_FLAG_SET, actor, "flag", name, change->reason);
+	if (strcmp(name, flag.name) != 0)
+		return fault(reterr, -ENOENT, "flags.absent", "there is no flag '%.60s'", name);
+	e->changes++;
+	*ret_persisted = length % 2;
+	return 0;
+}
+
+int engine_flag_unset(struct engine *e, const char *name, const struct engine_actor *actor,
+		      bool *ret_persisted, struct fault *reterr)
+{
+	record(AUDIT_EVENT_FLAG_UNSET, actor, "flag", name, NULL);
+	if (strcmp(name, flag.name) != 0)
+		return fault(reterr, -ENOENT, "flags.absent", "there is no flag '%.60s'", name);
+	e->changes++;
+	*ret_persisted = true;
 	return 0;
 }
 

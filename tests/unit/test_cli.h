@@ -56,6 +56,12 @@ static const struct command commands[] = {
 	{"audit verify", "[DIR]", "", CLI_OFFLINE, .fn = cmd_audit_verify},
 	{"metrics", "", "", CLI_ONLINE, .fn = cmd_metrics},
 	{"feeds", "", "", CLI_ONLINE, .fn = cmd_feeds},
+	{"flags list", "", "", CLI_ONLINE, .fn = cmd_flags_list},
+	{"flags set", "FLAG on|off", "", ENTRY_OPTIONS, .fn = cmd_flags_set},
+	{"flags rollout", "FLAG SHARE", "", ENTRY_OPTIONS, .fn = cmd_flags_rollout},
+	{"flags target", "FLAG", "", ENTRY_OPTIONS | CLI_TAKES(SOURCES) | CLI_TAKES(TENANTS),
+	 .fn = cmd_flags_target},
+	{"flags unset", "FLAG", "", CLI_ONLINE, .fn = cmd_flags_unset},
 	{"detach", "", "", DETACH_OPTIONS, .fn = cmd_detach},
 	{"help", "[COMMAND] [COMMAND]", "", CLI_OFFLINE, .fn = cmd_help},
 };

@@ -50,6 +50,9 @@ json_t *json_list_count(const struct engine *e, enum list_kind kind);
 json_t *json_state(const struct engine *e);
 json_t *json_waiting(const struct engine *e);
 json_t *json_adaptive_limits(const struct engine *e);
+/* flags.c, likewise: flags that are not all as the policy says; by whom and why is for members. */
+json_t *json_flags_set(const struct call *c);
+void put_flags(struct metrics *m, struct call *c);
 void put_limits(struct metrics *m, struct call *c);
 void put_cells(struct metrics *m, struct call *c);
 
@@ -70,5 +73,9 @@ void handle_policy_get(struct call *c);
 void handle_policy_put(struct call *c);
 void handle_audit_events(struct call *c);
 void handle_detach(struct call *c);
+void handle_flags(struct call *c);
+void handle_flag_get(struct call *c);
+void handle_flag_put(struct call *c);
+void handle_flag_delete(struct call *c);
 
 #endif

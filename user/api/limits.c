@@ -114,6 +114,14 @@ static void put_counts(json_t *item, const struct weir_limit_count *counts)
 				    json_integer((json_int_t)members[i].count));
 }
 
+/* "strict-dns", "!strict-dns", or null. */
+static json_t *json_flag_of(const struct policy_limit *rule)
+{
+	if (!rule->flag)
+		return json_null();
+	return json_sprintf("%s%s", rule->flag_inverted ? "!" : "", rule->flag->name);
+}
+
 static json_t *json_limit(struct datapath *d, const struct weir_limit *limit,
 			  const struct engine_limit *l)
 {
@@ -132,6 +140,8 @@ static json_t *json_limit(struct datapath *d, const struct weir_limit *limit,
 		"rate", rate, "burst", (json_int_t)burst, "line", (json_int_t)rule->line, "action",
 		action_str(rule), "shadow", rule->shadow, "in_force", l->in_force, "off", l->off,
 		"changes_at", json_seconds(l->changes_at));
+	json_object_set_new(item, "flag", json_flag_of(rule));
+	json_object_set_new(item, "flag_off", json_boolean(l->flag_off));
 	json_object_set_new(item, "adaptive", json_adaptive(l->adaptive));
 	json_object_set_new(item, "state", json_exhaustion(l));
 	put_counts(item, &counts);
@@ -186,8 +196,9 @@ json_t *json_waiting(const struct engine *e)
 	for (size_t i = 0; i < count && engine_limit(e, i, &l); i++)
 		if (!l.in_force)
 			append_limit(items, d, &limits[i],
-				     json_pack("{s:b, s:o}", "off", l.off, "from",
-					       json_seconds(l.changes_at)));
+				     json_pack("{s:b, s:o, s:o, s:b}", "off", l.off, "from",
+					       json_seconds(l.changes_at), "flag",
+					       json_flag_of(l.rule), "flag_off", l.flag_off));
 	return items;
 }
 

@@ -36,6 +36,10 @@ static const struct route {
 	{"PUT", "/v1/policy", MEMBER, handle_policy_put},
 	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
 	{"POST", "/v1/detach", MEMBER, handle_detach},
+	{"GET", "/v1/flags", MEMBER, handle_flags},
+	{"GET", "/v1/flags/", MEMBER, handle_flag_get},
+	{"PUT", "/v1/flags/", MEMBER, handle_flag_put},
+	{"DELETE", "/v1/flags/", MEMBER, handle_flag_delete},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

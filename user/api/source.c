@@ -7,11 +7,12 @@
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/words.h"
+#include "engine/flags.h"
 
 /* What becomes of a packet that is over the limit, at this moment. */
-static const char *limit_effect(const struct engine *e, const struct engine_limit *l)
+static const char *limit_effect(const struct engine *e, const struct engine_limit *l, bool applies)
 {
-	if (!l->in_force)
+	if (!applies)
 		return "none";
 	if (l->rule->shadow || l->rule->action == WEIR_ACTION_MONITOR ||
 	    engine_policy(e)->mode != WEIR_MODE_ENFORCE)
@@ -30,14 +31,15 @@ static json_t *json_buckets(struct call *c, const uint8_t source[static 16], boo
 
 	*ret_over = false;
 	for (size_t i = 0; i < count && engine_limit(c->engine, i, &l); i++) {
-		const char *effect = limit_effect(c->engine, &l);
+		bool applies = l.in_force && engine_flag_applies(c->engine, l.rule, source);
+		const char *effect = limit_effect(c->engine, &l, applies);
 		struct datapath_bucket bucket;
 
 		if (!(limits[i].key_parts & WEIR_KEY_SOURCE) ||
 		    datapath_read_bucket(d, &limits[i], source, &bucket) < 0)
 			continue;
 		/* In mode monitor the verdict is what enforcing would make of it, and said to be. */
-		*ret_over |= bucket.wait_ns > 0 && l.in_force && !l.rule->shadow &&
+		*ret_over |= bucket.wait_ns > 0 && applies && !l.rule->shadow &&
 			     l.rule->action == WEIR_ACTION_DROP;
 		json_array_append_new(
 			items, json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "name",

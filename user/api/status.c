@@ -129,7 +129,7 @@ void handle_status(struct call *c)
 	datapath_limits(engine_datapath(c->engine), &limits);
 	reply_json(c, 200,
 		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
-			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o}",
+			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
 			     "attached", attached_to_str(c->engine), "mode",
 			     policy_mode_str(policy->mode), "policy", "generation",
@@ -145,7 +145,7 @@ void handle_status(struct call *c)
 			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "state",
 			     json_state(c->engine), "waiting", json_waiting(c->engine), "adaptive",
 			     json_adaptive_limits(c->engine), "events", json_events(c->engine),
-			     "audit", json_audit(&stats)));
+			     "audit", json_audit(&stats), "flags_set", json_flags_set(c)));
 }
 
 static unsigned int expected_verdict(unsigned int reason)
@@ -254,6 +254,7 @@ void handle_metrics(struct call *c)
 	put_feeds(&m, c);
 	put_packets(&m, c);
 	put_limits(&m, c);
+	put_flags(&m, c);
 	put_cells(&m, c);
 	put_events(&m, c);
 	metrics_process(&m);

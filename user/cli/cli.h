@@ -43,6 +43,8 @@ enum cli_option {
 	CLI_OPTION_DIR,
 	CLI_OPTION_STATE_DIR,
 	CLI_OPTION_BPFFS,
+	CLI_OPTION_SOURCES,
+	CLI_OPTION_TENANTS,
 	CLI_OPTION_MAX,
 };
 
@@ -120,5 +122,10 @@ int cmd_policy_apply(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_detach(struct cli *cli);
+int cmd_flags_list(struct cli *cli);
+int cmd_flags_set(struct cli *cli);
+int cmd_flags_rollout(struct cli *cli);
+int cmd_flags_target(struct cli *cli);
+int cmd_flags_unset(struct cli *cli);
 
 #endif

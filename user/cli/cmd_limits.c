@@ -13,7 +13,10 @@ void limit_waiting_words(const json_t *limit, const char *from, char ret[static 
 	char time[RENDER_TIME_SIZE];
 
 	render_time(from, time);
-	if (member_bool(limit, "off"))
+	if (member_bool(limit, "flag_off"))
+		snprintf(ret, LIMIT_WORDS_SIZE, "off: flag %s is off or for nobody",
+			 member_text(limit, "flag"));
+	else if (member_bool(limit, "off"))
 		snprintf(ret, LIMIT_WORDS_SIZE, "off: rolled out to nobody");
 	else if (*from)
 		snprintf(ret, LIMIT_WORDS_SIZE, "not now, from %s", time);
@@ -63,6 +66,8 @@ static void put_state(struct table *t, const json_t *limit)
 	text_init(&cell, buffer, sizeof(buffer));
 	if (member_bool(limit, "in_force")) {
 		text_puts(&cell, "in force");
+		if (*member_text(limit, "flag"))
+			text_printf(&cell, " by flag %s", member_text(limit, "flag"));
 	} else {
 		limit_waiting_words(limit, member_text(limit, "changes_at"), words);
 		text_puts(&cell, words);

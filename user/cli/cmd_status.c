@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "cli/ask.h"
+#include "cli/flags.h"
 #include "cli/limits.h"
 #include "cli/render.h"
 
@@ -74,6 +75,20 @@ static void put_limits(struct table *t, const json_t *status)
 		table_cell(t, "adaptive");
 		table_cell(t, "%s (%s): %s", member_text(limit, "limit"),
 			   member_text(limit, "unit"), words);
+	}
+}
+
+/* Flags that are not all as the policy says. */
+static void put_flags(struct table *t, const json_t *status)
+{
+	char words[FLAG_WORDS_SIZE];
+	const json_t *flag;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "flags_set"), i, flag) {
+		flag_words(flag, words);
+		table_cell(t, "flag");
+		table_cell(t, "%s: %s", member_text(flag, "name"), words);
 	}
 }
 
@@ -181,6 +196,7 @@ int cmd_status(struct cli *cli)
 	put_policy(&t, status);
 	put_packets(&t, status);
 	put_limits(&t, status);
+	put_flags(&t, status);
 	put_list(&t, json_object_get(status, "lists"), "allow");
 	put_list(&t, json_object_get(status, "lists"), "block");
 	put_events(&t, status);

@@ -23,14 +23,17 @@ static const struct option {
 	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "DURATION",
 				"how long to wait for an answer (default: 10s)"},
 	[CLI_OPTION_TTL] = {"ttl", 't', "DURATION",
-			    "how long the entry holds: 90s, 10m, 2h, 7d (default: for ever)"},
-	[CLI_OPTION_REASON] = {"reason", 'r', "TEXT",
-			       "why; kept with the entry and in the audit log"},
+			    "how long it holds: 90s, 10m, 2h, 7d (default: for ever)"},
+	[CLI_OPTION_REASON] = {"reason", 'r', "TEXT", "why; kept with it and in the audit log"},
 	[CLI_OPTION_LINES] = {"lines", 'n', "COUNT", "how many records (default: 20)"},
 	[CLI_OPTION_DIR] = {"dir", 'd', "DIR", "read the files in DIR; needs no daemon"},
 	[CLI_OPTION_STATE_DIR] = {"state-dir", 0, "DIR",
 				  "of the daemon that is gone (default: " CLI_STATE_DIR ")"},
 	[CLI_OPTION_BPFFS] = {"bpffs", 0, "DIR", "where it pinned (default: " CLI_BPFFS ")"},
+	[CLI_OPTION_SOURCES] = {"sources", 0, "LIST",
+				"addresses and prefixes: 10.0.0.0/8,192.0.2.1, or none"},
+	[CLI_OPTION_TENANTS] = {"tenants", 0, "LIST",
+				"tenants of the policy: acme,umbrella, or none"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the
