@@ -51,7 +51,7 @@ __noinline int limits_weigh_open(const struct weir_limit *limit, struct packet *
 {
 	struct weir_charge charge;
 
-	if (!limit || !packet)
+	if (!limit || !packet || !limits_is_rolled_out(limit, packet))
 		return WEIR_NEXT;
 	state_locate(limit, packet, &charge);
 	return (__u64)connections_count(charge.tag) < limit->burst ? WEIR_NEXT

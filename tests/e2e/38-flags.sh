@@ -20,6 +20,8 @@ write_policy() {
 		  paired: {proto: udp, dport: 9002}
 		  kept: {proto: udp, dport: 9003}
 		  brief: {proto: udp, dport: 9004}
+		  web: {proto: tcp, dport: 80}
+		  shop: {proto: tcp, dport: 81}
 		tenants:
 		  acme: {src: 198.18.9.0/24}
 		flags:
@@ -27,6 +29,7 @@ write_policy() {
 		  pair: {rollout: 50%}
 		  keep: {enabled: true}
 		  brief: {enabled: true, expires: $1}
+		  open: {enabled: true, rollout: 0%, sources: 198.18.40.1}
 		  ${2:-}
 		limits:
 		  - {name: probe, scope: source, service: probed, rate: 1/d, burst: 1, flag: probe}
@@ -35,6 +38,8 @@ write_policy() {
 		  - {name: loose, scope: source, service: paired, rate: 20M/s, flag: "!pair"}
 		  - {name: keep, scope: source, service: kept, rate: 1/d, burst: 5, flag: keep}
 		  - {name: brief, scope: source, service: brief, rate: 1/d, burst: 1, flag: brief}
+		  - {name: open, scope: source, service: web, open_connections: 1, flag: open}
+		  - {name: share, scope: source, service: shop, open_connections: 1, rollout: {percent: 1}}
 	YAML
 }
 
@@ -197,6 +202,44 @@ state() {
 	check 'a second unset says so' exits 1 weir flags unset keep
 }
 
+# opened PORT SOURCE - one more connection from there, held open
+opened() {
+	lab_spawn client bash -c "sleep 60 | curl -s --interface $2 telnet://$LAB_HOST4:$1" >/dev/null
+}
+
+fetched() { # PORT SOURCE
+	lab_client curl -gs --interface "$2" --max-time 2 "http://$LAB_HOST4:$1/"
+}
+
+any_fetched() { # PORT SOURCE...
+	local source
+
+	for source in "${@:2}"; do
+		fetched "$1" "$source" && return 0
+	done
+	return 1
+}
+
+open_connections() {
+	local port source
+
+	mkdir "$LAB_DIR/www"
+	echo served >"$LAB_DIR/www/index.html"
+	for port in 80 81; do
+		lab_spawn host busybox httpd -f -p "$LAB_HOST4:$port" -h "$LAB_DIR/www"
+	done
+	wait_for 5 fetched 80 198.18.40.9 >/dev/null
+	for source in 198.18.40.{1..6}; do
+		opened 80 "$source"
+		opened 81 "$source"
+	done
+	check 'a flag holds for open connections: who is named has its one' \
+		wait_for 5 refuse fetched 80 198.18.40.1
+	check 'others have more' fetched 80 198.18.40.2
+	check 'so does a rollout: not all of six are in the hundredth part' any_fetched 81 \
+		198.18.40.{1..6}
+}
+
 restart() {
 	weir flags set probe on --reason 'kept, "for" a while' >/dev/null
 	weir flags rollout probe 25% --reason 'kept, "for" a while' >/dev/null
@@ -350,6 +393,7 @@ shares
 targets
 atomic
 state
+open_connections
 restart
 expiry
 policy_expiry
