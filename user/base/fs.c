@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -103,5 +104,40 @@ int fs_replace_file(const char *path, const char *data, size_t length, mode_t mo
 		unlink(temporary);
 	if (r < 0)
 		return fault(reterr, r, "fs.write", "cannot replace %s: %s", path, strerror(-r));
+	return 0;
+}
+
+int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_length, struct fault *reterr)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_free_ char *data = NULL;
+	size_t length = 0;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fault(reterr, -errno, "fs.read", "cannot read %s: %s", path,
+			     strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fault(reterr, -EINVAL, "fs.read", "%s is no regular file", path);
+	if ((uint64_t)st.st_size > max)
+		return fault(reterr, -EFBIG, "fs.read", "%s has more than %zu bytes", path, max);
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		return fault(reterr, -ENOMEM, "fs.read", "cannot read %s: out of memory", path);
+	while (length < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + length, (size_t)st.st_size - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fault(reterr, -errno, "fs.read", "cannot read %s: %s", path,
+				     strerror(errno));
+		if (n == 0)
+			break;
+		length += (size_t)n;
+	}
+	data[length] = '\0';
+	*ret = take_ptr(data);
+	*ret_length = length;
 	return 0;
 }

@@ -23,4 +23,11 @@ int fs_own_directory(const char *path, mode_t mode, struct fault *reterr);
 int fs_replace_file(const char *path, const char *data, size_t length, mode_t mode,
 		    struct fault *reterr);
 
+/**
+ * Read the regular file @path of at most @max bytes into memory from malloc(), followed by a NUL. Faults: fs.read
+ * (-errno; -EINVAL: no regular file; -EFBIG).
+ */
+int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_length,
+		 struct fault *reterr);
+
 #endif

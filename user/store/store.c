@@ -14,8 +14,7 @@
 
 #include "store/internal.h"
 
-#define APPLICATION_ID 0x77656972 /* "weir": tells our files from those of other programs */
-#define BUSY_MS	       1000	  /* how long a backup or a curious sqlite3 may hold us up */
+#define BUSY_MS 1000 /* how long a backup or a curious sqlite3 may hold us up */
 
 /* Each migration leads from the schema version that is its index to the next. Append only: files of
  * every version are out there. */
@@ -192,7 +191,7 @@ static int owner_check(struct store *s, struct fault *reterr)
 	int r;
 
 	r = query_number(s, "PRAGMA application_id", &id, reterr);
-	if (r < 0 || id == APPLICATION_ID)
+	if (r < 0 || id == STORE_APPLICATION_ID)
 		return r;
 	r = query_number(s, "SELECT count(*) FROM sqlite_schema", &tables, reterr);
 	if (r < 0)
@@ -203,10 +202,21 @@ static int owner_check(struct store *s, struct fault *reterr)
 	return 0;
 }
 
+size_t store_schema(void)
+{
+	return ARRAY_SIZE(migrations);
+}
+
+/* Everything, indexes against tables too, where that takes a fraction of a second; the structure of each page where
+ * it would hold up protection. */
 static int integrity_check(struct store *s, struct fault *reterr)
 {
 	_cleanup_(statement_finalizep) sqlite3_stmt *statement = NULL;
-	int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	struct stat st;
+	bool full = stat(s->path, &st) == 0 && (uint64_t)st.st_size <= STORE_FULL_CHECK_BYTES;
+	int rc = sqlite3_prepare_v2(s->db,
+				    full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)",
+				    -1, &statement, NULL);
 	const char *answer;
 
 	if (rc == SQLITE_OK)
@@ -230,7 +240,7 @@ static int migrate_step(struct store *s, size_t version, struct fault *reterr)
 	if (r < 0)
 		return r;
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %zu; COMMIT",
-		 APPLICATION_ID, version + 1);
+		 STORE_APPLICATION_ID, version + 1);
 	return execute(s, sql, reterr);
 }
 

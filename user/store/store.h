@@ -14,9 +14,11 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 
-#define STORE_TEXT_MAX	  4096	     /* bytes of any one string, the NUL not counted */
-#define STORE_FOREVER	  UINT64_MAX /* as a deadline; kept as NULL */
-#define STORE_TIME_NS_MAX INT64_MAX  /* any other time: the year 2262 */
+#define STORE_APPLICATION_ID   0x77656972 /* "weir": tells our files from those of other programs */
+#define STORE_FULL_CHECK_BYTES (64ULL << 20) /* up to this size each start checks everything */
+#define STORE_TEXT_MAX	       4096	     /* bytes of any one string, the NUL not counted */
+#define STORE_FOREVER	       UINT64_MAX    /* as a deadline; kept as NULL */
+#define STORE_TIME_NS_MAX      INT64_MAX     /* any other time: the year 2262 */
 
 struct store;
 
@@ -31,6 +33,30 @@ struct store;
 int store_open(const char *path, struct store **ret, struct fault *reterr);
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close)
+
+/* Schema version that this weir writes. */
+size_t store_schema(void);
+
+/*
+ * What follows needs no open store and works on any file of ours, file.c.
+ */
+
+/**
+ * Write one consistent copy of the database @path, which may be in use, to the file @copy, which is made; mode as
+ * umask says. It needs no log beside it. Faults as for store_open().
+ */
+int store_snapshot(const char *path, const char *copy, struct fault *reterr);
+/**
+ * The whole integrity check, read-only. *@ret_schema is its schema version. Faults: store.foreign, store.newer,
+ * store.damaged, store.io.
+ */
+int store_check(const char *path, uint64_t *ret_schema, struct fault *reterr);
+/**
+ * Rename the database, and its log with it, to "@path.@suffix"; @ret receives that name. What is not there is no
+ * error. Nobody may have it open.
+ */
+int store_set_aside(const char *path, const char *suffix, char *ret, size_t size,
+		    struct fault *reterr);
 
 /*
  * Group the puts and deletes that follow into one durable step, for many at once. Ends with
