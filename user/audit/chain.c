@@ -179,7 +179,7 @@ int chain_open(const char *path, const struct chain_options *options, struct cha
 	r = directory_open(path, &c->dir, &c->lock, reterr);
 	if (r < 0)
 		return r;
-	r = recover(c->dir, &c->hasher, &found, reterr);
+	r = recover(c->dir, options ? options->missing : NULL, &c->hasher, &found, reterr);
 	if (r < 0)
 		return r;
 	begin(c, options, &found);

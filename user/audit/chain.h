@@ -28,6 +28,9 @@ struct chain;
 struct chain_options {
 	uint64_t segment_bytes;	 /* start a new file beyond this size; 0 = CHAIN_SEGMENT_BYTES */
 	int (*datasync)(int fd); /* for tests of a failing disk; NULL = fdatasync */
+	/* Not NULL: records that were acknowledged once are missing in what is here, for this reason, though it
+	 * looks whole (a backup took the place of a longer log). It is a violation like any other. */
+	const char *missing;
 };
 
 /* How the chain was found by chain_open(). */

@@ -21,6 +21,7 @@
 
 struct examination {
 	int dir;
+	const char *missing;
 	struct hasher *hasher;
 	struct scan scan;
 	uint64_t *segments;
@@ -236,12 +237,15 @@ static int examine(struct examination *x, struct recovery *ret)
 	r = judge(x, &ret->state.tip, &reason);
 	if (r < 0)
 		return r;
+	if (!reason)
+		reason = x->missing;
 	return reason ? violate(x, reason, ret) : resume(x, ret);
 }
 
-int recover(int dir, struct hasher *hasher, struct recovery *ret, struct fault *reterr)
+int recover(int dir, const char *missing, struct hasher *hasher, struct recovery *ret,
+	    struct fault *reterr)
 {
-	struct examination x = {.dir = dir, .hasher = hasher};
+	struct examination x = {.dir = dir, .missing = missing, .hasher = hasher};
 	int r = scan_init(&x.scan, hasher, false);
 
 	*ret = (struct recovery){.fd = -1};

@@ -36,9 +36,11 @@ struct recovery {
 };
 
 /**
- * Look at the log in @dir and decide. Changes nothing but quarantine/. End with recovery_done().
+ * Look at the log in @dir and decide. Changes nothing but quarantine/. @missing: as in struct chain_options.
+ * End with recovery_done().
  */
-int recover(int dir, struct hasher *hasher, struct recovery *ret, struct fault *reterr);
+int recover(int dir, const char *missing, struct hasher *hasher, struct recovery *ret,
+	    struct fault *reterr);
 void recovery_done(struct recovery *r);
 
 #endif
