@@ -45,6 +45,9 @@ enum cli_option {
 	CLI_OPTION_BPFFS,
 	CLI_OPTION_SOURCES,
 	CLI_OPTION_TENANTS,
+	CLI_OPTION_POLICY,
+	CLI_OPTION_FORCE,
+	CLI_OPTION_IFACE,
 	CLI_OPTION_MAX,
 };
 
@@ -127,5 +130,9 @@ int cmd_flags_set(struct cli *cli);
 int cmd_flags_rollout(struct cli *cli);
 int cmd_flags_target(struct cli *cli);
 int cmd_flags_unset(struct cli *cli);
+int cmd_backup_create(struct cli *cli);
+int cmd_backup_verify(struct cli *cli);
+int cmd_backup_restore(struct cli *cli);
+int cmd_doctor(struct cli *cli);
 
 #endif

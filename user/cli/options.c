@@ -28,12 +28,16 @@ static const struct option {
 	[CLI_OPTION_LINES] = {"lines", 'n', "COUNT", "how many records (default: 20)"},
 	[CLI_OPTION_DIR] = {"dir", 'd', "DIR", "read the files in DIR; needs no daemon"},
 	[CLI_OPTION_STATE_DIR] = {"state-dir", 0, "DIR",
-				  "of the daemon that is gone (default: " CLI_STATE_DIR ")"},
+				  "of the daemon (default: " CLI_STATE_DIR ")"},
 	[CLI_OPTION_BPFFS] = {"bpffs", 0, "DIR", "where it pinned (default: " CLI_BPFFS ")"},
 	[CLI_OPTION_SOURCES] = {"sources", 0, "LIST",
 				"addresses and prefixes: 10.0.0.0/8,192.0.2.1, or none"},
 	[CLI_OPTION_TENANTS] = {"tenants", 0, "LIST",
 				"tenants of the policy: acme,umbrella, or none"},
+	[CLI_OPTION_POLICY] = {"policy", 0, "FILE", "the policy file"},
+	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
+	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
+			      "the interface that is, or is to be, protected"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Unpack and check beside the state, then rename. While that goes on the lock of the audit log that is there is held,
+ * so no daemon starts in between. Whatever is in the way gets another name; nothing is overwritten or removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "audit/chain.h"
+#include "audit/hash.h"
+#include "backup/unpack.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "store/store.h"
+
+#define POLICY_BYTES_MAX (16U << 20)
+
+static const char *const outcome_names[] = {
+	[BACKUP_AUDIT_NONE] = "none",	  [BACKUP_AUDIT_INSTALLED] = "installed",
+	[BACKUP_AUDIT_KEPT] = "kept",	  [BACKUP_AUDIT_BESIDE] = "beside",
+	[BACKUP_AUDIT_FORCED] = "forced",
+};
+_Static_assert(ARRAY_SIZE(outcome_names) == BACKUP_AUDIT_OUTCOME_MAX, "an outcome has no name");
+
+const char *backup_audit_outcome_to_str(enum backup_audit_outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+struct restoration {
+	const struct backup_restore_options *options;
+	struct backup_restored *result;
+	struct unpacked unpacked;
+	char stamp[32]; /* ends the names of what is set aside */
+	char log[PATH_MAX];
+	struct chain *chain;	      /* of the log that is there; NULL = none */
+	enum audit_relation relation; /* of it to the backup's */
+	struct tip before;	      /* of it */
+};
+
+void backup_restored_done(struct backup_restored *r)
+{
+	backup_report_done(&r->report);
+}
+
+static void restoration_done(struct restoration *x)
+{
+	chain_close(x->chain);
+	unpacked_done(&x->unpacked);
+}
+
+static int move(const char *from, const char *to, struct fault *reterr)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	return fault(reterr, -errno, "backup.write", "cannot rename '%s' to '%s': %s", from, to,
+		     strerror(errno));
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static int join(char ret[static PATH_MAX], const char *a, const char *b, struct fault *reterr)
+{
+	if (snprintf(ret, PATH_MAX, "%s/%s", a, b) < PATH_MAX)
+		return 0;
+	return fault(reterr, -ENAMETOOLONG, "backup.write", "%.200s... is too long a path", a);
+}
+
+/* @path with the reason and the time behind it. */
+static int other_name(const struct restoration *x, const char *path, const char *why,
+		      char ret[static PATH_MAX], struct fault *reterr)
+{
+	if (snprintf(ret, PATH_MAX, "%s.%s-%s", path, why, x->stamp) < PATH_MAX)
+		return 0;
+	return fault(reterr, -ENAMETOOLONG, "backup.write", "%.200s... is too long a path", path);
+}
+
+/* Take the lock of the log that is there. What opening finds out about it is only written if it stays. */
+static int lock_log(struct restoration *x, struct fault *reterr)
+{
+	int r = join(x->log, x->options->state_dir, "audit", reterr);
+
+	if (r < 0 || !exists(x->log))
+		return r;
+	r = chain_open(x->log, NULL, &x->chain, reterr);
+	if (r == -EBUSY)
+		return fault(reterr, r, "backup.running",
+			     "a daemon uses the state in '%s': stop it first; what it enforces "
+			     "stays in force",
+			     x->options->state_dir);
+	return r;
+}
+
+static int compare_logs(struct restoration *x, struct fault *reterr)
+{
+	char theirs[PATH_MAX];
+	int r = join(theirs, x->unpacked.path, "audit", reterr);
+
+	if (r < 0 || !x->unpacked.report.manifest.has_audit)
+		return r;
+	return audit_compare(x->log, theirs, &x->relation, &x->before, reterr);
+}
+
+static int check_sound(const struct restoration *x, struct fault *reterr)
+{
+	const struct backup_report *report = &x->unpacked.report;
+	const char *hint = "; --force puts it back nevertheless";
+
+	if (backup_report_ok(report) || x->options->force)
+		return 0;
+	if (report->database.err)
+		return fault(reterr, -EBADMSG, "backup.unsound",
+			     "the database in the backup is not sound: %.300s%s",
+			     report->database.text, hint);
+	if (report->audit_differs)
+		return fault(reterr, -EBADMSG, "backup.unsound",
+			     "the audit log in the backup is not the one its manifest speaks of%s",
+			     hint);
+	return fault(reterr, -EBADMSG, "backup.unsound",
+		     "the audit log in the backup is %s: %.250s%s",
+		     audit_status_to_str(report->audit.status), report->audit.words, hint);
+}
+
+static int restore_database(struct restoration *x, struct fault *reterr)
+{
+	char path[PATH_MAX], from[PATH_MAX], suffix[64];
+	int r;
+
+	if (!x->unpacked.report.manifest.has_database)
+		return 0;
+	r = join(path, x->options->state_dir, "weir.db", reterr);
+	if (r == 0)
+		r = join(from, x->unpacked.path, BACKUP_DATABASE, reterr);
+	if (r == 0 && exists(path)) {
+		snprintf(suffix, sizeof(suffix), "replaced-%s", x->stamp);
+		r = store_set_aside(path, suffix, x->result->database_aside,
+				    sizeof(x->result->database_aside), reterr);
+	}
+	return r < 0 ? r : move(from, path, reterr);
+}
+
+/* The log that is there gets out of the way. Its lock moves with it. */
+static int set_log_aside(struct restoration *x, struct fault *reterr)
+{
+	int r;
+
+	if (!exists(x->log))
+		return 0;
+	r = other_name(x, x->log, "replaced", x->result->audit_aside, reterr);
+	return r < 0 ? r : move(x->log, x->result->audit_aside, reterr);
+}
+
+static int install_log(struct restoration *x, const char *missing, struct fault *reterr)
+{
+	const struct chain_options options = {.missing = missing};
+	char from[PATH_MAX];
+	int r = join(from, x->unpacked.path, "audit", reterr);
+
+	if (r == 0)
+		r = set_log_aside(x, reterr);
+	if (r == 0)
+		r = move(from, x->log, reterr);
+	if (r < 0)
+		return r;
+	chain_close(x->chain);
+	x->chain = NULL;
+	return chain_open(x->log, &options, &x->chain, reterr);
+}
+
+static int put_log_beside(struct restoration *x, struct fault *reterr)
+{
+	char from[PATH_MAX];
+	int r = join(from, x->unpacked.path, "audit", reterr);
+
+	if (r == 0)
+		r = other_name(x, x->log, "from-backup", x->result->audit_beside, reterr);
+	return r < 0 ? r : move(from, x->result->audit_beside, reterr);
+}
+
+/* README.md has this as a table. */
+static int restore_log(struct restoration *x, struct fault *reterr)
+{
+	enum backup_audit_outcome *outcome = &x->result->audit;
+
+	if (!x->unpacked.report.manifest.has_audit) {
+		*outcome = BACKUP_AUDIT_NONE;
+		return 0;
+	}
+	switch (x->relation) {
+	case AUDIT_RELATION_EMPTY:
+	case AUDIT_RELATION_CONTAINED:
+		*outcome = BACKUP_AUDIT_INSTALLED;
+		return install_log(x, NULL, reterr);
+	case AUDIT_RELATION_CONTAINS:
+		*outcome = BACKUP_AUDIT_KEPT;
+		return 0;
+	case AUDIT_RELATION_DIFFERENT:
+		break;
+	}
+	if (!x->options->force) {
+		*outcome = BACKUP_AUDIT_BESIDE;
+		return put_log_beside(x, reterr);
+	}
+	*outcome = BACKUP_AUDIT_FORCED;
+	return install_log(
+		x, "this log, from a backup, took by force the place of one that has other records",
+		reterr);
+}
+
+/* Copy @from to @to, whatever file systems they are on; what is there is kept under another name. */
+static int put_file(const struct restoration *x, const char *from, const char *to, char *ret_aside,
+		    struct fault *reterr)
+{
+	char names[2][PATH_MAX];
+	const char *steps[2][2] = {{to, names[0]}, {from, to}};
+	int r = other_name(x, to, "replaced", names[0], reterr);
+
+	if (r == 0 && exists(to) && ret_aside)
+		memcpy(ret_aside, names[0], PATH_MAX);
+	for (size_t i = exists(to) ? 0 : 1; r == 0 && i < ARRAY_SIZE(steps); i++) {
+		_cleanup_free_ char *data = NULL;
+		size_t length;
+
+		r = fs_read_file(steps[i][0], POLICY_BYTES_MAX, &data, &length, reterr);
+		if (r == 0)
+			r = fs_replace_file(steps[i][1], data, length, 0640, reterr);
+	}
+	return r;
+}
+
+/* Files that the policy includes go below its directory, which ends in a '/'. */
+static int restore_includes(struct restoration *x, const char *directory, struct fault *reterr)
+{
+	const struct backup_manifest *m = &x->unpacked.report.manifest;
+
+	for (size_t i = 0; i < m->count; i++) {
+		char from[PATH_MAX], to[PATH_MAX];
+		const char *name = m->members[i].name;
+		int r;
+
+		if (strncmp(name, BACKUP_INCLUDE, strlen(BACKUP_INCLUDE)) != 0)
+			continue;
+		r = join(from, x->unpacked.path, name, reterr);
+		name += strlen(BACKUP_INCLUDE);
+		if (r == 0)
+			r = join(to, directory, name, reterr);
+		for (const char *slash = strchr(name, '/'); r == 0 && slash;
+		     slash = strchr(slash + 1, '/')) {
+			char part[PATH_MAX];
+
+			snprintf(part, sizeof(part), "%.3000s/%.*s", directory, (int)(slash - name),
+				 name);
+			if (mkdir(part, 0750) < 0 && errno != EEXIST)
+				r = fault(reterr, -errno, "backup.write", "cannot create '%s': %s",
+					  part, strerror(errno));
+		}
+		if (r == 0)
+			r = put_file(x, from, to, NULL, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Where the policy goes: where the caller says, or into a directory of its own; never where the archive says. */
+static int policy_target(struct restoration *x, char ret[static PATH_MAX], struct fault *reterr)
+{
+	char path[PATH_MAX], directory[PATH_MAX];
+	int r;
+
+	if (x->options->policy_path)
+		return snprintf(ret, PATH_MAX, "%s", x->options->policy_path) < PATH_MAX
+			       ? 0
+			       : fault(reterr, -ENAMETOOLONG, "backup.write",
+				       "the path of the policy is too long");
+	r = join(path, x->options->state_dir, "policy", reterr);
+	if (r == 0)
+		r = other_name(x, path, "from-backup", directory, reterr);
+	if (r == 0 && mkdir(directory, 0700) < 0)
+		return fault(reterr, -errno, "backup.write", "cannot create '%s': %s", directory,
+			     strerror(errno));
+	return r < 0 ? r : join(ret, directory, BACKUP_POLICY, reterr);
+}
+
+static int restore_policy(struct restoration *x, struct fault *reterr)
+{
+	const struct backup_manifest *m = &x->unpacked.report.manifest;
+	const char *which =
+		backup_manifest_find(m, BACKUP_POLICY) ? BACKUP_POLICY : BACKUP_IN_FORCE;
+	struct backup_restored *to = x->result;
+	char from[PATH_MAX], directory[PATH_MAX];
+	char *slash;
+	int r;
+
+	if (!backup_manifest_find(m, which))
+		return 0;
+	r = join(from, x->unpacked.path, which, reterr);
+	if (r == 0)
+		r = policy_target(x, to->policy, reterr);
+	if (r == 0)
+		r = put_file(x, from, to->policy, to->policy_aside, reterr);
+	if (r < 0)
+		return r;
+	memcpy(directory, to->policy, sizeof(directory));
+	slash = strrchr(directory, '/');
+	if (slash)
+		*slash = '\0';
+	return restore_includes(x, slash ? directory : ".", reterr);
+}
+
+static void describe(const struct restoration *x, struct audit_details *d, char id[static 33],
+		     char hash[static AUDIT_HASH_TEXT])
+{
+	const struct backup_manifest *m = &x->unpacked.report.manifest;
+	const struct backup_restored *result = x->result;
+
+	audit_details_string(d, "archive_sha256", x->unpacked.report.sha256);
+	audit_details_string(d, "archive_created", m->created);
+	audit_details_string(d, "archive_host", m->host);
+	audit_details_bool(d, "forced", x->options->force);
+	audit_details_bool(d, "database", m->has_database);
+	audit_details_string(d, "database_set_aside", result->database_aside);
+	audit_details_string(d, "policy", result->policy);
+	audit_details_string(d, "policy_set_aside", result->policy_aside);
+	audit_details_string(d, "audit", backup_audit_outcome_to_str(result->audit));
+	if (m->has_audit) {
+		audit_details_string(d, "backup_chain_id", m->chain_id);
+		audit_details_u64(d, "backup_last_index", m->records - 1);
+		audit_details_string(d, "backup_last_hash", m->last_hash);
+	}
+	audit_details_string(d, "audit_set_aside", result->audit_aside);
+	audit_details_string(d, "audit_beside", result->audit_beside);
+	if (!x->before.next_index)
+		return;
+	hex_format(x->before.chain_id, AUDIT_ID_SIZE, id);
+	hex_format(x->before.last_hash, AUDIT_HASH_SIZE, hash);
+	audit_details_string(d, "found_chain_id", id);
+	audit_details_u64(d, "found_last_index", x->before.next_index - 1);
+	audit_details_string(d, "found_last_hash", hash);
+}
+
+/* In the log that is in place now; in a new one if there is none at all. */
+static int record(struct restoration *x, struct fault *reterr)
+{
+	struct audit_details details = {0};
+	char id[2 * AUDIT_ID_SIZE + 1], hash[AUDIT_HASH_TEXT];
+	const struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_RESTORE,
+		.actor = {.user_id = x->options->user_id,
+			  .username = x->options->username,
+			  .role = "admin"},
+		.resource = {"state", x->options->state_dir},
+		.details = &details,
+	};
+	int r = x->chain ? 0 : chain_open(x->log, NULL, &x->chain, reterr);
+
+	if (r < 0)
+		return r;
+	describe(x, &details, id, hash);
+	r = chain_append(x->chain, &record);
+	if (r < 0)
+		return fault(reterr, r, "audit.write", "the record was refused: %s", strerror(-r));
+	return chain_commit(x->chain, reterr);
+}
+
+static int restore(const char *path, struct restoration *x, struct fault *reterr)
+{
+	struct archive_progress progress = x->options->progress;
+	int r = fs_own_directory(x->options->state_dir, 0700, reterr);
+
+	if (r == 0)
+		r = lock_log(x, reterr);
+	if (r == 0)
+		r = unpack(path, x->options->state_dir, &progress, &x->unpacked, reterr);
+	if (r == 0)
+		r = compare_logs(x, reterr);
+	if (r == 0)
+		r = check_sound(x, reterr);
+	/* The log first: where that fails, state and policy are as they were. */
+	if (r == 0)
+		r = restore_log(x, reterr);
+	if (r == 0)
+		r = restore_database(x, reterr);
+	return r < 0 ? r : restore_policy(x, reterr);
+}
+
+static void make_stamp(char *ret, size_t size)
+{
+	char now[CLOCK_RFC3339_SIZE];
+
+	clock_format_rfc3339(clock_real_ns(), now);
+	/* 20261120T233700.123456Z: a name, and not given twice. */
+	snprintf(ret, size, "%.4s%.2s%.5s%.2s%.2s.%.6sZ", now, now + 5, now + 8, now + 14, now + 17,
+		 now + 20);
+	ret[8] = 'T';
+}
+
+int backup_restore(const char *path, const struct backup_restore_options *options,
+		   struct backup_restored *ret, struct fault *reterr)
+{
+	_cleanup_free_ struct backup_restored *result = calloc(1, sizeof(*result));
+	_cleanup_(restoration_done) struct restoration x = {.options = options, .result = result};
+	int r;
+
+	if (!result)
+		return fault(reterr, -ENOMEM, "backup.write", "out of memory");
+	make_stamp(x.stamp, sizeof(x.stamp));
+	r = restore(path, &x, reterr);
+	/* One that stopped half way has moved things, and the log says so, too. */
+	if (r == 0 || *result->audit_aside || *result->audit_beside || *result->database_aside)
+		record(&x, &result->record);
+	if (r < 0)
+		return r;
+	*ret = *result;
+	ret->report = x.unpacked.report;
+	x.unpacked.report = (struct backup_report){0};
+	return 0;
+}
