@@ -88,6 +88,11 @@ static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool
 	return items;
 }
 
+static bool can_be_undone(const struct list_entry *entry)
+{
+	return entry->key.origin == LIST_OPERATOR || entry->key.origin == LIST_RECOVERED;
+}
+
 /* What the datapath would say to this source's next packet, as far as the source alone decides; and
  * the entry that does, if one does. */
 static const char *source_verdict(const struct engine *e, const uint8_t source[static 16],
@@ -100,7 +105,7 @@ static const char *source_verdict(const struct engine *e, const uint8_t source[s
 	*ret_listed = count > 0;
 	/* Entries come with allow before block, and an operator's can be undone at once. */
 	for (size_t i = 0; i < count && entries[i].key.kind == entries[0].key.kind; i++)
-		if (!i || entries[i].key.origin == LIST_OPERATOR)
+		if (!i || can_be_undone(&entries[i]))
 			*ret_entry = entries[i];
 	if (*ret_listed)
 		return ret_entry->key.kind == LIST_ALLOW ? "allowed" : "blocked";
@@ -116,7 +121,7 @@ static json_t *json_undo(const struct list_entry *entry, const char *address, co
 
 	if (strcmp(verdict, "allowed") == 0 || strcmp(verdict, "within_limits") == 0)
 		return json_null();
-	if (!entry || entry->key.origin != LIST_OPERATOR)
+	if (!entry || !can_be_undone(entry))
 		return json_sprintf("weir allow %s --ttl 1h", address);
 	prefix_format(&entry->key.prefix, cidr);
 	return json_sprintf("weir unblock %s", cidr);

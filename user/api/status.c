@@ -52,7 +52,8 @@ static json_t *json_reasons(const struct weir_count *counts)
 /* "from": how many come from where; a feed by its name. */
 json_t *json_list_count(const struct engine *e, enum list_kind kind)
 {
-	static const enum list_origin origins[] = {LIST_POLICY, LIST_OPERATOR, LIST_KEPT};
+	static const enum list_origin origins[] = {LIST_POLICY, LIST_OPERATOR, LIST_KEPT,
+						   LIST_RECOVERED};
 	struct list_count count = list_set_count(engine_lists(e), kind), part;
 	json_t *from = json_object(), *feeds = json_object();
 	const struct engine_feed *feed;
@@ -81,6 +82,17 @@ static json_t *json_feeds_failing(const struct engine *e)
 		if (feed->error.err)
 			json_array_append_new(names, json_string(feed->name));
 	return names;
+}
+
+/* How the database was found, and what was taken back from the kernel if it was lost. */
+static json_t *json_store(const struct engine *e)
+{
+	const struct engine_store *s = engine_store_state(e);
+
+	return json_pack("{s:b, s:s?, s:s?, s:I}", "works", engine_store_works(e), "error",
+			 s->fault.err ? s->fault.text : NULL, "set_aside",
+			 *s->set_aside ? s->set_aside : NULL, "recovered",
+			 (json_int_t)s->recovered);
 }
 
 static json_t *json_audit(const struct recorder_stats *stats)
@@ -129,7 +141,7 @@ void handle_status(struct call *c)
 	datapath_limits(engine_datapath(c->engine), &limits);
 	reply_json(c, 200,
 		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
-			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
 			     "attached", attached_to_str(c->engine), "mode",
 			     policy_mode_str(policy->mode), "policy", "generation",
@@ -145,7 +157,8 @@ void handle_status(struct call *c)
 			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "state",
 			     json_state(c->engine), "waiting", json_waiting(c->engine), "adaptive",
 			     json_adaptive_limits(c->engine), "events", json_events(c->engine),
-			     "audit", json_audit(&stats), "flags_set", json_flags_set(c)));
+			     "audit", json_audit(&stats), "flags_set", json_flags_set(c), "store",
+			     json_store(c->engine)));
 }
 
 static unsigned int expected_verdict(unsigned int reason)

@@ -29,6 +29,8 @@ static void format_origin(const json_t *entry, char *ret, size_t size)
 			 member_text(entry, "file"), member_u64(entry, "line"));
 	else if (strcmp(member_text(entry, "origin"), list_origin_to_str(LIST_KEPT)) == 0)
 		snprintf(ret, size, "an earlier daemon");
+	else if (strcmp(member_text(entry, "origin"), list_origin_to_str(LIST_RECOVERED)) == 0)
+		snprintf(ret, size, "somebody: recovered from the kernel");
 	else
 		snprintf(ret, size, "%s", member_text(entry, "added_by"));
 }

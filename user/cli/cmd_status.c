@@ -136,7 +136,7 @@ static void put_audit(struct table *t, const json_t *status)
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
-	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed;
+	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *store;
 	const char *attached = member_text(status, "attached");
 	size_t i;
 
@@ -147,6 +147,14 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	if (!member_bool(json_object_get(status, "lists"), "persisted"))
 		cli_say(cli, "NOT KEPT: list entries would not survive a reboot, the store cannot "
 			     "be written");
+	store = json_object_get(status, "store");
+	if (*member_text(store, "error"))
+		cli_say(cli,
+			"DATABASE LOST: %s%s%s; %" PRIu64 " list entries were recovered from the "
+			"kernel",
+			member_text(store, "error"),
+			*member_text(store, "set_aside") ? "; set aside as " : "",
+			member_text(store, "set_aside"), member_u64(store, "recovered"));
 	feeds = json_object_get(json_object_get(status, "lists"), "feeds_failing");
 	json_array_foreach (feeds, i, feed) {
 		cli_say(cli,

@@ -77,26 +77,6 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	return r;
 }
 
-/* A damaged database must not keep a host from being protected: it is set aside under a name that says
- * so, and the lists go on with what policy and kernel hold. */
-static void open_store(struct engine *e)
-{
-	char aside[PATH_MAX + 32];
-	struct fault f = {0};
-	int r = store_open(e->store_path, &e->store, &f);
-
-	if (r == -EUCLEAN) {
-		snprintf(aside, sizeof(aside), "%s.damaged-%llu", e->store_path,
-			 (unsigned long long)(clock_real_ns() / NSEC_PER_SEC));
-		log_error("the database is damaged and set aside", "error", f.text, "as", aside);
-		if (rename(e->store_path, aside) == 0)
-			r = store_open(e->store_path, &e->store, &f);
-	}
-	if (r < 0)
-		log_error("the database cannot be used: list changes will not survive a reboot",
-			  "error", f.text);
-}
-
 static void record_start(struct engine *e, bool adopted)
 {
 	struct audit_details details = {0};
@@ -152,7 +132,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 		r = start_recorder(e, reterr);
 	if (r < 0)
 		return r;
-	open_store(e);
+	store_start(e);
 	flags_load(e, *policy);
 	r = lists_load(e, reterr);
 	if (r == 0)
@@ -311,6 +291,11 @@ struct recorder *engine_recorder(const struct engine *e)
 bool engine_store_works(const struct engine *e)
 {
 	return e->store;
+}
+
+const struct engine_store *engine_store_state(const struct engine *e)
+{
+	return &e->store_state;
 }
 
 uint64_t engine_started_ns(const struct engine *e)

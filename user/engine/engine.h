@@ -141,6 +141,15 @@ const struct list_set *engine_lists(const struct engine *e);
 const struct policy *engine_policy(const struct engine *e);
 struct recorder *engine_recorder(const struct engine *e);
 bool engine_store_works(const struct engine *e);
+
+/* How the database was found when the daemon started. */
+struct engine_store {
+	struct fault fault; /* why it was lost or cannot be used; err 0 = it was in order */
+	char set_aside[64]; /* the damaged one, its name in the state directory; "" = none */
+	size_t recovered;   /* list entries that were taken back from the kernel since */
+};
+
+const struct engine_store *engine_store_state(const struct engine *e);
 uint64_t engine_started_ns(const struct engine *e);	  /* CLOCK_REALTIME */
 uint64_t engine_policy_loaded_ns(const struct engine *e); /* CLOCK_REALTIME */
 const char *engine_audit_dir(const struct engine *e);

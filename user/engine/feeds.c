@@ -346,7 +346,19 @@ int feeds_prepare(struct engine *e, const struct policy *policy, bool must,
 	if (r < 0 || !unread || !held)
 		return r;
 	e->feeds.keeping = true;
+	e->feeds.kept = unread;
 	return list_set_keep(e->lists, held, unread, &now, reterr);
+}
+
+/* Without a store nobody knows which of these entries operators made, until all feeds have been read. */
+static void recover_kept(struct engine *e)
+{
+	_cleanup_(list_image_done) struct list_image image = {0};
+
+	if (list_image_copy(e->lists, &image) < 0)
+		log_error("list entries of operators cannot be taken back: out of memory");
+	else
+		store_recover(e, &image, e->recover & e->feeds.kept);
 }
 
 /* Everything was read: what the kernel had before is of no interest any more. */
@@ -355,9 +367,12 @@ static void drop_kept(struct engine *e)
 	for (size_t i = 0; i < e->feeds.count; i++)
 		if (!e->feeds.items[i]->view.read)
 			return;
+	if (e->feeds.keeping && (e->recover & e->feeds.kept))
+		recover_kept(e);
 	if (e->feeds.keeping)
 		list_set_drop_kept(e->lists);
 	e->feeds.keeping = false;
+	e->feeds.kept = 0;
 }
 
 static bool has_feed(const struct policy *policy, const struct feed *feed)

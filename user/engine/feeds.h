@@ -30,6 +30,7 @@ struct feeds {
 	size_t count;
 	struct feed_job *job; /* the reading under way, or NULL */
 	bool keeping;	      /* there may be entries of the origin "kept" */
+	unsigned int kept;    /* of these kinds, a bit each */
 };
 
 /**

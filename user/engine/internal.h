@@ -21,6 +21,9 @@ struct engine {
 	struct datapath *datapath;
 	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
 	struct store *store;   /* NULL: does not work; lists then live in memory and kernel only */
+	struct engine_store store_state;
+	unsigned int
+		recover; /* kinds (a bit each) of which the kernel's entries are to be taken back */
 	struct list_set *lists;
 	struct list_image
 		held; /* what an earlier daemon left in the kernel, until the first policy applies */
@@ -38,6 +41,15 @@ struct engine {
 
 /* Start from what an actor is; the caller fills in the rest. */
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor);
+
+/* store.c */
+/* Never fails: what is wrong is recorded, and the daemon goes on without. */
+void store_start(struct engine *e);
+/**
+ * Take back what @image, which the kernel holds, has of @kinds and neither policy nor feeds explain. Before the
+ * kernel is brought in line with the set.
+ */
+void store_recover(struct engine *e, const struct list_image *image, unsigned int kinds);
 
 /* policy.c */
 /** Make *@policy the one in force; on success it belongs to the engine. */

@@ -60,7 +60,9 @@ static int load_row(const struct store_list_row *row, void *userdata)
 	struct engine *e = userdata;
 	struct list_now at = now();
 	struct list_entry entry = {
-		.key = {.kind = row->kind, .prefix = row->prefix, .origin = LIST_OPERATOR},
+		.key = {.kind = row->kind,
+			.prefix = row->prefix,
+			.origin = row->recovered ? LIST_RECOVERED : LIST_OPERATOR},
 		.until_ns = row->until_real_ns,
 		.added_ns = row->added_ns,
 		.reason = row->reason,
@@ -197,13 +199,24 @@ int engine_list_add(struct engine *e, const struct engine_list_request *request,
 		.reason = request->reason,
 		.added_by = actor->username,
 	};
+	struct list_key recovered = entry.key;
+	struct list_entry before;
+	bool replaces;
 	int r = list_set_add(e->lists, &entry, &at, reterr);
 
 	if (r < 0)
 		return r;
+	/* Somebody says now who and why. */
+	recovered.origin = LIST_RECOVERED;
+	replaces = list_set_find(e->lists, &recovered, &before) == 0;
+	if (replaces)
+		list_set_remove(e->lists, &recovered);
 	r = lists_synchronise(e, reterr);
 	if (r < 0) {
 		list_set_remove(e->lists, &entry.key);
+		before.reason = before.added_by = NULL;
+		if (replaces)
+			list_set_add(e->lists, &before, &at, NULL);
 		return r;
 	}
 	*ret_persisted = persist(e, &entry);
@@ -264,8 +277,13 @@ int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefi
 	struct fault f = {0};
 	int r;
 
-	if (list_set_find(e->lists, &key, &entry) < 0)
-		return absent_fault(e, &key, reterr);
+	if (list_set_find(e->lists, &key, &entry) < 0) {
+		key.origin = LIST_RECOVERED;
+		if (list_set_find(e->lists, &key, &entry) < 0) {
+			key.origin = LIST_OPERATOR;
+			return absent_fault(e, &key, reterr);
+		}
+	}
 	if (copy_texts(&entry, &reason, &added_by) < 0)
 		return fault(reterr, -ENOMEM, "lists.memory", "out of memory");
 	list_set_remove(e->lists, &key);
@@ -288,7 +306,7 @@ static void entry_expired(const struct list_entry *entry, void *userdata)
 	struct engine *e = userdata;
 	bool persisted = true;
 
-	if (entry->key.origin == LIST_OPERATOR)
+	if (entry->key.origin == LIST_OPERATOR || entry->key.origin == LIST_RECOVERED)
 		persisted = e->store && store_list_delete(e->store, (uint8_t)entry->key.kind,
 							  &entry->key.prefix, NULL) == 0;
 	record_entry(e, AUDIT_EVENT_LIST_EXPIRE, entry, &ENGINE_SYSTEM, persisted);

@@ -55,6 +55,8 @@ int policy_apply(struct engine *e, struct policy **policy, const struct engine_a
 	r = lists_take_policy(e, *policy, reterr);
 	if (r == 0)
 		r = feeds_prepare(e, *policy, e->policy, &e->held, reterr);
+	if (r == 0 && !e->policy)
+		store_recover(e, &e->held, e->recover & ~e->feeds.kept);
 	if (r == 0)
 		r = lists_synchronise(e, reterr);
 	if (r == 0) {

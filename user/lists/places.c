@@ -18,6 +18,8 @@ unsigned int source_of(const struct list_key *key)
 		return SOURCE_FEEDS + key->feed % LIST_FEEDS_MAX;
 	case LIST_KEPT:
 		return SOURCE_KEPT;
+	case LIST_RECOVERED:
+		return SOURCE_RECOVERED;
 	default:
 		return key->origin;
 	}

@@ -22,10 +22,8 @@ static const char *const kind_names[] = {
 _Static_assert(ARRAY_SIZE(kind_names) == LIST_KIND_MAX, "a kind has no name");
 
 static const char *const origin_names[] = {
-	[LIST_POLICY] = "policy",
-	[LIST_OPERATOR] = "operator",
-	[LIST_FEED] = "feed",
-	[LIST_KEPT] = "kept",
+	[LIST_POLICY] = "policy", [LIST_OPERATOR] = "operator",	  [LIST_FEED] = "feed",
+	[LIST_KEPT] = "kept",	  [LIST_RECOVERED] = "recovered",
 };
 _Static_assert(ARRAY_SIZE(origin_names) == LIST_ORIGIN_MAX, "an origin has no name");
 
@@ -253,8 +251,9 @@ int list_set_add(struct list_set *s, const struct list_entry *entry, const struc
 	struct room room;
 	int r;
 
-	assert(entry->key.origin == LIST_POLICY || entry->key.origin == LIST_OPERATOR);
-	r = fresh_init(s, entry, entry->key.origin, &f, reterr);
+	assert(entry->key.origin == LIST_POLICY || entry->key.origin == LIST_OPERATOR ||
+	       entry->key.origin == LIST_RECOVERED);
+	r = fresh_init(s, entry, source_of(&entry->key), &f, reterr);
 	if (r < 0)
 		return r;
 	if (f.old == NO_ITEM) {

@@ -50,11 +50,12 @@ enum list_origin {
 	LIST_OPERATOR, /* added at run time: kept in the store */
 	LIST_FEED,     /* a line of a feed's file */
 	LIST_KEPT,     /* found in the kernel at the start, while a feed could not be read */
+	LIST_RECOVERED, /* the same, when the store was lost: operators made it, who and why is not known */
 	LIST_ORIGIN_MAX,
 };
 
 const char *list_kind_to_str(enum list_kind kind);	 /* "allow", "block" */
-const char *list_origin_to_str(enum list_origin origin); /* "policy", "operator", "feed", "kept" */
+const char *list_origin_to_str(enum list_origin origin); /* "policy", "feed", "recovered" */
 /** -EINVAL: no such kind. */
 int list_kind_from_str(const char *name, enum list_kind *ret);
 
@@ -91,7 +92,7 @@ void list_set_free(struct list_set *s);
 DEFINE_CLEANUP(struct list_set *, list_set_free)
 
 /**
- * Add a copy of @entry, of the policy or an operator, or replace the entry of the same key. A deadline in
+ * Add a copy of @entry, of the policy, an operator or recovered, or replace the entry of the same key. A deadline in
  * the past is accepted and never takes effect. -ENOSPC "list.full": more prefixes than the kernel takes
  * (WEIR_LIST_IP4_MAX, WEIR_LIST_IP6_MAX), or LIST_SET_ENTRIES_MAX; -EINVAL: no such kind, the prefix has bits
  * beyond its length, or reason or added_by is too long or not UTF-8; -ENOMEM. On failure the set

@@ -23,7 +23,9 @@ void entry_view(const struct list_set *s, const struct node_key *key, const stru
 	node_prefix(key, &ret->key.prefix);
 	if (i->source == SOURCE_KEPT)
 		ret->key.origin = LIST_KEPT;
-	if (i->source < SOURCE_FEEDS || i->source == SOURCE_KEPT)
+	if (i->source == SOURCE_RECOVERED)
+		ret->key.origin = LIST_RECOVERED;
+	if (i->source < SOURCE_FEEDS || i->source >= SOURCE_KEPT)
 		return;
 	ret->key.origin = LIST_FEED;
 	ret->key.feed = i->source - SOURCE_FEEDS;

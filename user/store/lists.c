@@ -36,6 +36,7 @@ int store_list_put(struct store *s, const struct store_list_row *row, struct fau
 	bind_number(statement, 5, row->added_ns, &rc);
 	bind_text(statement, 6, row->reason, &rc);
 	bind_text(statement, 7, row->added_by, &rc);
+	bind_number(statement, 8, row->recovered, &rc);
 	return rc == SQLITE_OK ? statement_run(s, statement, reterr) : store_fault(s, rc, reterr);
 }
 
@@ -69,6 +70,7 @@ static int row_read(struct store *s, sqlite3_stmt *statement, struct store_list_
 		.added_ns = (uint64_t)sqlite3_column_int64(statement, 4),
 		.reason = (const char *)sqlite3_column_text(statement, 5),
 		.added_by = (const char *)sqlite3_column_text(statement, 6),
+		.recovered = sqlite3_column_int(statement, 7),
 	};
 
 	if (!address || !row.reason || !row.added_by)

@@ -42,18 +42,21 @@ static const char *const migrations[] = {
 	" reason TEXT NOT NULL,"
 	" set_by TEXT NOT NULL"
 	") STRICT, WITHOUT ROWID;",
+
+	"ALTER TABLE list_entry ADD COLUMN recovered INTEGER NOT NULL DEFAULT 0"
+	" CHECK (recovered IN (0, 1));",
 };
 
 #define FLAG_COLUMNS                                                                               \
 	"name, enabled, permille, sources, tenants, until_real_ns, set_ns, reason, set_by"
-#define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by"
+#define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by, recovered"
 
 static const char *const statements[] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[LIST_PUT] = "INSERT OR REPLACE INTO list_entry (" LIST_COLUMNS ")"
-		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[LIST_DELETE] = "DELETE FROM list_entry WHERE kind = ?1 AND address = ?2 AND bits = ?3",
 	[LIST_EACH] = "SELECT " LIST_COLUMNS " FROM list_entry ORDER BY kind, address, bits",
 	[META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",

@@ -7,6 +7,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,6 +75,7 @@ struct store_list_row {
 	uint64_t added_ns;	/* CLOCK_REALTIME */
 	const char *reason;
 	const char *added_by;
+	bool recovered; /* from the kernel, after the store was lost */
 };
 
 /** Insert or replace. -ERANGE: a time beyond STORE_TIME_NS_MAX; -EMSGSIZE: a string too long. */
