@@ -61,6 +61,10 @@ static const struct command commands[] = {
 	{"backup restore", "FILE", "put it back; no daemon may run, and nothing is overwritten",
 	 CLI_OFFLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(POLICY) | CLI_TAKES(FORCE),
 	 .fn = cmd_backup_restore},
+	{"doctor", "", "what is wrong with this host, and the command that mends it",
+	 CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(POLICY) |
+		 CLI_TAKES(IFACE),
+	 .fn = cmd_doctor},
 	{"version", "", "the version", CLI_OFFLINE, .fn = cmd_version},
 	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_OFFLINE,
 	 .fn = cmd_help},

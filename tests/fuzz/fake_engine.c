@@ -225,6 +225,11 @@ void handle_status(struct call *c)
 	reply_json(c, 200, json_object());
 }
 
+void handle_doctor(struct call *c)
+{
+	reply_json(c, 200, json_pack("{s:b}", "fake", true));
+}
+
 void handle_metrics(struct call *c)
 {
 	struct text out;

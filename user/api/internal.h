@@ -77,5 +77,6 @@ void handle_flags(struct call *c);
 void handle_flag_get(struct call *c);
 void handle_flag_put(struct call *c);
 void handle_flag_delete(struct call *c);
+void handle_doctor(struct call *c);
 
 #endif

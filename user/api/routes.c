@@ -40,6 +40,7 @@ static const struct route {
 	{"GET", "/v1/flags/", MEMBER, handle_flag_get},
 	{"PUT", "/v1/flags/", MEMBER, handle_flag_put},
 	{"DELETE", "/v1/flags/", MEMBER, handle_flag_delete},
+	{"GET", "/v1/doctor", MEMBER, handle_doctor},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

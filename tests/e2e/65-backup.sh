@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Backups of a daemon that runs, put back where it never ran and where it did; and a database that is damaged, unreadable
+# or of a later weir, while the kernel still holds what was in it.
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+readonly ARCHIVE=$LAB_DIR/weir.tar.gz
+readonly BLOCKED=198.18.66.1 BANNED=198.18.66.2 BRIEFLY=198.18.66.3 LISTED=198.18.66.4
+export TMPDIR=$LAB_DIR
+
+write_policy() {
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		lists:
+		  block:
+		    entries: [$BLOCKED]
+		    feeds:
+		      - {name: abuse, file: $LAB_DIR/feed.txt, format: plain, ttl: 1d}
+	YAML
+}
+
+# What is enforced, by what is in force: the origin of each entry.
+origin() { # CIDR
+	weir lists block -o json | jq -r --arg c "$1" '[.items[] | select(.cidr == $c) | .origin] | join(",")'
+}
+
+left() { # CIDR
+	weir lists block -o json | jq -r --arg c "$1" '.items[] | select(.cidr == $c) | .left_seconds'
+}
+
+is() { # GOT WANTED
+	echo "got '$1', wanted '$2'"
+	[[ $1 == "$2" ]]
+}
+
+all_blocked() {
+	is "$(echoes_from $BLOCKED)/$(echoes_from $BANNED)/$(echoes_from $BRIEFLY)/$(echoes_from $LISTED)" 0/0/0/0
+}
+
+is_empty_of() { # PATTERN
+	! compgen -G "$1"
+}
+
+backups() {
+	local before
+
+	start_weir
+	weir block $BANNED --reason 'port scan' >/dev/null
+	weir block $BRIEFLY --ttl 1h >/dev/null
+	flood --proto udp --to "$LAB_HOST4" --base $BLOCKED --packets 1000 >/dev/null
+	check 'a backup is made while the daemon runs' weir backup create "$ARCHIVE"
+	check 'it is for its owner alone' is "$(stat -c %a "$ARCHIVE")" 600
+	check 'and sound' weir backup verify "$ARCHIVE"
+	check 'tar lists it' tar -tzf "$ARCHIVE"
+	mkdir "$LAB_DIR/extracted"
+	tar -xzf "$ARCHIVE" -C "$LAB_DIR/extracted"
+	check 'its audit log verifies from what tar extracts' \
+		weir audit verify "$LAB_DIR/extracted/weir-backup/audit"
+	check 'it has the policy file, and what is in force' \
+		cmp "$LAB_DIR/extracted/weir-backup/policy.yaml" \
+		"$LAB_DIR/extracted/weir-backup/policy.in-force.yaml"
+	check 'a daemon that runs is in the way of a restore' \
+		refuse weir backup restore "$ARCHIVE" --state-dir "$STATE"
+	check 'which says so' grep -q 'a daemon uses the state' \
+		<<<"$(weir backup restore "$ARCHIVE" --state-dir "$STATE" 2>&1)"
+	check 'and still enforces' all_blocked
+
+	stop_weir
+	weir detach --bpffs "$LAB_BPFFS" --state-dir "$STATE" --socket "$WEIR_SOCKET" >/dev/null
+	mv "$STATE" "$LAB_DIR/lost"
+	rm "$LAB_DIR/policy.yaml"
+	check 'a host that lost everything is restored' weir backup restore "$ARCHIVE" \
+		--state-dir "$STATE" --policy "$LAB_DIR/policy.yaml"
+	check 'its audit log verifies' verify
+	check 'and has the record' has_record '.event_type == "system.restore" and
+		.details.audit == "installed" and .actor.username == "root"'
+	check 'a daemon starts from it' start_weir
+	check 'and blocks what was blocked' all_blocked
+	check 'with reason' jq -e --arg c $BANNED \
+		'any(.items[]; .cidr == $c and .reason == "port scan")' \
+		<<<"$(weir lists block -o json)"
+	check 'no longer than it was' test "$(left $BRIEFLY)" -lt 3600
+	stop_weir
+
+	before=$(weir audit verify "$STATE/audit" -o json | jq .records)
+	check 'restored once more, over what is there' weir backup restore "$ARCHIVE" \
+		--state-dir "$STATE"
+	check 'the longer log stays' test "$(weir audit verify "$STATE/audit" -o json | jq .records)" \
+		-gt "$before"
+	check 'the database that was there is set aside' compgen -G "$STATE/weir.db.replaced-*"
+	check 'the policy lies beside' compgen -G "$STATE/policy.from-backup-*/policy.yaml"
+	check 'nothing else is left' is_empty_of "$STATE/.weir*"
+	printf 'XXXX' | dd of="$ARCHIVE" bs=1 seek=2000 conv=notrunc status=none
+	check 'an archive that was changed is refused' refuse weir backup verify "$ARCHIVE"
+	check 'an archive on a full disk is no archive' refuse weir backup create /dev/full/x \
+		--state-dir "$STATE"
+}
+
+damage() {
+	head -c 4096 /dev/urandom | dd of="$STATE/weir.db" conv=notrunc status=none
+}
+
+# recovered WHAT - after the database was lost, by whatever.
+recovered() {
+	check "$1: the daemon starts" start_weir
+	check "$1: what was blocked is blocked" all_blocked
+	check "$1: by an entry that says it was recovered" is "$(origin $BANNED)" recovered
+	check "$1: until when it was" test "$(left $BRIEFLY)" -gt 3000 -a "$(left $BRIEFLY)" -le 3600
+	check "$1: what the policy says is the policy's" is "$(origin $BLOCKED)" policy
+	check "$1: what a feed says is the feed's" is "$(origin $LISTED)" feed
+	check "$1: the status says so" grep -q '^DATABASE LOST.* 2 list entries' <<<"$(weir status)"
+	check "$1: and the audit log" has_record '.event_type == "store.recovered" and .details.block == 2'
+}
+
+damaged() {
+	rm -rf "$STATE"
+	write_policy
+	start_weir
+	weir block $BANNED --reason 'port scan' >/dev/null
+	weir block $BRIEFLY --ttl 1h >/dev/null
+	stop_weir KILL || true
+	damage
+	check 'a file damaged behind its write-ahead log: the daemon starts' start_weir
+	check 'and has lost nothing' is "$(origin $BANNED)" operator
+	stop_weir
+	damage
+	recovered 'a damaged database'
+	check 'it was recorded' has_record '.event_type == "store.damaged" and
+		(.details.set_aside | startswith("weir.db.damaged-")) and .details.code == "store.damaged"'
+	stop_weir
+	check 'the next daemon finds them in the new database' start_weir
+	check 'as what they are' is "$(origin $BANNED)" recovered
+	check 'it has nothing to complain about' is "$(status .store.error)" null
+	check 'an operator can take them away' weir unblock $BANNED
+	check 'and they pass' is "$(echoes_from $BANNED)" 10
+	weir block $BRIEFLY --ttl 2h --reason known >/dev/null
+	check 'or say who and why' is "$(origin $BRIEFLY)" operator
+	weir block $BANNED >/dev/null
+	weir block $BRIEFLY --ttl 1h >/dev/null
+	stop_weir
+}
+
+# A feed that cannot be read hides which entries were its own: they are sorted out when it can.
+damaged_without_a_feed() {
+	damage
+	mv "$LAB_DIR/feed.txt" "$LAB_DIR/feed.away"
+	check 'a damaged database and a feed that is gone: the daemon starts' start_weir
+	check 'everything is blocked' all_blocked
+	check 'as what an earlier daemon enforced' is "$(origin $BANNED)" kept
+	mv "$LAB_DIR/feed.away" "$LAB_DIR/feed.txt"
+	check 'the feed is back: entries of operators are sorted out' \
+		wait_for 10 eval '[[ $(origin $BANNED) == recovered ]]'
+	check 'those of the feed are the feed'"'"'s' is "$(origin $LISTED)" feed
+	check 'and all are blocked' all_blocked
+	weir block $BANNED >/dev/null
+	weir block $BRIEFLY --ttl 1h >/dev/null
+	stop_weir
+}
+
+newer() {
+	sqlite3 "$STATE/weir.db" 'PRAGMA user_version = 1000' 2>/dev/null ||
+		python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("PRAGMA user_version = 1000")' "$STATE/weir.db"
+	recovered 'a database of a later weir'
+	check 'which is left as it is' test -e "$STATE/weir.db"
+	check 'changes are said not to last' refuse jq -e .persisted \
+		<<<"$(weir block 198.18.66.9 -o json)"
+	stop_weir
+}
+
+seq -f '198.18.70.%g' 1 250 >"$LAB_DIR/feed.txt"
+echo $LISTED >>"$LAB_DIR/feed.txt"
+write_policy
+backups
+damaged
+damaged_without_a_feed
+newer
+finish

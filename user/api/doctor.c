@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The doctor as the daemon sees it: where its files are, the host from its own namespaces, and what it alone knows. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/cleanup.h"
+#include "doctor/doctor.h"
+
+/* A path as others can use it. */
+static json_t *json_path(const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+
+	return json_string(real ?: path);
+}
+
+static json_t *json_daemon(const struct call *c)
+{
+	const struct engine_options *o = engine_options(c->engine);
+
+	return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:b}", "version", WEIR_VERSION, "pid",
+			 (int)getpid(), "iface", o->iface, "state_dir", json_path(o->state_dir),
+			 "policy", json_path(o->policy_path), "bpffs", json_path(o->pin_dir),
+			 "socket", json_path(c->api->options.socket_path), "generic_allowed",
+			 o->allow_generic);
+}
+
+/* What only the daemon knows: whether it can write, and what it had to give up. */
+static void add_own(const struct call *c, struct doctor_report *report)
+{
+	const struct engine_store *store = engine_store_state(c->engine);
+	const struct engine_feed *feed;
+	struct recorder_stats stats;
+
+	recorder_get_stats(engine_recorder(c->engine), &stats);
+	if (stats.degraded)
+		doctor_add(report, "audit.writing", DOCTOR_FAIL,
+			   "df -h the state directory; it goes on by itself",
+			   "the audit log cannot be written: %s", stats.degraded_because);
+	else if (stats.lost)
+		doctor_add(report, "audit.writing", DOCTOR_WARN, "weir audit tail",
+			   "%llu records were lost since the daemon started; the log says when",
+			   (unsigned long long)stats.lost);
+	else
+		doctor_add(report, "audit.writing", DOCTOR_OK, "",
+			   "%llu records, none lost, %llu on their way",
+			   (unsigned long long)stats.records, (unsigned long long)stats.pending);
+	if (!engine_store_works(c->engine))
+		doctor_add(report, "database", DOCTOR_FAIL, "mend it and restart the daemon",
+			   "changes will not survive a reboot: %s", store->fault.text);
+	else if (store->fault.err)
+		doctor_add(report, "database", DOCTOR_WARN,
+			   "weir lists block, and say who and why with weir block",
+			   "it was lost: %.180s; %zu entries were recovered from the kernel",
+			   store->fault.text, store->recovered);
+	else
+		doctor_add(report, "database", DOCTOR_OK, "", "changes are kept");
+	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
+		if (feed->error.err)
+			doctor_add(report, "feeds", DOCTOR_WARN, "weir feeds", "feed %s: %.250s",
+				   feed->name, feed->error.text);
+}
+
+static json_t *json_report(const struct doctor_report *report)
+{
+	json_t *lines = json_array();
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct doctor_line *line = &report->lines[i];
+
+		json_array_append_new(
+			lines, json_pack("{s:s, s:s, s:s, s:s?}", "check", line->check, "status",
+					 doctor_status_to_str(line->status), "found", line->found,
+					 "fix", *line->fix ? line->fix : NULL));
+	}
+	return lines;
+}
+
+void handle_doctor(struct call *c)
+{
+	const struct engine_options *o = engine_options(c->engine);
+	struct doctor_options options = {
+		.sides = DOCTOR_HOST,
+		.root = "",
+		.state_dir = o->state_dir,
+		.pin_dir = o->pin_dir,
+		.policy_path = o->policy_path,
+		.socket = c->api->options.socket_path,
+		.daemon_runs = true,
+	};
+	_cleanup_free_ struct doctor_report *report = calloc(1, sizeof(*report));
+	_cleanup_free_ char *names = strdup(o->iface);
+	char *name, *rest = names;
+
+	if (!report || !names)
+		return reply_json(c, 200, NULL);
+	/* One, or several with commas between them. */
+	while ((name = strsep(&rest, ",")) && options.iface_count < DOCTOR_IFACES_MAX)
+		if (*name)
+			options.ifaces[options.iface_count++] = name;
+	doctor_run(&options, report);
+	add_own(c, report);
+	reply_json(
+		c, 200,
+		json_pack("{s:o, s:o}", "daemon", json_daemon(c), "checks", json_report(report)));
+}
