@@ -113,6 +113,20 @@ static void a_damaged_database_is_not_backed_up_as_if_it_were_none(void **state)
 	assert_string_equal(f.code, "store.damaged");
 }
 
+static void a_log_without_its_state_file_is_not_backed_up_as_if_it_were_none(void **state)
+{
+	struct world *w = *state;
+	const struct backup_create_options options = {.state_dir = w->state};
+	_cleanup_(backup_manifest_done) struct backup_manifest m = {0};
+	struct fault f = {0};
+
+	put_row(w->state, "198.51.100.7", "scan");
+	log_in(w->state, 3);
+	assert_int_equal(unlink(in(w->state, "audit/state")), 0);
+	assert_int_equal(backup_create(w->archive, &options, &m, &f), -EBADMSG);
+	assert_string_equal(f.code, "audit.damaged");
+}
+
 static void restoring_waits_for_the_daemon_to_end(void **state)
 {
 	struct world *w = *state;
@@ -299,6 +313,7 @@ int main(void)
 		TEST(a_backup_is_consistent_while_a_daemon_writes),
 		TEST(a_failed_backup_leaves_the_one_before),
 		TEST(a_damaged_database_is_not_backed_up_as_if_it_were_none),
+		TEST(a_log_without_its_state_file_is_not_backed_up_as_if_it_were_none),
 		TEST(restoring_waits_for_the_daemon_to_end),
 		TEST(what_was_there_is_set_aside_and_not_lost),
 		TEST(a_log_that_went_on_since_stays_and_is_not_cut_back),

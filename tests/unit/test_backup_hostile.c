@@ -287,21 +287,35 @@ static void an_archive_with_anything_behind_it_is_refused(void **state)
 	assert_string_equal(refusal(w, NULL), "backup.trailing");
 }
 
-static void no_flipped_bit_goes_unnoticed(void **state)
+/* What the archive says of itself; NULL if it is refused. Digests of all that is in it are part of that. */
+static char *content(const struct world *w)
+{
+	_cleanup_(backup_report_done) struct backup_report report = {0};
+
+	if (backup_verify(w->archive, w->root, (struct archive_progress){0}, &report, NULL) < 0)
+		return NULL;
+	return backup_manifest_format(&report.manifest);
+}
+
+/* Some bits of a compressed stream may be one way or the other without changing what comes out. */
+static void no_flipped_bit_changes_what_comes_back(void **state)
 {
 	struct world *w = *state;
-	_cleanup_free_ char *whole = NULL;
+	_cleanup_free_ char *whole = NULL, *before = NULL;
 	size_t size;
 
 	make_host(w);
+	before = content(w);
 	whole = slurp(w->archive, &size);
 	/* Behind gzip's own header, of which time and system mean nothing. */
 	for (size_t at = 10; at < size; at += 1 + size / 200) {
 		whole[at] ^= 0x10;
 		spill(w->archive, whole, size);
 		whole[at] ^= 0x10;
-		if (!*refusal(w, NULL))
-			fail_msg("byte %zu of %zu may be anything", at, size);
+		_cleanup_free_ char *after = content(w);
+
+		if (after && strcmp(after, before) != 0)
+			fail_msg("byte %zu of %zu changes the content", at, size);
 	}
 	spill(w->archive, "no archive", 10);
 	assert_string_equal(refusal(w, NULL), "backup.gzip");
@@ -328,7 +342,7 @@ int main(void)
 		TEST(a_manifest_beyond_its_limit_is_refused),
 		TEST(an_archive_cut_anywhere_is_refused),
 		TEST(an_archive_with_anything_behind_it_is_refused),
-		TEST(no_flipped_bit_goes_unnoticed),
+		TEST(no_flipped_bit_changes_what_comes_back),
 		TEST(what_is_no_file_is_refused),
 	};
 

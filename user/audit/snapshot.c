@@ -65,6 +65,14 @@ static int list(struct audit_snapshot *s, const char *path, struct fault *reterr
 	return 0;
 }
 
+static bool has_segments(int dir)
+{
+	_cleanup_free_ uint64_t *segments = NULL;
+	size_t count;
+
+	return directory_segments(dir, &segments, &count) < 0 || count;
+}
+
 static int take(const char *path, struct hasher *hasher, struct audit_snapshot *s,
 		struct fault *reterr)
 {
@@ -74,8 +82,8 @@ static int take(const char *path, struct hasher *hasher, struct audit_snapshot *
 	if (r < 0)
 		return r;
 	r = state_load(s->dir, hasher, &state);
-	if (r == -EBADMSG)
-		return damaged(path, "its state file", reterr);
+	if (r == -EBADMSG || (r == -ENOENT && has_segments(s->dir)))
+		return damaged(path, "its state file is missing or no longer one", reterr);
 	if (r < 0)
 		return fault(reterr, r, "audit.read", "there is no audit log in '%s': %s", path,
 			     strerror(-r));

@@ -66,7 +66,7 @@ static void say_generic(const struct visit *v, const char *name, const struct ni
 				"does not go with",
 				name);
 	}
-	if (nic->mtu > FRAME_BYTES) {
+	if (*nic->driver && nic->mtu > FRAME_BYTES) {
 		snprintf(fix, sizeof(fix),
 			 "ip link set %.16s mtu 1500; weir detach; start it again", name);
 		return say_warn(v, fix,
@@ -87,7 +87,10 @@ static void look_at_xdp(const struct visit *v, const char *name, const struct ni
 	char fix[64];
 	int r = datapath_query(nic->ifindex, &on);
 
-	snprintf(fix, sizeof(fix), "ip link set dev %.16s xdp off", name);
+	/* "xdp off" alone means the mode that the driver prefers, which may be the other one. */
+	if (r == 0)
+		snprintf(fix, sizeof(fix), "ip link set dev %.16s %s off", name,
+			 on.mode == DATAPATH_GENERIC ? "xdpgeneric" : "xdpdrv");
 	if (r < 0)
 		say_skip(v, "%.16s: cannot tell: %s", name, strerror(-r));
 	else if (on.mode == DATAPATH_DETACHED && v->options->daemon_runs)
