@@ -109,8 +109,25 @@ backups() {
 	check 'nothing else is left' is_empty_of "$STATE/.weir*"
 	printf 'XXXX' | dd of="$ARCHIVE" bs=1 seek=2000 conv=notrunc status=none
 	check 'an archive that was changed is refused' refuse weir backup verify "$ARCHIVE"
-	check 'an archive on a full disk is no archive' refuse weir backup create /dev/full/x \
-		--state-dir "$STATE"
+}
+
+# A file system of a few pages, and one of eight megabytes, in a mount namespace of their own.
+full_disks() {
+	mkdir "$LAB_DIR/tiny" "$LAB_DIR/small"
+	# shellcheck disable=SC2016 # of the inner shell
+	lab_spawn host unshare --mount --propagation private sh -c \
+		'mount -t tmpfs -o size=16k,mode=700 tmpfs "$0" &&
+		mount -t tmpfs -o size=8m,mode=700 tmpfs "$1" && exec sleep infinity' \
+		"$LAB_DIR/tiny" "$LAB_DIR/small"
+	INSIDE=(nsenter "--mount=/proc/$LAB_PID/ns/mnt" --)
+	wait_for 5 grep -q " $LAB_DIR/small tmpfs " "/proc/$LAB_PID/mounts"
+	weir backup create "$ARCHIVE" --state-dir "$STATE" >/dev/null
+	check 'a backup onto a full disk fails' exits 1 "${INSIDE[@]}" "$WEIR" backup create \
+		"$LAB_DIR/tiny/x.tar.gz" --state-dir "$STATE"
+	check 'and leaves nothing there' is "$("${INSIDE[@]}" ls -A "$LAB_DIR/tiny")" ''
+	check 'a restore onto a disk that is too small is refused' grep -q 'backup.space' \
+		<<<"$("${INSIDE[@]}" "$WEIR" backup restore "$ARCHIVE" --state-dir "$LAB_DIR/small/state" 2>&1)"
+	check 'before anything is written' is "$("${INSIDE[@]}" ls -A "$LAB_DIR/small/state")" ''
 }
 
 damage() {
@@ -190,6 +207,7 @@ seq -f '198.18.70.%g' 1 250 >"$LAB_DIR/feed.txt"
 echo $LISTED >>"$LAB_DIR/feed.txt"
 write_policy
 backups
+full_disks
 damaged
 damaged_without_a_feed
 newer

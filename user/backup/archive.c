@@ -16,6 +16,13 @@
 #define GZIP	 (15 + 16)  /* window bits, and: with gzip's header and checksum */
 #define TAIL_MAX (1U << 20) /* zeros that may follow the end of an archive */
 
+void archive_progress(struct archive_progress *p, size_t bytes)
+{
+	p->done += bytes;
+	if (p->fn)
+		p->fn(p->done, p->done - bytes, p->total, p->userdata);
+}
+
 struct archive_writer {
 	int fd;
 	z_stream stream;

@@ -13,12 +13,15 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 
-/* Called now and then with how many bytes of the content are done. */
+/* Called now and then with how many bytes of the content are done, and were at the call before. */
 struct archive_progress {
-	void (*fn)(uint64_t done, uint64_t total, void *userdata);
+	void (*fn)(uint64_t done, uint64_t before, uint64_t total, void *userdata);
 	void *userdata;
 	uint64_t done, total;
 };
+
+/* @bytes more are done. */
+void archive_progress(struct archive_progress *p, size_t bytes);
 
 struct archive_writer;
 

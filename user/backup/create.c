@@ -58,13 +58,6 @@ static int out_of_memory(struct fault *reterr)
 	return fault(reterr, -ENOMEM, "backup.write", "out of memory");
 }
 
-static void say_progress(struct creation *c, size_t bytes)
-{
-	c->progress.done += bytes;
-	if (c->progress.fn)
-		c->progress.fn(c->progress.done, c->progress.total, c->progress.userdata);
-}
-
 /* Hand @bytes of @source, piece by piece, to the hash and to @writer, which may be NULL. */
 static int pass_on(struct creation *c, const struct source *source, uint64_t bytes,
 		   struct archive_writer *writer, uint8_t ret_hash[static AUDIT_HASH_SIZE])
@@ -89,7 +82,7 @@ static int pass_on(struct creation *c, const struct source *source, uint64_t byt
 		if (writer)
 			r = archive_put(writer, buffer, (size_t)n);
 		at += (uint64_t)n;
-		say_progress(c, (size_t)n);
+		archive_progress(&c->progress, (size_t)n);
 	}
 	hash_end(&c->hasher, ret_hash);
 	return r;

@@ -60,6 +60,16 @@ static int move(const char *from, const char *to, struct fault *reterr)
 		     strerror(errno));
 }
 
+/* The names in it survive a loss of power. */
+static int sync_directory(const char *path, struct fault *reterr)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && fsync(fd) == 0)
+		return 0;
+	return fault(reterr, -errno, "backup.write", "cannot sync '%s': %s", path, strerror(errno));
+}
+
 static bool exists(const char *path)
 {
 	struct stat st;
@@ -164,6 +174,8 @@ static int install_log(struct restoration *x, const char *missing, struct fault 
 	char from[PATH_MAX];
 	int r = join(from, x->unpacked.path, "audit", reterr);
 
+	if (r == 0)
+		r = sync_directory(from, reterr);
 	if (r == 0)
 		r = set_log_aside(x, reterr);
 	if (r == 0)
@@ -389,6 +401,8 @@ static int restore(const char *path, struct restoration *x, struct fault *reterr
 		r = restore_log(x, reterr);
 	if (r == 0)
 		r = restore_database(x, reterr);
+	if (r == 0)
+		r = sync_directory(x->options->state_dir, reterr);
 	return r < 0 ? r : restore_policy(x, reterr);
 }
 

@@ -136,9 +136,7 @@ static int copy(struct archive_reader *reader, int fd, struct hasher *hasher,
 		if (r < 0)
 			return fault(reterr, r, "backup.write", "cannot unpack: %s", strerror(-r));
 		hash_add(hasher, buffer, (size_t)n);
-		progress->done += (uint64_t)n;
-		if (progress->fn)
-			progress->fn(progress->done, progress->total, progress->userdata);
+		archive_progress(progress, (size_t)n);
 	}
 	hash_end(hasher, hash);
 	hex_format(hash, sizeof(hash), ret_sha256);

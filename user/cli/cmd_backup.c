@@ -59,15 +59,14 @@ static const char *path_of(const struct daemon *d, const char *key)
 	return *path ? path : NULL;
 }
 
-static void show_progress(uint64_t done, uint64_t total, void *userdata)
+/* Whole percents are shown, so a call that does not complete one prints nothing. */
+static void show_progress(uint64_t done, uint64_t before, uint64_t total, void *userdata)
 {
 	const struct cli *cli = userdata;
-	static unsigned int shown = 101;
 	unsigned int percent = total ? (unsigned int)(done * 100 / total) : 100;
 
-	if (percent == shown || !total)
+	if (!total || (before && percent == before * 100 / total))
 		return;
-	shown = percent;
 	fprintf(cli->err, "\r%3u %%", percent);
 	if (done >= total)
 		fputs("\r     \r", cli->err);
