@@ -138,7 +138,7 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_API := $(addprefix $(BUILD)/,user/api/routes.o user/api/lists.o user/api/source.o \
 	user/api/policy.o user/api/audit.o user/api/limits.o user/api/flags.o tests/fuzz/fake_engine.o)
-FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics audit lists policy base,$(BUILD)/user/$(m).a)
+FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics backup audit lists policy base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
 $(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o lib/packets.o)
@@ -148,7 +148,7 @@ $(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o 
 $(FUZZ_TARGETS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_ARCHIVES)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $(FUZZ_ARCHIVES) \
-		-ljansson -lyaml -lcrypto
+		-ljansson -lyaml -lcrypto -lz
 
 demo: all ## the main job in a private lab: needs root, leaves nothing behind
 	@$(MAKE) --no-print-directory $(TOOLS)

@@ -26,6 +26,7 @@ readonly TARGETS='
 	parse_kernel - 60000 the kernel judges random frames as the parser on the host does
 	policy 16384 4000 any text is a policy or refused in words
 	http 8192 1500 any request is answered, and changes only what it may
+	backup 8192 8000 a backup that somebody made is refused in words, or has tame names and the sizes it says
 	audit 144 600 a damaged log is never taken for a whole one
 	record 8192 6000 a record is read back whatever it quotes
 	text 512 15000 numbers, addresses and list entries are the same when written and read again
