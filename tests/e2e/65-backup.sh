@@ -143,6 +143,7 @@ recovered() {
 	check "$1: what the policy says is the policy's" is "$(origin $BLOCKED)" policy
 	check "$1: what a feed says is the feed's" is "$(origin $LISTED)" feed
 	check "$1: the status says so" grep -q '^DATABASE LOST.* 2 list entries' <<<"$(weir status)"
+	check "$1: and the doctor" grep -qE '^(warn|fail)  database ' <<<"$(weir doctor)"
 	check "$1: and the audit log" has_record '.event_type == "store.recovered" and .details.block == 2'
 }
 
@@ -192,15 +193,28 @@ damaged_without_a_feed() {
 }
 
 newer() {
-	sqlite3 "$STATE/weir.db" 'PRAGMA user_version = 1000' 2>/dev/null ||
-		python3 -c 'import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-db.execute("PRAGMA user_version = 1000")' "$STATE/weir.db"
+	# Its header says at byte 60 which schema it has.
+	printf '\0\0\3\350' | dd of="$STATE/weir.db" bs=1 seek=60 conv=notrunc status=none
 	recovered 'a database of a later weir'
 	check 'which is left as it is' test -e "$STATE/weir.db"
 	check 'changes are said not to last' refuse jq -e .persisted \
 		<<<"$(weir block 198.18.66.9 -o json)"
 	stop_weir
+}
+
+read_only() {
+	mkdir "$LAB_DIR/fixed"
+	# shellcheck disable=SC2016 # of the inner shell
+	lab_spawn host unshare --mount --propagation private sh -c \
+		'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && mkdir -m 700 "$0/state" &&
+		mount -o remount,ro "$0" && exec sleep infinity' "$LAB_DIR/fixed"
+	WEIR_INSIDE=(nsenter "--mount=/proc/$LAB_PID/ns/mnt" --)
+	wait_for 5 grep -q " $LAB_DIR/fixed tmpfs ro" "/proc/$LAB_PID/mounts"
+	check 'a state directory that cannot be written to: the daemon does not start' \
+		fail_to_start --state-dir "$LAB_DIR/fixed/state"
+	check 'and says why' grep -q 'Read-only file system' "$LAB_DIR/refusal"
+	check 'what is enforced stays enforced' all_blocked
+	WEIR_INSIDE=()
 }
 
 seq -f '198.18.70.%g' 1 250 >"$LAB_DIR/feed.txt"
@@ -211,4 +225,5 @@ full_disks
 damaged
 damaged_without_a_feed
 newer
+read_only
 finish

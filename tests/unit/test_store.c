@@ -470,6 +470,115 @@ static void a_store_that_another_process_writes_to_is_busy_not_stuck(void **stat
 	assert_int_equal(store_list_put(x->store, &row, &f), 0);
 }
 
+static int last_recovered(const struct store_list_row *row, void *userdata)
+{
+	*(bool *)userdata = row->recovered;
+	return 0;
+}
+
+static void an_entry_that_was_recovered_stays_marked_and_older_files_have_none(void **state)
+{
+	struct fixture *x = *state;
+	struct store_list_row row = row_of("198.18.0.1", 1);
+	bool recovered = false;
+	sqlite3 *other;
+
+	/* As the first version left it. */
+	open_again(x);
+	assert_int_equal(store_list_put(x->store, &row, NULL), 0);
+	store_close(x->store);
+	x->store = NULL;
+	assert_int_equal(sqlite3_open(x->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other,
+				      "ALTER TABLE list_entry DROP COLUMN recovered;"
+				      "PRAGMA user_version = 1",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	open_again(x);
+	assert_int_equal(store_list_each(x->store, last_recovered, &recovered, NULL), 0);
+	assert_false(recovered);
+	row.recovered = true;
+	assert_int_equal(store_list_put(x->store, &row, NULL), 0);
+	open_again(x);
+	assert_int_equal(store_list_each(x->store, last_recovered, &recovered, NULL), 0);
+	assert_true(recovered);
+}
+
+static void a_copy_is_whole_while_the_file_is_in_use(void **state)
+{
+	struct fixture *x = *state;
+	struct store_list_row row = row_of("198.18.0.1", 1);
+	char copy[80];
+	uint64_t schema = 0;
+	struct fault f;
+
+	open_again(x);
+	assert_int_equal(store_list_put(x->store, &row, NULL), 0);
+	/* Begun and not committed: no part of it. */
+	assert_int_equal(store_begin(x->store, NULL), 0);
+	assert_int_equal(store_meta_put(x->store, "key", "value", NULL), 0);
+	snprintf(copy, sizeof(copy), "%s.copy", x->path);
+	assert_int_equal(store_snapshot(x->path, copy, &f), 0);
+	assert_int_equal(store_commit(x->store, NULL), 0);
+	assert_int_equal(store_check(copy, &schema, &f), 0);
+	assert_int_equal(schema, store_schema());
+	store_close(x->store);
+	assert_int_equal(store_open(copy, &x->store, NULL), 0);
+	assert_int_equal(store_meta_get(x->store, "key", copy, sizeof(copy), NULL), -ENOENT);
+	assert_int_equal(store_list_delete(x->store, row.kind, &row.prefix, NULL), 0);
+}
+
+static void a_check_without_opening_says_what_is_wrong(void **state)
+{
+	struct fixture *x = *state;
+	sqlite3 *other;
+	uint64_t schema;
+	struct fault f;
+
+	assert_int_equal(store_check(x->path, &schema, &f), -EACCES); /* not there */
+	assert_string_equal(f.code, "store.io");
+	assert_int_equal(sqlite3_open(x->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "CREATE TABLE t (x)", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(store_check(x->path, &schema, &f), -EINVAL);
+	assert_string_equal(f.code, "store.foreign");
+	assert_int_equal(sqlite3_exec(other, "DROP TABLE t", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	open_again(x);
+	store_close(x->store);
+	x->store = NULL;
+	assert_int_equal(store_check(x->path, &schema, &f), 0);
+	assert_int_equal(sqlite3_open(x->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "PRAGMA user_version = 999", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	assert_int_equal(store_check(x->path, &schema, &f), -EPROTONOSUPPORT);
+	assert_string_equal(f.code, "store.newer");
+}
+
+static void what_is_set_aside_takes_its_log_with_it(void **state)
+{
+	struct fixture *x = *state;
+	char name[96];
+	struct fault f;
+	FILE *file;
+
+	open_again(x); /* has a write-ahead log */
+	store_close(take_ptr(x->store));
+	snprintf(name, sizeof(name), "%s-wal", x->path);
+	file = fopen(name, "w");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(store_set_aside(x->path, "aside", name, sizeof(name), &f), 0);
+	assert_int_equal(access(name, F_OK), 0);
+	strncat(name, "-wal", sizeof(name) - strlen(name) - 1);
+	assert_int_equal(access(name, F_OK), 0);
+	assert_int_not_equal(access(x->path, F_OK), 0);
+	/* What is not there is no error. */
+	assert_int_equal(store_set_aside(x->path, "again", name, sizeof(name), &f), 0);
+	assert_int_equal(store_set_aside(x->path, "aside", name, 10, &f), -ENAMETOOLONG);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -494,6 +603,10 @@ int main(void)
 		TEST(what_was_acknowledged_survives_a_kill),
 		TEST(a_full_disk_is_an_error_that_loses_nothing),
 		TEST(a_store_that_another_process_writes_to_is_busy_not_stuck),
+		TEST(an_entry_that_was_recovered_stays_marked_and_older_files_have_none),
+		TEST(a_copy_is_whole_while_the_file_is_in_use),
+		TEST(a_check_without_opening_says_what_is_wrong),
+		TEST(what_is_set_aside_takes_its_log_with_it),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -264,6 +264,6 @@ void check_audit_log(const struct visit *v)
 			 now.tip.incarnation);
 	else
 		say_ok(v,
-		       "%" PRIu64 " records, the last at %.20s; the end of the chain is in order",
+		       "%" PRIu64 " records, the last at %.19sZ; the end of the chain is in order",
 		       now.tip.next_index, time);
 }

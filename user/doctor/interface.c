@@ -163,10 +163,12 @@ static void look_at_offloads(const struct visit *v, const char *name, const stru
 
 	if (nic->rx_vlan) {
 		snprintf(fix, sizeof(fix), "ethtool -K %.16s rxvlan off", name);
-		say_warn(v, fix,
-			 "%.16s takes VLAN tags off before the program sees a packet "
-			 "(rx-vlan-offload): what a policy says of VLANs has no effect",
-			 name);
+		say_warn(
+			v, fix,
+			"%.16s takes VLAN tags off before the program sees a packet "
+			"(rx-vlan-offload): in a VLAN, what the program answers by itself (reject, "
+			"SYN cookies) leaves without its tag",
+			name);
 	}
 	if (nic->lro) {
 		snprintf(fix, sizeof(fix), "ethtool -K %.16s lro off", name);
