@@ -208,12 +208,14 @@ read_only() {
 	lab_spawn host unshare --mount --propagation private sh -c \
 		'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && mkdir -m 700 "$0/state" &&
 		mount -o remount,ro "$0" && exec sleep infinity' "$LAB_DIR/fixed"
+	# shellcheck disable=SC2034 # for lib.sh
 	WEIR_INSIDE=(nsenter "--mount=/proc/$LAB_PID/ns/mnt" --)
 	wait_for 5 grep -q " $LAB_DIR/fixed tmpfs ro" "/proc/$LAB_PID/mounts"
 	check 'a state directory that cannot be written to: the daemon does not start' \
 		fail_to_start --state-dir "$LAB_DIR/fixed/state"
 	check 'and says why' grep -q 'Read-only file system' "$LAB_DIR/refusal"
 	check 'what is enforced stays enforced' all_blocked
+	# shellcheck disable=SC2034 # for lib.sh
 	WEIR_INSIDE=()
 }
 
