@@ -480,20 +480,26 @@ static void an_entry_that_was_recovered_stays_marked_and_older_files_have_none(v
 {
 	struct fixture *x = *state;
 	struct store_list_row row = row_of("198.18.0.1", 1);
-	bool recovered = false;
+	bool recovered = true;
 	sqlite3 *other;
 
 	/* As the first version left it. */
-	open_again(x);
-	assert_int_equal(store_list_put(x->store, &row, NULL), 0);
-	store_close(x->store);
-	x->store = NULL;
 	assert_int_equal(sqlite3_open(x->path, &other), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(other,
-				      "ALTER TABLE list_entry DROP COLUMN recovered;"
-				      "PRAGMA user_version = 1",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(
+			other,
+			"CREATE TABLE list_entry (kind INTEGER NOT NULL,"
+			" address BLOB NOT NULL, bits INTEGER NOT NULL, until_real_ns INTEGER,"
+			" added_ns INTEGER NOT NULL, reason TEXT NOT NULL,"
+			" added_by TEXT NOT NULL, PRIMARY KEY (kind, address, bits)"
+			") STRICT, WITHOUT ROWID;"
+			"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+			" STRICT, WITHOUT ROWID;"
+			"INSERT INTO list_entry VALUES (1, x'00000000000000000000ffffc6120001',"
+			" 128, NULL, 1, 'scan', 'root');"
+			"PRAGMA application_id = 0x77656972; PRAGMA user_version = 1",
+			NULL, NULL, NULL),
+		SQLITE_OK);
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	open_again(x);
 	assert_int_equal(store_list_each(x->store, last_recovered, &recovered, NULL), 0);
