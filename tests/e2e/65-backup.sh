@@ -175,6 +175,14 @@ damaged() {
 	stop_weir
 }
 
+gone() {
+	rm "$STATE/weir.db"
+	recovered 'a database that is gone'
+	weir block $BANNED >/dev/null
+	weir block $BRIEFLY --ttl 1h >/dev/null
+	stop_weir
+}
+
 # A feed that cannot be read hides which entries were its own: they are sorted out when it can.
 damaged_without_a_feed() {
 	damage
@@ -225,6 +233,7 @@ write_policy
 backups
 full_disks
 damaged
+gone
 damaged_without_a_feed
 newer
 read_only

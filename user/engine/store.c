@@ -61,19 +61,32 @@ static void note_recovery(struct engine *e)
 		store_meta_put(e->store, RECOVER_KEY, kinds, NULL);
 }
 
+/* It is not there, though a daemon was here before. */
+static bool is_gone(const struct engine *e)
+{
+	struct recorder_stats stats;
+
+	recorder_get_stats(e->recorder, &stats);
+	return stats.records && access(e->store_path, F_OK) < 0 && errno == ENOENT;
+}
+
 void store_start(struct engine *e)
 {
 	struct engine_store *s = &e->store_state;
 	struct fault f = {0};
 	char kinds[16];
+	bool gone = is_gone(e);
 	int r = store_open(e->store_path, &e->store, &s->fault);
 
-	if (r == 0) {
+	if (r == 0 && !gone) {
 		if (store_meta_get(e->store, RECOVER_KEY, kinds, sizeof(kinds), NULL) == 0)
 			parse_u32(kinds, 0, BOTH_KINDS, &e->recover);
 		return;
 	}
 	e->recover = BOTH_KINDS;
+	if (r == 0)
+		fault(&s->fault, -ENOENT, "store.gone", "%s was gone; a new one is begun",
+		      e->store_path);
 	if (r == -EUCLEAN && replace(e, &f) < 0)
 		s->fault = f;
 	if (!e->store)
