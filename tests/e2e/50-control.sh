@@ -111,6 +111,10 @@ each_command() {
 	both audit tail
 	both audit tail -n 3
 	both audit verify "$LAB_DIR/state/audit"
+	both backup create "$LAB_DIR/weir.tar.gz"
+	both backup verify "$LAB_DIR/weir.tar.gz"
+	both backup restore "$LAB_DIR/weir.tar.gz" --state-dir "$LAB_DIR/restored"
+	both doctor
 	both metrics
 	both version
 	check 'weir help prints something' says . weir help
@@ -228,7 +232,7 @@ permissions() {
 	check 'a stranger may read the metrics' as_stranger "$WEIR" metrics
 	for route in 'GET /v1/limits' 'PUT /v1/limits/host/target' 'GET /v1/source/198.18.1.1' 'GET /v1/lists' \
 		'GET /v1/lists/block' 'POST /v1/lists/block' 'DELETE /v1/lists/block/198.18.1.1' \
-		'GET /v1/policy' 'PUT /v1/policy' 'GET /v1/audit/events' 'POST /v1/detach' \
+		'GET /v1/policy' 'PUT /v1/policy' 'GET /v1/audit/events' 'POST /v1/detach' 'GET /v1/doctor' \
 		'GET /v1/flags' 'GET /v1/flags/trial' 'PUT /v1/flags/trial' 'DELETE /v1/flags/trial'; do
 		check "a stranger may not $route" test 403 = "$(as_stranger curl -gsS -o /dev/null \
 			-w '%{http_code}' --unix-socket "$WEIR_SOCKET" \
