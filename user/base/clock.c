@@ -30,6 +30,14 @@ uint64_t clock_monotonic_ns(void)
 	return to_ns(&ts);
 }
 
+uint64_t clock_boot_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return to_ns(&ts);
+}
+
 uint64_t clock_coarse_tick_ns(void)
 {
 	struct timespec ts;

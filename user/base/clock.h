@@ -13,6 +13,7 @@
 
 uint64_t clock_real_ns(void);	     /* CLOCK_REALTIME: for people and records */
 uint64_t clock_monotonic_ns(void);   /* CLOCK_MONOTONIC: the clock of the datapath */
+uint64_t clock_boot_ns(void);	     /* CLOCK_BOOTTIME: goes on while the machine sleeps */
 uint64_t clock_coarse_tick_ns(void); /* how far the datapath's coarse clock may lag behind */
 
 /** Write @real_ns as RFC 3339, UTC, nine decimals. Years 1970 to 2554, which is all 64 bits hold. */

@@ -82,26 +82,39 @@ static int sync_parent(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-int fs_replace_file(const char *path, const char *data, size_t length, mode_t mode,
-		    struct fault *reterr)
+int fs_stage_file(const char *path, const char *data, size_t length, mode_t mode,
+		  char staged[static PATH_MAX], struct fault *reterr)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 	const char *target = real ?: path;
-	char temporary[PATH_MAX];
 	struct stat st;
 	bool exists = stat(target, &st) == 0;
 	int r;
 
-	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%d.new", target, getpid()) >=
-	    sizeof(temporary))
+	if (snprintf(staged, PATH_MAX, "%s.%d.new", target, getpid()) >= PATH_MAX)
 		return fault(reterr, -ENAMETOOLONG, "fs.write", "%s is too long a path", path);
-	r = write_temporary(temporary, data, length, mode, exists ? &st : NULL);
-	if (r == 0 && rename(temporary, target) < 0)
-		r = -errno;
+	r = write_temporary(staged, data, length, mode, exists ? &st : NULL);
+	if (r == -EEXIST) { /* of a process that had our number and died */
+		unlink(staged);
+		r = write_temporary(staged, data, length, mode, exists ? &st : NULL);
+	}
+	if (r < 0) {
+		unlink(staged);
+		return fault(reterr, r, "fs.write", "cannot replace %s: %s", path, strerror(-r));
+	}
+	return 0;
+}
+
+int fs_commit_file(const char *path, const char *staged, struct fault *reterr)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	const char *target = real ?: path;
+	int r = rename(staged, target) < 0 ? -errno : 0;
+
 	if (r == 0)
 		r = sync_parent(target);
 	else
-		unlink(temporary);
+		unlink(staged);
 	if (r < 0)
 		return fault(reterr, r, "fs.write", "cannot replace %s: %s", path, strerror(-r));
 	return 0;
@@ -140,4 +153,18 @@ int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_length, s
 	*ret = take_ptr(data);
 	*ret_length = length;
 	return 0;
+}
+
+void fs_abort_file(const char *staged)
+{
+	unlink(staged);
+}
+
+int fs_replace_file(const char *path, const char *data, size_t length, mode_t mode,
+		    struct fault *reterr)
+{
+	char staged[PATH_MAX];
+	int r = fs_stage_file(path, data, length, mode, staged, reterr);
+
+	return r < 0 ? r : fs_commit_file(path, staged, reterr);
 }

@@ -3,6 +3,7 @@
 #ifndef BASE_FS_H
 #define BASE_FS_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,5 +30,14 @@ int fs_replace_file(const char *path, const char *data, size_t length, mode_t mo
  */
 int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_length,
 		 struct fault *reterr);
+
+/*
+ * The same in two steps: after fs_stage_file() the new content is on disk beside the file, and only
+ * fs_commit_file() puts it in the file's place. @staged is its name, to be given to one of the two others.
+ */
+int fs_stage_file(const char *path, const char *data, size_t length, mode_t mode,
+		  char staged[static PATH_MAX], struct fault *reterr);
+int fs_commit_file(const char *path, const char *staged, struct fault *reterr);
+void fs_abort_file(const char *staged);
 
 #endif
