@@ -45,8 +45,36 @@ static const char *const migrations[] = {
 
 	"ALTER TABLE list_entry ADD COLUMN recovered INTEGER NOT NULL DEFAULT 0"
 	" CHECK (recovered IN (0, 1));",
+
+	"CREATE TABLE policy_generation ("
+	" generation INTEGER PRIMARY KEY CHECK (generation BETWEEN 1 AND 4294967295),"
+	" parent INTEGER NOT NULL," /* 0 = none */
+	" sha256 TEXT NOT NULL,"
+	" uid INTEGER NOT NULL,"
+	" username TEXT NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" applied_ns INTEGER NOT NULL CHECK (applied_ns >= 0),"
+	" how TEXT NOT NULL,"
+	" state TEXT NOT NULL"
+	") STRICT;",
+
+	"CREATE TABLE policy_text (sha256 TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT;",
+
+	"CREATE TABLE policy_pending ("
+	" id INTEGER PRIMARY KEY CHECK (id = 1)," /* there is one or none */
+	" generation INTEGER NOT NULL,"
+	" asked INTEGER NOT NULL,"
+	" former INTEGER NOT NULL,"
+	" boot_id TEXT NOT NULL,"
+	" until_boot_ns INTEGER NOT NULL,"
+	" since_real_ns INTEGER NOT NULL,"
+	" until_real_ns INTEGER NOT NULL"
+	") STRICT;",
 };
 
+#define POLICY_COLUMNS "generation, parent, sha256, uid, username, reason, applied_ns, how, state"
+#define PENDING_COLUMNS                                                                            \
+	"generation, asked, former, boot_id, until_boot_ns, since_real_ns, until_real_ns"
 #define FLAG_COLUMNS                                                                               \
 	"name, enabled, permille, sources, tenants, until_real_ns, set_ns, reason, set_by"
 #define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by, recovered"
@@ -65,6 +93,21 @@ static const char *const statements[] = {
 		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[FLAG_DELETE] = "DELETE FROM flag WHERE name = ?1",
 	[FLAG_EACH] = "SELECT " FLAG_COLUMNS " FROM flag ORDER BY name",
+	[POLICY_PUT] = "INSERT OR REPLACE INTO policy_generation (" POLICY_COLUMNS ")"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[POLICY_STATE] = "UPDATE policy_generation SET how = ?2, state = ?3 WHERE generation = ?1",
+	[POLICY_DELETE] = "DELETE FROM policy_generation WHERE generation = ?1",
+	[POLICY_EACH] = "SELECT " POLICY_COLUMNS ", (SELECT length(text) FROM policy_text"
+			" WHERE policy_text.sha256 = policy_generation.sha256)"
+			" FROM policy_generation ORDER BY generation",
+	[POLICY_TEXT_PUT] = "INSERT OR IGNORE INTO policy_text (sha256, text) VALUES (?1, ?2)",
+	[POLICY_TEXT_GET] = "SELECT text FROM policy_text WHERE sha256 = ?1",
+	[POLICY_TEXT_SWEEP] = "DELETE FROM policy_text WHERE sha256 NOT IN"
+			      " (SELECT sha256 FROM policy_generation)",
+	[PENDING_PUT] = "INSERT OR REPLACE INTO policy_pending (id, " PENDING_COLUMNS ")"
+			" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[PENDING_GET] = "SELECT " PENDING_COLUMNS " FROM policy_pending",
+	[PENDING_DELETE] = "DELETE FROM policy_pending",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
 
@@ -304,7 +347,7 @@ int store_open(const char *path, struct store **ret, struct fault *reterr)
 		return store_fault(s, rc, reterr);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, BUSY_MS);
-	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, 1 << 20);
+	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, STORE_POLICY_TEXT_MAX + (1 << 20));
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What operators change at run time and what must survive a reboot, in one SQLite file: list entries,
- * flags and a small table of facts. A call that returned 0 is durable: it survives loss of power. Knows rows,
- * not what they mean. One thread at a time; the file is opened once per process.
+ * flags, the policies that were in force, and a small table of facts. A call that returned 0 is durable: it
+ * survives loss of power. Knows rows, not what they mean. One thread at a time; the file is opened once per
+ * process.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -18,6 +19,7 @@
 #define STORE_APPLICATION_ID   0x77656972 /* "weir": tells our files from those of other programs */
 #define STORE_FULL_CHECK_BYTES (64ULL << 20) /* up to this size each start checks everything */
 #define STORE_TEXT_MAX	       4096	     /* bytes of any one string, the NUL not counted */
+#define STORE_POLICY_TEXT_MAX  (8U << 20)    /* bytes of a policy's text */
 #define STORE_FOREVER	       UINT64_MAX    /* as a deadline; kept as NULL */
 #define STORE_TIME_NS_MAX      INT64_MAX     /* any other time: the year 2262 */
 
@@ -114,5 +116,47 @@ int store_flag_each(struct store *s, int (*fn)(const struct store_flag_row *row,
 /** -ENOENT: the key was never put; -ENOBUFS: the value does not fit @size. */
 int store_meta_get(struct store *s, const char *key, char *ret, size_t size, struct fault *reterr);
 int store_meta_put(struct store *s, const char *key, const char *value, struct fault *reterr);
+
+/* A policy that was in force; its key is its generation. */
+struct store_policy_row {
+	uint32_t generation, parent; /* which it followed; 0 = none */
+	const char *sha256;	     /* of its text, in lower hex */
+	uint64_t length;	     /* of its text; ignored by store_policy_put() */
+	uint32_t uid;
+	const char *username, *reason;
+	uint64_t applied_ns; /* CLOCK_REALTIME */
+	const char *how, *state;
+};
+
+/** Insert or replace, and keep @text under its sha256 unless it is there. Faults as store_list_put(). */
+int store_policy_put(struct store *s, const struct store_policy_row *row, const char *text,
+		     size_t length, struct fault *reterr);
+/** -ENOENT: no such generation. */
+int store_policy_set_state(struct store *s, uint32_t generation, const char *how, const char *state,
+			   struct fault *reterr);
+/** Remove a generation, if it is there, and the text that nobody refers to any more. */
+int store_policy_delete(struct store *s, uint32_t generation, struct fault *reterr);
+/** As store_list_each(), in the order of the generations. */
+int store_policy_each(struct store *s,
+		      int (*fn)(const struct store_policy_row *row, void *userdata), void *userdata,
+		      struct fault *reterr);
+/** The text and a NUL, the caller's to free. -ENOENT. */
+int store_policy_text(struct store *s, const char *sha256, char **ret, size_t *ret_length,
+		      struct fault *reterr);
+
+#define STORE_BOOT_ID_SIZE 40
+
+/* The policy that has to be confirmed; there is one or none. */
+struct store_pending_row {
+	uint32_t generation, asked, former; /* in force; told to the operator; to go back to */
+	char boot_id[STORE_BOOT_ID_SIZE];
+	uint64_t until_boot_ns; /* CLOCK_BOOTTIME */
+	uint64_t since_real_ns, until_real_ns;
+};
+
+int store_pending_put(struct store *s, const struct store_pending_row *row, struct fault *reterr);
+/** -ENOENT: there is none. */
+int store_pending_get(struct store *s, struct store_pending_row *ret, struct fault *reterr);
+int store_pending_delete(struct store *s, struct fault *reterr);
 
 #endif
