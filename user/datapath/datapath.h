@@ -90,6 +90,10 @@ int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr);
 int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 			  uint32_t *ret_generation, struct fault *reterr);
 uint32_t datapath_generation(const struct datapath *d); /* 0 = no policy yet */
+/** Generations up to @last were given before these pins were made: go on behind them. */
+void datapath_continue_generations(struct datapath *d, uint32_t last);
+/** The generation that the next policy will get. */
+uint32_t datapath_next_generation(const struct datapath *d);
 
 /** What the list maps hold now; the caller ends it with list_image_done(). */
 int datapath_read_lists(const struct datapath *d, struct list_image *ret, struct fault *reterr);

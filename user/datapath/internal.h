@@ -69,6 +69,7 @@ struct datapath {
 
 	struct entries entries;
 	struct weir_policy policy; /* the live copy */
+	uint32_t last_generation;  /* of earlier pins, as the caller knows; 0 = none */
 	char slot_names[WEIR_LIMIT_SLOTS][WEIR_NAME_BYTES + 1];
 	uint16_t next_slot; /* where to look for a free slot: the longest unused ones come first */
 };

@@ -15,6 +15,26 @@ uint32_t datapath_generation(const struct datapath *d)
 	return d->program.config->live.generation;
 }
 
+void datapath_continue_generations(struct datapath *d, uint32_t last)
+{
+	d->last_generation = last;
+}
+
+uint32_t datapath_next_generation(const struct datapath *d)
+{
+	uint32_t live = d->program.config->live.generation;
+	uint32_t last = live > d->last_generation ? live : d->last_generation;
+	uint32_t next = last + 1;
+
+	/* Its last bit says which copy it is in: not in the live one. */
+	if (live && !((next ^ live) & 1))
+		next++;
+	/* 0 means none. After four billion policies numbers come again. */
+	if (next <= last)
+		next = live & 1 ? 2 : 1;
+	return next;
+}
+
 void tables_adopt(struct datapath *d)
 {
 	uint32_t copy = d->program.config->live.generation & 1;
@@ -244,10 +264,7 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 	uint32_t features = features_of(&next);
 	int r;
 
-	next.generation = d->program.config->live.generation + 1;
-	if (!next.generation)
-		next.generation =
-			2; /* 0 means none; after four billion reloads the copy stays right */
+	next.generation = datapath_next_generation(d);
 	for (uint32_t i = 0; i < next.limit_count; i++) {
 		size_t length = strnlen(image->limits[i].name, WEIR_NAME_BYTES);
 
@@ -266,6 +283,8 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 		return fault(reterr, r, "datapath.policy",
 			     "cannot write the policy: %s; the one in force stays", strerror(-r));
 	d->policy = next;
+	if (next.generation < d->last_generation)
+		d->last_generation = 0; /* they have come round */
 	*ret_generation = next.generation;
 	if (!(features & WEIR_FEATURE_OPEN))
 		connections_stop(d);
