@@ -7,10 +7,13 @@
 #include "cli/cli.h"
 #include "daemon/daemon.h"
 
-#define ENTRY_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
-#define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
-#define FLAG_OPTIONS   (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
-#define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
+#define ENTRY_OPTIONS (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define APPLY_OPTIONS                                                                              \
+	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) | CLI_TAKES(FORCE))
+#define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
+#define FLAG_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
+#define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -36,8 +39,18 @@ static const struct command commands[] = {
 	{"policy check", "FILE", "say whether a policy is correct; needs no daemon", CLI_OFFLINE,
 	 .fn = cmd_policy_check},
 	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
-	 CLI_ONLINE, .fn = cmd_policy_apply},
-	{"policy show", "", "the policy in force", CLI_ONLINE, .fn = cmd_policy_show},
+	 APPLY_OPTIONS, .fn = cmd_policy_apply},
+	{"policy confirm", "[GENERATION]", "keep the policy that was applied with --confirm",
+	 CLI_ONLINE, .fn = cmd_policy_confirm},
+	{"policy rollback", "[GENERATION]", "go back to a former policy; without GENERATION, one",
+	 ROLLBACK_OPTIONS, .fn = cmd_policy_rollback},
+	{"policy history", "", "the policies that were in force, by whom and why",
+	 CLI_ONLINE | CLI_TAKES(LINES), .fn = cmd_policy_history},
+	{"policy diff", "GENERATION [GENERATION]",
+	 "what changed since a generation, or from one to another", CLI_ONLINE,
+	 .fn = cmd_policy_diff},
+	{"policy show", "[GENERATION]", "the policy in force, or a former one", CLI_ONLINE,
+	 .fn = cmd_policy_show},
 	{"flags list", "", "the flags: for whom they are on, since when, by whom and why",
 	 CLI_ONLINE, .fn = cmd_flags_list},
 	{"flags set", "FLAG on|off", "switch a flag on or off, whatever the policy says",

@@ -56,6 +56,9 @@ void put_flags(struct metrics *m, struct call *c);
 void put_limits(struct metrics *m, struct call *c);
 void put_cells(struct metrics *m, struct call *c);
 
+/* policy.c: what waits to be confirmed, and how long still; or null. */
+json_t *json_pending(const struct engine *e);
+
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
@@ -71,6 +74,10 @@ void handle_list_add(struct call *c);
 void handle_list_remove(struct call *c);
 void handle_policy_get(struct call *c);
 void handle_policy_put(struct call *c);
+void handle_policy_confirm(struct call *c);
+void handle_policy_rollback(struct call *c);
+void handle_policy_history(struct call *c);
+void handle_policy_generation(struct call *c);
 void handle_audit_events(struct call *c);
 void handle_detach(struct call *c);
 void handle_flags(struct call *c);

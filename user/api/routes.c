@@ -34,6 +34,10 @@ static const struct route {
 	{"DELETE", "/v1/lists/", MEMBER, handle_list_remove},
 	{"GET", "/v1/policy", MEMBER, handle_policy_get},
 	{"PUT", "/v1/policy", MEMBER, handle_policy_put},
+	{"POST", "/v1/policy/confirm", MEMBER, handle_policy_confirm},
+	{"POST", "/v1/policy/rollback", MEMBER, handle_policy_rollback},
+	{"GET", "/v1/policy/history", MEMBER, handle_policy_history},
+	{"GET", "/v1/policy/history/", MEMBER, handle_policy_generation},
 	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
 	{"POST", "/v1/detach", MEMBER, handle_detach},
 	{"GET", "/v1/flags", MEMBER, handle_flags},
@@ -95,6 +99,8 @@ static const char *status_title(unsigned int status)
 		return "Method not allowed";
 	case 409:
 		return "Conflict";
+	case 412:
+		return "Precondition failed";
 	case 413:
 		return "Content too large";
 	case 422:
@@ -133,6 +139,9 @@ void reply_fault(struct call *c, const struct fault *f)
 	case EBUSY:
 	case EEXIST:
 		status = 409;
+		break;
+	case ESTALE:
+		status = 412;
 		break;
 	case EINVAL:
 	case ERANGE:

@@ -128,6 +128,25 @@ static json_t *json_events(const struct engine *e)
 			 (json_int_t)WEIR_RING_BYTES);
 }
 
+static json_t *json_lists(const struct call *c)
+{
+	return json_pack("{s:o, s:o, s:b, s:o}", "allow", json_list_count(c->engine, LIST_ALLOW),
+			 "block", json_list_count(c->engine, LIST_BLOCK), "persisted",
+			 engine_store_works(c->engine), "feeds_failing",
+			 json_feeds_failing(c->engine));
+}
+
+static json_t *json_policy(const struct call *c)
+{
+	const struct policy *policy = engine_policy(c->engine);
+
+	return json_pack("{s:I, s:s?, s:s, s:o, s:o}", "generation",
+			 (json_int_t)datapath_generation(engine_datapath(c->engine)), "name",
+			 policy->metadata.name, "sha256", policy->sha256, "loaded_at",
+			 json_time(engine_policy_loaded_ns(c->engine)), "pending",
+			 json_pending(c->engine));
+}
+
 void handle_status(struct call *c)
 {
 	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
@@ -135,30 +154,29 @@ void handle_status(struct call *c)
 	uint64_t started_ns = engine_started_ns(c->engine);
 	struct recorder_stats stats;
 	size_t limits;
+	json_t *body;
 
 	datapath_read_counts(engine_datapath(c->engine), counts);
 	recorder_get_stats(engine_recorder(c->engine), &stats);
 	datapath_limits(engine_datapath(c->engine), &limits);
-	reply_json(c, 200,
-		   json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:s?, s:s, s:o}, s:o, s:I, s:o, s:o, "
-			     "s:{s:o, s:o, s:b, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			     "version", WEIR_VERSION, "iface", engine_options(c->engine)->iface,
-			     "attached", attached_to_str(c->engine), "mode",
-			     policy_mode_str(policy->mode), "policy", "generation",
-			     (json_int_t)datapath_generation(engine_datapath(c->engine)), "name",
-			     policy->metadata.name, "sha256", policy->sha256, "loaded_at",
-			     json_time(engine_policy_loaded_ns(c->engine)), "started_at",
-			     json_time(started_ns), "uptime_seconds",
-			     (json_int_t)((clock_real_ns() - started_ns) / NSEC_PER_SEC), "packets",
-			     json_packets(counts), "reasons", json_reasons(counts), "lists",
-			     "allow", json_list_count(c->engine, LIST_ALLOW), "block",
-			     json_list_count(c->engine, LIST_BLOCK), "persisted",
-			     engine_store_works(c->engine), "feeds_failing",
-			     json_feeds_failing(c->engine), "limits", (json_int_t)limits, "state",
-			     json_state(c->engine), "waiting", json_waiting(c->engine), "adaptive",
-			     json_adaptive_limits(c->engine), "events", json_events(c->engine),
-			     "audit", json_audit(&stats), "flags_set", json_flags_set(c), "store",
-			     json_store(c->engine)));
+	body = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I}", "version", WEIR_VERSION, "iface",
+			 engine_options(c->engine)->iface, "attached", attached_to_str(c->engine),
+			 "mode", policy_mode_str(policy->mode), "started_at", json_time(started_ns),
+			 "uptime_seconds",
+			 (json_int_t)((clock_real_ns() - started_ns) / NSEC_PER_SEC), "limits",
+			 (json_int_t)limits);
+	json_object_set_new(body, "policy", json_policy(c));
+	json_object_set_new(body, "packets", json_packets(counts));
+	json_object_set_new(body, "reasons", json_reasons(counts));
+	json_object_set_new(body, "lists", json_lists(c));
+	json_object_set_new(body, "state", json_state(c->engine));
+	json_object_set_new(body, "waiting", json_waiting(c->engine));
+	json_object_set_new(body, "adaptive", json_adaptive_limits(c->engine));
+	json_object_set_new(body, "flags_set", json_flags_set(c));
+	json_object_set_new(body, "events", json_events(c->engine));
+	json_object_set_new(body, "audit", json_audit(&stats));
+	json_object_set_new(body, "store", json_store(c->engine));
+	reply_json(c, 200, body);
 }
 
 static unsigned int expected_verdict(unsigned int reason)

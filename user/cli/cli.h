@@ -48,6 +48,8 @@ enum cli_option {
 	CLI_OPTION_POLICY,
 	CLI_OPTION_FORCE,
 	CLI_OPTION_IFACE,
+	CLI_OPTION_BASE,
+	CLI_OPTION_CONFIRM,
 	CLI_OPTION_MAX,
 };
 
@@ -122,6 +124,10 @@ int cmd_source(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_apply(struct cli *cli);
+int cmd_policy_confirm(struct cli *cli);
+int cmd_policy_rollback(struct cli *cli);
+int cmd_policy_history(struct cli *cli);
+int cmd_policy_diff(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_detach(struct cli *cli);

@@ -71,7 +71,7 @@ static int failed(CURL *curl, CURLcode code, const char *socket, const struct te
 static int set_headers(CURL *curl, const struct client_request *request,
 		       struct curl_slist **headers)
 {
-	char type[128];
+	char type[128], base[32];
 	struct curl_slist *list;
 
 	/* No "Expect: 100-continue": it costs a round trip and gains nothing here. */
@@ -83,8 +83,21 @@ static int set_headers(CURL *curl, const struct client_request *request,
 		 request->type ?: "");
 	if (!curl_slist_append(list, type))
 		return -ENOMEM;
+	snprintf(base, sizeof(base), "If-Match: \"g%u\"", request->base);
+	if (request->base && !curl_slist_append(list, base))
+		return -ENOMEM;
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	return 0;
+}
+
+void client_put_escaped(struct text *t, const char *value)
+{
+	for (; *value; value++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~",
+			   *value))
+			text_put(t, value, 1);
+		else
+			text_printf(t, "%%%02X", (unsigned char)*value);
 }
 
 int client_call(const char *socket, uint32_t timeout_ms, const struct client_request *request,
@@ -93,7 +106,7 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	_cleanup_(curl_slist_free_allp) struct curl_slist *headers = NULL;
 	_cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
 	_cleanup_(client_response_done) struct client_response response = {.body.growing = true};
-	char url[512];
+	char url[2048];
 	CURLcode code;
 
 	if (!curl || set_headers(curl, request, &headers) < 0)

@@ -17,7 +17,11 @@ struct client_request {
 	const char *type; /* of the body */
 	const char *body; /* NULL = none; an empty one is something else */
 	size_t length;
+	uint32_t base; /* sent as If-Match; 0 = not */
 };
+
+/* Percent-encode @value for a query. */
+void client_put_escaped(struct text *t, const char *value);
 
 struct client_response {
 	long status;

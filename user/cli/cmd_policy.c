@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Policies: check one without a daemon, show and replace the one in force. */
+/* Policies: check one without a daemon; show, replace, confirm, compare, and go back. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/diff.h"
 #include "cli/ask.h"
 #include "cli/render.h"
 #include "policy/policy.h"
@@ -71,16 +72,60 @@ int cmd_policy_check(struct cli *cli)
 	return print_summary(cli, path, policy);
 }
 
+/* GENERATION as an operand or as the value of an option; 0 if it was not given. */
+static int read_generation(const struct cli *cli, const char *text, uint32_t *ret)
+{
+	*ret = 0;
+	if (!text || parse_u32(text, 1, UINT32_MAX, ret) == 0)
+		return CLI_OK;
+	return cli_usage(cli, "'%s' is no generation: see 'weir policy history'", text);
+}
+
+static void say_pending(const struct cli *cli, const json_t *answer)
+{
+	const json_t *pending = json_object_get(answer, "pending");
+	char left[RENDER_DURATION_SIZE];
+
+	if (!json_is_object(pending))
+		return;
+	render_seconds(member_u64(pending, "left_seconds"), left);
+	cli_say(cli,
+		"it is undone in %s, back to generation %" PRIu64
+		", unless confirmed: weir policy confirm %" PRIu64,
+		left, member_u64(pending, "former"), member_u64(pending, "asked"));
+}
+
+static int say_applied(const struct cli *cli, struct client_request *request)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	int exit = ask_json(cli, request, &answer);
+
+	if (exit != CLI_OK || !answer)
+		return exit;
+	cli_say(cli, "policy generation %" PRIu64 " is in force%s",
+		member_u64(answer, "generation"),
+		member_bool(answer, "changed") ? "" : "; its text is the same as before");
+	say_pending(cli, answer);
+	if (json_is_false(json_object_get(answer, "persisted")))
+		cli_talk(cli, "the store cannot be written: the history would not survive a "
+			      "restart of the daemon");
+	return CLI_OK;
+}
+
 int cmd_policy_apply(struct cli *cli)
 {
+	static const enum cli_option arguments[] = {CLI_OPTION_REASON, CLI_OPTION_CONFIRM,
+						    CLI_OPTION_FORCE};
+	static const char *const names[] = {"reason", "confirm", "force"};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
-	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(text_done) struct text target = {.growing = true};
 	const char *path = cli_operand(cli, 0, NULL);
-	struct client_request request = {
-		.method = "PUT", .path = "/v1/policy", .type = "application/yaml", .body = ""};
+	struct client_request request = {.method = "PUT", .type = "application/yaml", .body = ""};
 	struct fault f = {0};
-	int exit;
+	int exit = read_generation(cli, cli_value(cli, CLI_OPTION_BASE, NULL), &request.base);
 
+	if (exit != CLI_OK)
+		return exit;
 	/* Checked here first, so that what is wrong is said with the name of this file. */
 	if (path && load(path, &policy, &f) < 0)
 		return refuse(cli, &f);
@@ -88,22 +133,176 @@ int cmd_policy_apply(struct cli *cli)
 		request.body = policy->text;
 		request.length = policy->length;
 	}
+	text_puts(&target, "/v1/policy");
+	for (size_t i = 0, given = 0; i < ARRAY_SIZE(arguments); i++) {
+		const char *value = cli_value(cli, arguments[i], NULL);
+
+		if (!value)
+			continue;
+		text_printf(&target, "%s%s=", given++ ? "&" : "?", names[i]);
+		client_put_escaped(&target, *value ? value : "true");
+	}
+	request.path = target.data;
+	return target.truncated ? CLI_FAILED : say_applied(cli, &request);
+}
+
+/* Which one waits to be confirmed. */
+static int ask_pending(const struct cli *cli, uint32_t *ret)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *status = NULL;
+	const json_t *policy;
+	int exit = ask_get(cli, "/v1/status", &response);
+
+	if (exit == CLI_OK)
+		exit = ask_decode(cli, &response, &status);
+	if (exit != CLI_OK)
+		return exit;
+	policy = json_object_get(status, "policy");
+	*ret = (uint32_t)member_u64(json_object_get(policy, "pending"), "generation");
+	if (!*ret)
+		return cli_fail(cli, CLI_FAILED, "policy.not_pending",
+				"no policy waits to be confirmed", NULL);
+	return CLI_OK;
+}
+
+int cmd_policy_confirm(struct cli *cli)
+{
+	struct client_request request = {
+		.method = "POST", .path = "/v1/policy/confirm", .type = "application/json"};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	uint32_t generation;
+	char body[48];
+	int exit = read_generation(cli, cli_operand(cli, 0, NULL), &generation);
+
+	if (exit == CLI_OK && !generation)
+		exit = ask_pending(cli, &generation);
+	if (exit != CLI_OK)
+		return exit;
+	snprintf(body, sizeof(body), "{\"generation\": %u}", generation);
+	request.body = body;
+	request.length = strlen(body);
 	exit = ask_json(cli, &request, &answer);
+	if (exit == CLI_OK && answer)
+		cli_say(cli, "policy generation %" PRIu64 " stays in force",
+			member_u64(answer, "generation"));
+	return exit;
+}
+
+int cmd_policy_rollback(struct cli *cli)
+{
+	struct client_request request = {
+		.method = "POST", .path = "/v1/policy/rollback", .type = "application/json"};
+	_cleanup_(json_decrefp) json_t *body = json_object();
+	_cleanup_free_ char *text = NULL;
+	uint32_t generation;
+	int exit = read_generation(cli, cli_operand(cli, 0, NULL), &generation);
+
+	if (exit == CLI_OK)
+		exit = read_generation(cli, cli_value(cli, CLI_OPTION_BASE, NULL), &request.base);
+	if (exit != CLI_OK)
+		return exit;
+	if (generation)
+		json_object_set_new(body, "generation", json_integer(generation));
+	if (cli_value(cli, CLI_OPTION_REASON, NULL))
+		json_object_set_new(body, "reason",
+				    json_string(cli_value(cli, CLI_OPTION_REASON, "")));
+	text = json_dumps(body, JSON_COMPACT);
+	if (!text)
+		return cli_fail(cli, CLI_FAILED, "client.memory", "out of memory", NULL);
+	request.body = text;
+	request.length = strlen(text);
+	return say_applied(cli, &request);
+}
+
+static void put_generation(struct table *t, const json_t *item)
+{
+	char applied[RENDER_TIME_SIZE];
+
+	render_time(member_text(item, "applied_at"), applied);
+	table_cell(t, "%" PRIu64, member_u64(item, "generation"));
+	table_cell(t, "%s", applied);
+	table_cell(t, "%s", member_text(json_object_get(item, "author"), "name"));
+	table_cell(t, "%s", member_text(item, "how"));
+	table_cell(t, "%s%s", member_text(item, "state"),
+		   member_bool(item, "persisted") ? "" : " (in memory only)");
+	table_cell(t, "%.12s", member_text(item, "sha256"));
+	table_cell(t, "%s", member_text(item, "reason"));
+}
+
+int cmd_policy_history(struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *item;
+	uint32_t lines;
+	char path[64];
+	size_t i;
+	int exit;
+
+	if (parse_u32(cli_value(cli, CLI_OPTION_LINES, "20"), 1, 100, &lines) < 0)
+		return cli_usage(cli, "--lines must be a number from 1 to 100");
+	snprintf(path, sizeof(path), "/v1/policy/history?limit=%u", lines);
+	exit = ask_get_json(cli, path, &answer);
 	if (exit != CLI_OK || !answer)
 		return exit;
-	cli_say(cli, "policy generation %" PRIu64 " is in force%s",
-		member_u64(answer, "generation"),
-		member_bool(answer, "changed") ? "" : "; its text is the same as before");
-	return CLI_OK;
+	table_init(&t, ">GENERATION", "APPLIED", "BY", "HOW", "STATE", "SHA256", "REASON", NULL);
+	json_array_foreach (json_object_get(answer, "items"), i, item) {
+		put_generation(&t, item);
+	}
+	return table_print(&t, cli);
+}
+
+static int ask_text(const struct cli *cli, uint32_t generation, struct client_response *ret)
+{
+	char path[64] = "/v1/policy";
+
+	if (generation)
+		snprintf(path, sizeof(path), "/v1/policy/history/%u", generation);
+	return ask_get(cli, path, ret);
+}
+
+int cmd_policy_diff(struct cli *cli)
+{
+	_cleanup_(client_response_done) struct client_response a = {0}, b = {0};
+	_cleanup_(text_done) struct text diff = {.growing = true};
+	_cleanup_(json_decrefp) json_t *value = NULL;
+	uint32_t from, to;
+	char names[2][48];
+	int exit = read_generation(cli, cli_operand(cli, 0, NULL), &from);
+
+	if (exit == CLI_OK)
+		exit = read_generation(cli, cli_operand(cli, 1, NULL), &to);
+	if (exit == CLI_OK)
+		exit = ask_text(cli, from, &a);
+	if (exit == CLI_OK)
+		exit = ask_text(cli, to, &b);
+	if (exit != CLI_OK)
+		return exit;
+	snprintf(names[0], sizeof(names[0]), "generation %s", a.generation);
+	snprintf(names[1], sizeof(names[1]), "generation %s", b.generation);
+	if (diff_unified(names[0], a.body.data, names[1], b.body.data, &diff) < 0 || diff.truncated)
+		return cli_fail(cli, CLI_FAILED, "client.memory", "out of memory", NULL);
+	if (!cli->json) {
+		if (diff.length)
+			fwrite(diff.data, 1, diff.length, cli->out);
+		return CLI_OK;
+	}
+	value = json_pack("{s:s, s:s, s:s}", "from", a.generation, "to", b.generation, "diff",
+			  diff.data ?: "");
+	return render_json(cli, value);
 }
 
 int cmd_policy_show(struct cli *cli)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *value = NULL;
+	uint32_t wanted;
 	uint64_t generation = 0;
-	int exit = ask_get(cli, "/v1/policy", &response);
+	int exit = read_generation(cli, cli_operand(cli, 0, NULL), &wanted);
 
+	if (exit == CLI_OK)
+		exit = ask_text(cli, wanted, &response);
 	if (exit != CLI_OK)
 		return exit;
 	if (!cli->json) {

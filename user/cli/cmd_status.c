@@ -40,6 +40,22 @@ static void put_policy(struct table *t, const json_t *status)
 		   member_u64(status, "limits"), loaded, member_text(policy, "sha256"));
 }
 
+/* The policy file and what is enforced differ exactly as long as this is said. */
+static void say_pending(const struct cli *cli, const json_t *status)
+{
+	const json_t *policy = json_object_get(status, "policy");
+	const json_t *pending = json_object_get(policy, "pending");
+	char left[RENDER_DURATION_SIZE];
+
+	if (!json_is_object(pending))
+		return;
+	render_seconds(member_u64(pending, "left_seconds"), left);
+	cli_say(cli,
+		"UNCONFIRMED: the policy of %s is undone in %s, back to generation %" PRIu64
+		", which the policy file still has, unless confirmed: weir policy confirm",
+		member_text(pending, "by"), left, member_u64(pending, "former"));
+}
+
 static void put_packets(struct table *t, const json_t *status)
 {
 	const json_t *packets = json_object_get(status, "packets");
@@ -200,6 +216,7 @@ int cmd_status(struct cli *cli)
 		member_text(status, "iface"), member_text(status, "mode"),
 		member_text(status, "attached"), uptime);
 	say_trouble(cli, status);
+	say_pending(cli, status);
 	table_init(&t, "", "", NULL);
 	put_policy(&t, status);
 	put_packets(&t, status);

@@ -136,7 +136,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	flags_load(e, *policy);
 	r = lists_load(e, reterr);
 	if (r == 0)
-		r = policy_apply(e, policy, &ENGINE_SYSTEM, reterr);
+		r = change_start(e, policy, reterr);
 	return r < 0 ? r : attach(e, reterr);
 }
 
@@ -183,6 +183,7 @@ void engine_close(struct engine *e)
 	}
 	feeds_done(e);
 	flags_done(e);
+	history_done(&e->history);
 	control_free(e->control);
 	list_image_done(&e->held);
 	list_set_free(e->lists);
@@ -244,12 +245,17 @@ uint64_t engine_tick(struct engine *e)
 	if (now_ns >= e->lists_due_ns) {
 		lists_expire(e);
 		feeds_tick(e);
+		if (e->lists_unknown) /* a change failed half way */
+			lists_synchronise(e, NULL);
 		e->lists_due_ns = now_ns + NSEC_PER_SEC;
 	}
 	flags_tick(e);
+	change_tick(e);
 	control_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
+	if (change_due_ns(e) < due_ns)
+		due_ns = change_due_ns(e);
 	if (e->lists_due_ns < due_ns)
 		due_ns = e->lists_due_ns;
 	wait_ms = due_ns > now_ns ? (due_ns - now_ns) / NSEC_PER_MSEC + 1 : 1;
@@ -286,6 +292,11 @@ const struct policy *engine_policy(const struct engine *e)
 struct recorder *engine_recorder(const struct engine *e)
 {
 	return e->recorder;
+}
+
+const struct history *engine_history(const struct engine *e)
+{
+	return &e->history;
 }
 
 bool engine_store_works(const struct engine *e)

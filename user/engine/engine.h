@@ -20,6 +20,7 @@
 #include "datapath/datapath.h"
 #include "detect/adaptive.h"
 #include "detect/exhaustion.h"
+#include "engine/history.h"
 #include "engine/recorder.h"
 #include "lists/feed.h"
 #include "lists/set.h"
@@ -57,11 +58,43 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 void engine_close(struct engine *e);
 DEFINE_CLEANUP(struct engine *, engine_close)
 
-/** Read the policy file again and apply it. A refused policy changes nothing and is recorded. */
+#define ENGINE_CONFIRM_MIN_NS (NSEC_PER_SEC)
+#define ENGINE_CONFIRM_MAX_NS (86400 * NSEC_PER_SEC)
+
+/* What is asked for. */
+struct engine_policy_change {
+	const char *text; /* NULL = the policy file, read again */
+	size_t length;
+	const char *reason;  /* NULL = none; at most HISTORY_REASON_MAX bytes */
+	uint32_t base;	     /* the generation that must be in force; 0 = whichever is */
+	uint64_t confirm_ns; /* undo it after so long unless it is confirmed; 0 = it is for good */
+};
+
+/**
+ * Check the text and put it in force as a new generation. It becomes the content of the policy file: at
+ * once, or when it is confirmed. What is refused changes nothing. Each attempt is two audit records.
+ * Faults: policy.stale (-ESTALE: another generation is in force than @base), policy.pending (-EBUSY: one
+ * waits to be confirmed), policy.reason, policy.confirm_time, those of policy_parse() and
+ * policy_compile(), of feeds, fs.write, and of the datapath.
+ */
+int engine_change_policy(struct engine *e, const struct engine_policy_change *change,
+			 const struct engine_actor *actor, struct fault *reterr);
+/** The same with the policy file, for good. */
 int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
-/** Check @text, make it the content of the policy file, and apply it. */
-int engine_put_policy(struct engine *e, const char *text, size_t length,
-		      const struct engine_actor *actor, struct fault *reterr);
+/**
+ * Put the text of @generation in force again, as a new generation, for good; 0 = of the one before. Also
+ * while another waits to be confirmed, which that ends. Faults: policy.generation (-ENOENT: the history
+ * does not have it) and those above.
+ */
+int engine_rollback(struct engine *e, uint32_t generation, const char *reason, uint32_t base,
+		    const struct engine_actor *actor, struct fault *reterr);
+/**
+ * The policy in force, which is @generation, is for good, and becomes the content of the policy file.
+ * Faults: policy.not_pending (-EPERM), policy.stale (-ESTALE), fs.write: it still waits then.
+ */
+int engine_confirm(struct engine *e, uint32_t generation, const struct engine_actor *actor,
+		   struct fault *reterr);
+const struct history *engine_history(const struct engine *e);
 
 struct engine_list_request {
 	enum list_kind kind;

@@ -18,6 +18,9 @@ struct engine {
 
 	struct policy *policy;
 	uint64_t policy_loaded_ns, started_ns;
+	struct history history;
+	bool undo_failed;     /* a record says so */
+	uint64_t undo_due_ns; /* CLOCK_MONOTONIC: not to be tried before */
 	struct datapath *datapath;
 	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
 	struct store *store;   /* NULL: does not work; lists then live in memory and kernel only */
@@ -52,9 +55,22 @@ void store_start(struct engine *e);
 void store_recover(struct engine *e, const struct list_image *image, unsigned int kinds);
 
 /* policy.c */
-/** Make *@policy the one in force; on success it belongs to the engine. */
-int policy_apply(struct engine *e, struct policy **policy, const struct engine_actor *actor,
-		 struct fault *reterr);
+/**
+ * Make *@policy the one in force: lists, feeds, datapath; on failure nothing is changed. On success it
+ * belongs to the engine, and *@policy is the one before, or NULL. @must: each new feed's file can be
+ * read. Keeps no history.
+ */
+int policy_enforce(struct engine *e, struct policy **policy, bool must, struct fault *reterr);
+
+/* change.c */
+/**
+ * With the store, the lists and the datapath open: put in force what is to be, which is *@policy, what the
+ * policy file holds, unless another one waits to be confirmed.
+ */
+int change_start(struct engine *e, struct policy **policy, struct fault *reterr);
+/* Undo what was not confirmed. Whenever change_due_ns() says (CLOCK_MONOTONIC). */
+void change_tick(struct engine *e);
+uint64_t change_due_ns(const struct engine *e);
 
 /* lists.c */
 int lists_load(struct engine *e, struct fault *reterr);

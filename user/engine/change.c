@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The life of a policy: asked for, checked, written down, put in force, confirmed or undone, gone back to.
+ *
+ * The order of an apply: the text is staged beside the policy file; history and store say that generation
+ * N is begun; the datapath flips to N; the staged file takes the policy file's place; history and store
+ * say that N is in force. Who starts after a death in between finds N begun, and the datapath's generation
+ * tells whether it came into force; if so the file is brought up to date, else N is forgotten. While a
+ * policy waits to be confirmed, the file keeps the text before it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/internal.h"
+
+#define RETRY_NS (5 * NSEC_PER_SEC) /* between attempts to undo a policy */
+
+/* A change on its way. */
+struct change {
+	enum history_how how;
+	const struct engine_actor *actor;
+	const char *reason;		       /* NULL = none */
+	uint32_t base;			       /* that must be in force; 0 = whichever is */
+	uint64_t confirm_ns;		       /* 0 = for good */
+	const struct history_pending *pending; /* instead: goes on after a restart */
+	uint32_t source;		       /* of a rollback: whose text it is */
+	bool to_file;			       /* the text becomes the content of the policy file */
+};
+
+static void put_reason(struct audit_details *details, const struct change *c)
+{
+	if (c->reason && *c->reason)
+		audit_details_string(details, "reason", c->reason);
+	if (c->base)
+		audit_details_u64(details, "base", c->base);
+	if (c->confirm_ns)
+		audit_details_u64(details, "confirm_seconds", c->confirm_ns / NSEC_PER_SEC);
+	if (c->source)
+		audit_details_u64(details, "text_of", c->source);
+}
+
+static void put_policy(struct audit_details *details, const struct policy *policy)
+{
+	audit_details_string(details, "sha256", policy->sha256);
+	if (policy->metadata.name)
+		audit_details_string(details, "name", policy->metadata.name);
+	if (policy->metadata.change)
+		audit_details_string(details, "change", policy->metadata.change);
+	audit_details_u64(details, "limits", policy->limit_count);
+	audit_details_u64(details, "list_entries", policy->allow.count + policy->block.count);
+}
+
+/* @policy may be NULL; @generation 0: none came into force. */
+static void record_change(struct engine *e, enum audit_event event, const struct change *c,
+			  const struct policy *policy, uint32_t generation, const struct fault *f)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = event,
+		.outcome = f ? AUDIT_FAILURE : AUDIT_SUCCESS,
+		.resource = {"policy", e->options.policy_path},
+		.details = &details,
+	};
+	const struct history_item *item = history_find(&e->history, generation);
+
+	audit_details_string(&details, "how", history_how_str(c->how));
+	put_reason(&details, c);
+	if (policy)
+		put_policy(&details, policy);
+	if (generation) {
+		audit_details_u64(&details, "generation", generation);
+		audit_details_u64(&details, "limits_not_in_force", control_waiting(e));
+		audit_details_bool(&details, "persisted", item && item->persisted);
+	}
+	if (f) {
+		audit_details_string(&details, "code", f->code);
+		audit_details_string(&details, "error", f->text);
+	}
+	engine_record(e, &record, c->actor);
+}
+
+static enum audit_event outcome_of(const struct change *c)
+{
+	if (c->how == HISTORY_ROLLBACK)
+		return AUDIT_EVENT_POLICY_ROLLBACK;
+	return c->how == HISTORY_AUTOMATIC ? AUDIT_EVENT_POLICY_UNDONE : AUDIT_EVENT_POLICY_APPLY;
+}
+
+/* As the history counts: the datapath may be ahead, for what is no change of the policy's text. */
+static uint32_t generation_in_force(const struct engine *e)
+{
+	const struct history_item *current = history_current(&e->history);
+
+	return current ? current->generation : 0;
+}
+
+static void describe(const struct engine *e, const struct policy *policy, const struct change *c,
+		     struct history_item *ret)
+{
+	*ret = (struct history_item){
+		.generation = datapath_next_generation(e->datapath),
+		.parent = generation_in_force(e),
+		.length = policy->length,
+		.uid = c->actor->uid,
+		.applied_ns = clock_real_ns(),
+		.how = c->how,
+	};
+	memcpy(ret->sha256, policy->sha256, sizeof(ret->sha256));
+	snprintf(ret->username, sizeof(ret->username), "%s", c->actor->username);
+	snprintf(ret->reason, sizeof(ret->reason), "%s", c->reason ?: "");
+}
+
+/* What is to be confirmed of the change to @generation; false: nothing is. */
+static bool make_pending(const struct engine *e, const struct change *c, uint32_t generation,
+			 struct history_pending *ret)
+{
+	if (c->pending) {
+		*ret = *c->pending;
+		ret->generation = generation;
+		return true;
+	}
+	if (!c->confirm_ns)
+		return false;
+	*ret = (struct history_pending){
+		.is = true,
+		.generation = generation,
+		.asked = generation,
+		.former = generation_in_force(e),
+		.until_boot_ns = clock_boot_ns() + c->confirm_ns,
+		.since_real_ns = clock_real_ns(),
+		.until_real_ns = clock_real_ns() + c->confirm_ns,
+	};
+	return true;
+}
+
+/* The file may hold the very text already, because somebody edited it in place: until it is confirmed,
+ * the text goes beside it, and the one in force is what the next daemon reads. */
+static int spare_file(struct engine *e, const struct policy *policy, bool *ret_spared,
+		      struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *file = NULL;
+	char beside[PATH_MAX];
+	int r;
+
+	if (policy_load(e->options.policy_path, &file, NULL) < 0 ||
+	    strcmp(file->sha256, policy->sha256) != 0 ||
+	    strcmp(file->sha256, e->policy->sha256) == 0)
+		return 0;
+	if (snprintf(beside, sizeof(beside), "%s.unconfirmed", e->options.policy_path) >=
+	    (int)sizeof(beside))
+		return fault(reterr, -ENAMETOOLONG, "fs.write", "%s is too long a path",
+			     e->options.policy_path);
+	r = fs_replace_file(beside, policy->text, policy->length, 0600, reterr);
+	if (r == 0)
+		r = fs_replace_file(e->options.policy_path, e->policy->text, e->policy->length,
+				    0640, reterr);
+	*ret_spared = r == 0;
+	if (r == 0)
+		log_info("the policy file has the text before again until the new one is "
+			 "confirmed, which is kept beside it",
+			 "as", beside);
+	return r;
+}
+
+static void remove_spared(struct engine *e)
+{
+	char beside[PATH_MAX];
+
+	if (snprintf(beside, sizeof(beside), "%s.unconfirmed", e->options.policy_path) <
+	    (int)sizeof(beside))
+		unlink(beside);
+}
+
+/* The policy was refused after all: the file is what its editor left. */
+static void put_spared_back(struct engine *e, const struct policy *policy)
+{
+	struct fault f = {0};
+
+	if (fs_replace_file(e->options.policy_path, policy->text, policy->length, 0640, &f) == 0)
+		remove_spared(e);
+	else
+		log_error("the policy file lacks what was edited, which is beside it", "error",
+			  f.text);
+}
+
+/* The file has the last word on what the next daemon enforces: without it nothing has changed. */
+static int put_file(struct engine *e, const char *staged, struct policy **former,
+		    struct fault *reterr)
+{
+	struct fault f = {0};
+	int r = fs_commit_file(e->options.policy_path, staged, reterr);
+
+	if (r < 0 && *former && policy_enforce(e, former, false, &f) < 0)
+		log_error("the former policy cannot be put in force again", "error", f.text);
+	return r;
+}
+
+/* Everything is checked: from here on it is done, or undone. On success *@policy is the former one. */
+static int carry_out(struct engine *e, const struct change *c, struct policy **policy,
+		     struct fault *reterr)
+{
+	enum history_state before = c->how == HISTORY_AUTOMATIC ? HISTORY_UNDONE : HISTORY_FORMER;
+	struct history_pending pending;
+	struct history_item item;
+	char staged[PATH_MAX];
+	bool spared = false;
+	int r = 0;
+
+	if (c->confirm_ns)
+		r = spare_file(e, *policy, &spared, reterr);
+	if (r == 0 && c->to_file)
+		r = fs_stage_file(e->options.policy_path, (*policy)->text, (*policy)->length, 0640,
+				  staged, reterr);
+	if (r < 0)
+		return r;
+	describe(e, *policy, c, &item);
+	history_begin(&e->history, &item, (*policy)->text,
+		      make_pending(e, c, item.generation, &pending) ? &pending : NULL);
+	r = policy_enforce(e, policy, c->how != HISTORY_AUTOMATIC, reterr);
+	if (r < 0 && c->to_file)
+		fs_abort_file(staged);
+	else if (c->to_file)
+		r = put_file(e, staged, policy, reterr);
+	if (r < 0) {
+		history_abort(&e->history, item.generation);
+		if (spared)
+			put_spared_back(e, *policy);
+		return r;
+	}
+	history_commit(&e->history, item.generation, before);
+	record_change(e, outcome_of(c), c, e->policy, item.generation, NULL);
+	return 0;
+}
+
+static int check_base(const struct engine *e, uint32_t base, struct fault *reterr)
+{
+	uint32_t current = datapath_generation(e->datapath);
+	const struct history_item *item = history_current(&e->history);
+	char when[CLOCK_RFC3339_SIZE] = "";
+
+	/* A flag that is set takes a generation of its own and leaves the policy what it was. */
+	if (!base || base == current || (item && base >= item->generation && base < current))
+		return 0;
+	if (item)
+		clock_format_rfc3339(item->applied_ns, when);
+	return fault(reterr, -ESTALE, "policy.stale",
+		     "generation %u is no longer in force: generation %u is%s%s%s%.19s; see what "
+		     "changed with 'weir policy diff %u %u', then try again on top of it",
+		     base, current, item ? ", by " : "", item ? item->username : "",
+		     item ? " at " : "", when, base, current);
+}
+
+static int check_pending(const struct engine *e, struct fault *reterr)
+{
+	const struct history_pending *p = &e->history.pending;
+
+	if (!p->is)
+		return 0;
+	return fault(reterr, -EBUSY, "policy.pending",
+		     "generation %u still waits to be confirmed, for %llu s: 'weir policy confirm' "
+		     "or 'weir policy rollback' first",
+		     p->generation,
+		     (unsigned long long)(history_pending_left_ns(&e->history) / NSEC_PER_SEC));
+}
+
+static int check_words(const struct change *c, struct fault *reterr)
+{
+	const char *reason = c->reason ?: "";
+
+	if (strlen(reason) > HISTORY_REASON_MAX || !utf8_valid(reason, strlen(reason)))
+		return fault(reterr, -EINVAL, "policy.reason",
+			     "a reason is UTF-8 text of at most %u bytes", HISTORY_REASON_MAX);
+	if (c->confirm_ns &&
+	    (c->confirm_ns < ENGINE_CONFIRM_MIN_NS || c->confirm_ns > ENGINE_CONFIRM_MAX_NS))
+		return fault(reterr, -ERANGE, "policy.confirm_time",
+			     "the time to confirm is at least 1s and at most 24h");
+	return 0;
+}
+
+/* What has to hold before a change is even tried. */
+static int check_change(const struct engine *e, const struct change *c, struct fault *reterr)
+{
+	int r = check_words(c, reterr);
+
+	if (r == 0 && c->how != HISTORY_ROLLBACK)
+		r = check_pending(e, reterr);
+	return r == 0 ? check_base(e, c->base, reterr) : r;
+}
+
+/* Make @text the policy, or what the policy file holds if it is NULL. */
+static int change_policy(struct engine *e, const struct change *c, const char *text, size_t length,
+			 struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct fault f = {0};
+	int r = check_change(e, c, &f);
+
+	if (r == 0)
+		r = text ? policy_parse("request", text, length, &policy, &f)
+			 : policy_load(e->options.policy_path, &policy, &f);
+	if (r == 0)
+		r = flags_compile(e, policy, &image, &f);
+	if (r == 0)
+		r = feeds_probe(e, policy, &f);
+	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
+	if (r == 0)
+		r = carry_out(e, c, &policy, &f);
+	if (r < 0) {
+		record_change(e, AUDIT_EVENT_POLICY_REFUSED, c, policy, 0, &f);
+		if (reterr)
+			*reterr = f;
+	}
+	return r;
+}
+
+int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	const struct change c = {.how = HISTORY_RELOAD, .actor = actor};
+
+	return change_policy(e, &c, NULL, 0, reterr);
+}
+
+int engine_change_policy(struct engine *e, const struct engine_policy_change *change,
+			 const struct engine_actor *actor, struct fault *reterr)
+{
+	const struct change c = {
+		.how = change->text ? HISTORY_APPLY : HISTORY_RELOAD,
+		.actor = actor,
+		.reason = change->reason,
+		.base = change->base,
+		.confirm_ns = change->confirm_ns,
+		.to_file = change->text && !change->confirm_ns,
+	};
+
+	return change_policy(e, &c, change->text, change->length, reterr);
+}
+
+int engine_rollback(struct engine *e, uint32_t generation, const char *reason, uint32_t base,
+		    const struct engine_actor *actor, struct fault *reterr)
+{
+	const struct history_item *former = history_former(&e->history);
+	struct change c = {
+		.how = HISTORY_ROLLBACK,
+		.actor = actor,
+		.reason = reason,
+		.base = base,
+		.to_file = true,
+	};
+	_cleanup_free_ char *text = NULL;
+	struct fault f = {0};
+	size_t length;
+	int r;
+
+	c.source = generation;
+	if (!generation && former)
+		c.source = former->generation;
+	if (c.source)
+		r = history_text(&e->history, c.source, &text, &length, &f);
+	else
+		r = fault(&f, -ENOENT, "policy.generation",
+			  "there is no former policy in the history");
+	if (r == 0)
+		return change_policy(e, &c, text, length, reterr);
+	record_change(e, AUDIT_EVENT_POLICY_REFUSED, &c, NULL, 0, &f);
+	if (reterr)
+		*reterr = f;
+	return r;
+}
+
+int engine_confirm(struct engine *e, uint32_t generation, const struct engine_actor *actor,
+		   struct fault *reterr)
+{
+	const struct history_pending *p = &e->history.pending;
+	const struct change c = {.how = HISTORY_CONFIRM, .actor = actor, .base = generation};
+	struct fault f = {0};
+	int r = 0;
+
+	if (!p->is)
+		r = fault(&f, -EPERM, "policy.not_pending", "no policy waits to be confirmed");
+	else if (generation != p->generation && generation != p->asked)
+		r = fault(&f, -ESTALE, "policy.stale",
+			  "generation %u does not wait to be confirmed: %u does", generation,
+			  p->generation);
+	else
+		r = fs_replace_file(e->options.policy_path, e->policy->text, e->policy->length,
+				    0640, &f);
+	if (r < 0) {
+		record_change(e, AUDIT_EVENT_POLICY_REFUSED, &c, NULL, 0, &f);
+		if (reterr)
+			*reterr = f;
+		return r;
+	}
+	history_confirm(&e->history);
+	remove_spared(e);
+	record_change(e, AUDIT_EVENT_POLICY_CONFIRM, &c, e->policy,
+		      datapath_generation(e->datapath), NULL);
+	return 0;
+}
+
+/* Nobody confirmed it in time. */
+static void undo(struct engine *e)
+{
+	const struct change c = {
+		.how = HISTORY_AUTOMATIC,
+		.actor = &ENGINE_SYSTEM,
+		.reason = "not confirmed in time",
+		.source = e->history.pending.former,
+	};
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct fault f = {0};
+	size_t length;
+	int r = history_text(&e->history, c.source, &text, &length, &f);
+
+	/* The file has the same text, as long as nobody edits it. */
+	if (r == 0)
+		r = policy_parse("history", text, length, &policy, &f);
+	else
+		r = policy_load(e->options.policy_path, &policy, &f);
+	if (r == 0)
+		r = carry_out(e, &c, &policy, &f);
+	if (r == 0) {
+		log_warn("a policy was not confirmed in time: the one before it is in force again",
+			 "sha256", e->policy->sha256);
+		return;
+	}
+	if (!e->undo_failed)
+		record_change(e, AUDIT_EVENT_POLICY_REFUSED, &c, policy, 0, &f);
+	e->undo_failed = true;
+	e->undo_due_ns = clock_monotonic_ns() + RETRY_NS;
+	log_error("an unconfirmed policy cannot be undone yet", "error", f.text);
+}
+
+void change_tick(struct engine *e)
+{
+	if (!e->history.pending.is || history_pending_left_ns(&e->history) ||
+	    clock_monotonic_ns() < e->undo_due_ns)
+		return;
+	undo(e);
+	if (!e->history.pending.is) {
+		e->undo_failed = false;
+		e->undo_due_ns = 0;
+	}
+}
+
+uint64_t change_due_ns(const struct engine *e)
+{
+	uint64_t due_ns;
+
+	if (!e->history.pending.is)
+		return UINT64_MAX;
+	due_ns = clock_monotonic_ns() + history_pending_left_ns(&e->history);
+	return due_ns > e->undo_due_ns ? due_ns : e->undo_due_ns;
+}
+
+/* Starting */
+
+/* An earlier daemon died while it put a policy in force: complete that or forget it. */
+static int end_begun(struct engine *e, struct policy **policy, struct fault *reterr)
+{
+	const struct history *h = &e->history;
+	const struct history_item *item = h->count ? &h->items[h->count - 1] : NULL;
+	const struct history_item *parent;
+	uint32_t generation;
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	bool of_file;
+
+	if (!item || item->state != HISTORY_BEGUN)
+		return 0;
+	generation = item->generation;
+	if (datapath_generation(e->datapath) != generation) {
+		log_warn("an earlier daemon ended before a policy came into force");
+		history_abort(&e->history, generation);
+		return 0;
+	}
+	log_warn("an earlier daemon ended right after a policy came into force");
+	of_file = (item->how == HISTORY_APPLY || item->how == HISTORY_ROLLBACK) &&
+		  !(h->pending.is && h->pending.generation == generation);
+	parent = history_find(h, item->parent);
+	/* Unless somebody has edited it since. */
+	if (of_file && parent && strcmp(parent->sha256, (*policy)->sha256) == 0 &&
+	    history_text(h, generation, &text, &length, NULL) == 0) {
+		int r = fs_replace_file(e->options.policy_path, text, length, 0640, reterr);
+
+		if (r < 0)
+			return r;
+		policy_free(take_ptr(*policy));
+		r = policy_load(e->options.policy_path, policy, reterr);
+		if (r < 0)
+			return r;
+	}
+	history_commit(&e->history, generation, HISTORY_FORMER);
+	return 0;
+}
+
+/* *@policy is what the file holds, *@c a start with it. A policy that waits to be confirmed goes on
+ * waiting, was confirmed already, or is over. */
+static int go_on_waiting(struct engine *e, struct policy **policy, struct change *c,
+			 struct fault *reterr)
+{
+	struct history_pending *p = &e->history.pending;
+	const struct history_item *item = history_find(&e->history, p->generation);
+	_cleanup_free_ char *text = NULL;
+	struct policy *waiting;
+	size_t length;
+	int r;
+
+	if (!p->is)
+		return 0;
+	if (item && strcmp(item->sha256, (*policy)->sha256) == 0) {
+		log_info("the policy that waited for it was confirmed");
+		history_confirm(&e->history);
+		return 0;
+	}
+	if (!history_pending_left_ns(&e->history) ||
+	    history_text(&e->history, p->generation, &text, &length, NULL) < 0) {
+		c->how = HISTORY_AUTOMATIC;
+		c->reason = "not confirmed in time; no daemon was running";
+		log_warn("a policy was not confirmed in time: the policy file is in force again");
+		return 0;
+	}
+	r = policy_parse("history", text, length, &waiting, reterr);
+	if (r < 0)
+		return r;
+	policy_free(*policy);
+	*policy = waiting;
+	c->pending = p;
+	return 0;
+}
+
+int change_start(struct engine *e, struct policy **policy, struct fault *reterr)
+{
+	struct change c = {.how = HISTORY_START, .actor = &ENGINE_SYSTEM};
+	struct fault f = {0};
+	int r;
+
+	if (history_open(&e->history, e->store, &f) < 0)
+		log_error("the history of policies cannot be read", "error", f.text);
+	datapath_continue_generations(e->datapath, history_last_generation(&e->history));
+	r = end_begun(e, policy, reterr);
+	if (r == 0)
+		r = go_on_waiting(e, policy, &c, reterr);
+	return r == 0 ? carry_out(e, &c, policy, reterr) : r;
+}
