@@ -8,6 +8,10 @@ ifdef SAN
 BUILD := build/san
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 endif
+# Set by `make ... FAULTS=1`: with places where tests make things fail, see user/base/fault_point.h.
+ifdef FAULTS
+BUILD := build/faults
+endif
 # Set by `make fuzz`: the same, and libFuzzer's instrumentation, which takes clang.
 ifdef FUZZ
 BUILD := build/fuzz
@@ -29,7 +33,7 @@ LIBRARIES := libbpf libuv libmicrohttpd jansson yaml-0.1 sqlite3 libcrypto libcu
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wcast-qual -Wno-format-nonliteral -Werror
-CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
+CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' $(if $(FAULTS),-DWEIR_FAULTS) -Iinclude -Iuser -I$(BUILD)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE)
 LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lz -lpthread
@@ -47,6 +51,7 @@ BPF_OBJECTS := limiter connections
 TEST_BPF_OBJECTS := counting flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
+FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fault/test_*.c))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
 BENCH_BPF_OBJECTS := variants variants_lru
 BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,judge lists testrun)
@@ -56,7 +61,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test test-gap test-kernels unit bench fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test test-gap test-kernels unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -109,7 +114,7 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 
 # Objects that embed a skeleton need it generated first.
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
-$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(TOOLS:%=%.o): \
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(FAULT_TESTS:%=%.o) $(TOOLS:%=%.o): \
 	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
 $(BUILD)/tests/bench/variant.o: $(BENCH_BPF_OBJECTS:%=$(BUILD)/tests/bench/%.skel.h)
@@ -117,7 +122,7 @@ $(BUILD)/tests/bench/variant.o: $(BENCH_BPF_OBJECTS:%=$(BUILD)/tests/bench/%.ske
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(BENCH_TOOLS:%=%.o): CPPFLAGS += -Ibpf
 
 # Test programs and tools link every tier; the linker takes what they use.
-$(UNIT_TESTS) $(BPF_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(ARCHIVES)
+$(UNIT_TESTS) $(BPF_TESTS) $(FAULT_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TESTLIB) $(ARCHIVES)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LDLIBS)
 
@@ -162,6 +167,7 @@ run: all ## IFACE=eth0 POLICY=policy.yaml: run the daemon in the foreground
 test: all ## all tests, on this kernel: needs root
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
+	@$(MAKE) --no-print-directory FAULTS=1 fault-tests
 	@$(MAKE) --no-print-directory fuzz-build
 	$(Q)scripts/test.sh
 
@@ -174,6 +180,8 @@ test-gap: all ## 200 policies, restarts and kills under traffic: what leaked, wh
 	$(Q)GAP_APPLIES=200 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
 
 unit-tests: $(UNIT_TESTS)
+
+fault-tests: $(FAULT_TESTS)
 
 fuzz-targets: $(FUZZ_TARGETS)
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Runs the tests and adds them up: cmocka programs (plain and with sanitizers), BPF tests, a short run
-# of the fuzz targets, and the end-to-end scripts, which print TAP. `test.sh [lint|unit|bpf|fuzz|e2e]`.
+# Runs the tests and adds them up: cmocka programs (plain and with sanitizers), BPF tests, failures at every step, a short run
+# of the fuzz targets, and the end-to-end scripts, which print TAP. `test.sh [lint|unit|bpf|fault|fuzz|e2e]`.
 # The last line is "N passed, N failed", with ", N skipped" if a kernel feature or a privilege was missing.
 
 set -uo pipefail
@@ -51,6 +51,12 @@ if wanted bpf; then
 	for program in build/tests/bpf/test_*; do
 		[[ -x $program && ! $program == *.* ]] || continue
 		run "${program#build/tests/}" "$program"
+	done
+fi
+if wanted fault; then
+	for program in build/faults/tests/fault/test_*; do
+		[[ -x $program && ! $program == *.* ]] || continue
+		run "${program#build/faults/tests/}" "$program"
 	done
 fi
 if wanted fuzz; then

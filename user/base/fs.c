@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/fault_point.h"
 
 int fs_own_directory(const char *path, mode_t mode, struct fault *reterr)
 {
@@ -54,15 +55,19 @@ static int write_temporary(const char *temporary, const char *data, size_t lengt
 {
 	_cleanup_close_ int fd =
 		open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r;
+	int r = fault_point(NULL, "fs.create");
 
-	if (fd < 0)
-		return -errno;
+	if (r < 0 || fd < 0)
+		return r ?: -errno;
+	r = fault_point(NULL, "fs.mode");
+	if (r < 0)
+		return r;
 	if (fchmod(fd, like ? like->st_mode & 07777 : mode) < 0)
 		return -errno;
 	if (like && fchown(fd, like->st_uid, like->st_gid) < 0)
 		return -errno;
-	r = write_all(fd, data, length);
+	r = fault_point(NULL, "fs.write") ?: write_all(fd, data, length);
+	r = r ?: fault_point(NULL, "fs.sync");
 	if (r < 0)
 		return r;
 	return fsync(fd) < 0 ? -errno : 0;
@@ -109,10 +114,12 @@ int fs_commit_file(const char *path, const char *staged, struct fault *reterr)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 	const char *target = real ?: path;
-	int r = rename(staged, target) < 0 ? -errno : 0;
+	int r = fault_point(NULL, "fs.rename");
 
+	if (r == 0 && rename(staged, target) < 0)
+		r = -errno;
 	if (r == 0)
-		r = sync_parent(target);
+		r = fault_point(NULL, "fs.sync_directory") ?: sync_parent(target);
 	else
 		unlink(staged);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include <weir/key.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "datapath/internal.h"
 
 /* Cells that have not been busy for so long that their word may soon look like one of the future. */
@@ -171,8 +172,10 @@ int cells_finish_moving(struct datapath *d, struct fault *reterr)
 {
 	if (!d->program.shape.cell_sets_was)
 		return 0;
-	grace_wait_here(); /* of the program that did not know the new table */
+	grace_wait_here();		 /* of the program that did not know the new table */
+	fault_point(NULL, "cells.move"); /* to die at: nothing can fail */
 	move_all(&d->program);
+	fault_point(NULL, "cells.moved");
 	return stop_moving(d, reterr);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault_point.h"
 #include "bpf/connections.skel.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
@@ -72,6 +73,7 @@ static int load(struct datapath *d, struct connections_bpf *skeleton, struct fau
 	r = choose_maps(d, skeleton);
 	skeleton->rodata->weir_netns = (uint32_t)netns.st_ino;
 	skeleton->rodata->weir_seed = d->program.seed;
+	r = r ?: fault_point(NULL, "connections.load");
 	r = r ?: connections_bpf__load(skeleton);
 	if (r < 0)
 		return fault(reterr, r, "datapath.connections",
@@ -94,6 +96,11 @@ int connections_start(struct datapath *d, struct fault *reterr)
 		return fault(reterr, -errno, "datapath.connections",
 			     "cannot open the counter of open connections: %s", strerror(errno));
 	r = load(d, skeleton, reterr);
+	if (r < 0) {
+		connections_bpf__destroy(skeleton);
+		return r;
+	}
+	r = fault_point(reterr, "connections.attach");
 	if (r < 0) {
 		connections_bpf__destroy(skeleton);
 		return r;

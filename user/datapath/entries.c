@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault_point.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
 
@@ -360,7 +361,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	r = program_load(d->pin_dir, &d->program, &shape, d->program.seed, &next, reterr);
 	if (r < 0)
 		return r;
-	r = copy_entries(&d->program, &next);
+	r = fault_point(NULL, "entries.copy") ?: copy_entries(&d->program, &next);
 	if (r < 0)
 		fault(reterr, r, "datapath.lists", "the lists do not fit into %u sets", sets);
 	else
@@ -371,6 +372,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	}
 	d->program.meta->hits_slot = shape.hits_slot;
 	grace_wait_here();
+	fault_point(NULL, "entries.hits"); /* to die at: nothing can fail */
 	move_hits(&old, &d->program);
 	program_done(&old);
 	d->entries.freed = false;
@@ -403,36 +405,49 @@ static int put(struct datapath *d, const struct list_image_entry *upsert, struct
 	struct key key = key_of(&upsert->prefix);
 	uint64_t until = until_word(&upsert->value);
 	struct weir_entry *entry = find(&d->program, &key);
+	int r;
 
 	if (entry) {
+		r = fault_point(reterr, "entries.deadline");
+		if (r < 0)
+			return r;
 		__atomic_store_n(&entry->until_word, until, __ATOMIC_RELEASE);
 		return 0;
 	}
 	entry = find_room(&d->program, &key);
 	if (!entry) { /* chance has put too many in a row */
-		int r = grow(d, d->program.shape.entry_sets * 2, reterr);
-
+		r = grow(d, d->program.shape.entry_sets * 2, reterr);
 		if (r < 0)
 			return r;
 		entry = find_room(&d->program, &key);
 		if (!entry)
 			return fault(reterr, -ENOSPC, "datapath.lists", "no room for an entry");
 	}
+	r = fault_point(reterr, "entries.write");
+	if (r < 0)
+		return r;
 	write_entry(entry, &key, until, 0);
-	index_insert(d, &key);
-	return 0;
+	r = fault_point(reterr, "entries.index");
+	index_insert(d, &key); /* an entry that stands is in the index, whatever comes next */
+	return r;
 }
 
-static void take_out(struct datapath *d, const struct prefix *prefix)
+static int take_out(struct datapath *d, const struct prefix *prefix, struct fault *reterr)
 {
 	struct key key = key_of(prefix);
 	struct weir_entry *entry = find(&d->program, &key);
+	int r;
 
 	if (!entry)
-		return;
+		return 0;
+	r = fault_point(reterr, "entries.unindex");
+	if (r < 0)
+		return r;
 	index_remove(d, &key);
+	r = fault_point(reterr, "entries.clear");
 	clear_entry(entry);
 	d->entries.freed = true;
+	return r;
 }
 
 int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr)
@@ -447,7 +462,7 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 	for (size_t i = 0; i < diff->upsert_count && r == 0; i++)
 		r = put(d, &diff->upserts[i], reterr);
 	for (size_t i = 0; i < diff->delete_count && r == 0; i++)
-		take_out(d, &diff->deletes[i]);
+		r = take_out(d, &diff->deletes[i], reterr);
 	if (d->entries.freed)
 		grace_begin(d->grace);
 	return r;

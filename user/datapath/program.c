@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault_point.h"
 #include "base/text.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
@@ -141,6 +142,8 @@ static int map_shared(struct program *p, const struct program *from)
 			*areas[i].at = *theirs[i].at;
 			continue;
 		}
+		if (fault_point(NULL, "program.map") < 0)
+			return -EIO;
 		memory = mmap(NULL, whole_pages(areas[i].bytes), PROT_READ | PROT_WRITE, MAP_SHARED,
 			      bpf_map__fd(areas[i].map), 0);
 		if (memory == MAP_FAILED)
@@ -204,6 +207,9 @@ static int choose_maps(struct program *p, const struct program *from, const char
 			continue;
 		if (from) {
 			old = ancestor(from, p, map);
+			r = fault_point(NULL, "program.reuse");
+			if (r < 0)
+				return r;
 			r = old ? bpf_map__reuse_fd(map, bpf_map__fd(old)) : 0;
 		} else {
 			r = pin_path(pin_dir, map_name(p, map), path);
@@ -217,8 +223,9 @@ static int choose_maps(struct program *p, const struct program *from, const char
 
 static int set_sizes(struct program *p)
 {
-	int r = bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
+	int r = fault_point(NULL, "program.size");
 
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
 	r = r
 		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,
@@ -232,7 +239,10 @@ static int set_answers(const struct program *p)
 {
 	uint32_t zero = 0;
 	int fd = bpf_program__fd(p->skeleton->progs.weir_answer);
+	int r = fault_point(NULL, "program.answers");
 
+	if (r < 0)
+		return r;
 	return bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.weir_answers), &zero, &fd,
 				   BPF_ANY) < 0
 		       ? -errno
@@ -257,7 +267,7 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 	p->skeleton->rodata->weir_entry_mask = p->shape.entry_sets - 1;
 	p->skeleton->rodata->weir_cell_mask = p->shape.cell_sets - 1;
 	p->skeleton->rodata->weir_cell_was_mask = p->shape.cell_sets_was - 1;
-	r = limiter_bpf__load(p->skeleton);
+	r = fault_point(NULL, "program.load") ?: limiter_bpf__load(p->skeleton);
 	if (r < 0)
 		return fault(reterr, r, "datapath.load",
 			     "the kernel refused the program or its maps: %s%s%s", strerror(-r),
@@ -350,8 +360,13 @@ int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr)
 	r = pin_path(pin_dir, name, path) ?: pin_path(pin_dir, next, fresh);
 	if (r == 0 && unlink(fresh) < 0 && errno != ENOENT)
 		r = -errno;
+	r = r ?: fault_point(NULL, "program.pin");
 	if (r == 0)
 		r = bpf_obj_pin(fd, fresh);
+	if (r == 0 && fault_point(NULL, "program.rename_pin") < 0) {
+		r = -EIO;
+		unlink(fresh);
+	}
 	if (r == 0 && rename(fresh, path) < 0) {
 		r = -errno;
 		unlink(fresh);
@@ -387,6 +402,7 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 	struct program old = d->program;
 	int r = set_answers(next); /* the old program may ask them for a moment, too */
 
+	r = r ?: fault_point(NULL, "program.link");
 	if (r == 0 && d->link_fd >= 0)
 		r = bpf_link_update(d->link_fd, bpf_program__fd(next->skeleton->progs.weir_ingress),
 				    NULL);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fault_point.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
 
@@ -154,8 +155,14 @@ static int clear_prefixes(int fd, uint32_t copy)
 		after = &keys[count++];
 	}
 	for (size_t i = 0; i < count; i++)
-		if (keys[i].copy == copy && bpf_map_delete_elem(fd, &keys[i]) < 0)
-			return -errno;
+		if (keys[i].copy == copy) {
+			int r = fault_point(NULL, "tables.clear_prefix");
+
+			if (r == 0 && bpf_map_delete_elem(fd, &keys[i]) < 0)
+				r = -errno;
+			if (r < 0)
+				return r;
+		}
 	return 0;
 }
 
@@ -177,8 +184,11 @@ static int write_prefixes(const struct bpf_map *map, const struct policy_prefix 
 		const struct weir_source_value value = {prefixes[i].value, prefixes[i].targeted};
 
 		memcpy(key.address, prefixes[i].prefix.address, sizeof(key.address));
-		if (bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0)
-			return -errno;
+		r = fault_point(NULL, "tables.prefix");
+		if (r == 0 && bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0)
+			r = -errno;
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -240,18 +250,28 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	int r;
 
 	grace_wait(d->grace); /* some may still be judged by the copy we are about to overwrite */
+	r = fault_point(NULL, "tables.slots");
+	if (r < 0)
+		return r;
 	assign_slots(d, next);
-	r = assign_fixed_sets(d, image, next);
+	r = fault_point(NULL, "tables.fixed_sets") ?: assign_fixed_sets(d, image, next);
 	r = r
 		    ?: write_prefixes(skeleton->maps.weir_dests, image->destinations,
 				      image->destination_count, copy);
 	r = r
 		    ?: write_prefixes(skeleton->maps.weir_sources, image->sources,
 				      image->source_count, copy);
+	r = r ?: fault_point(NULL, "tables.ports");
 	if (r < 0)
 		return r;
 	memcpy(d->program.config->ports[copy], image->ports, sizeof(image->ports));
+	r = fault_point(NULL, "tables.policy");
+	if (r < 0)
+		return r;
 	d->program.config->policies[copy] = *next;
+	r = fault_point(NULL, "tables.flip");
+	if (r < 0)
+		return r;
 	__atomic_store_n(&d->program.config->live.generation, next->generation, __ATOMIC_RELEASE);
 	grace_begin(d->grace);
 	return 0;
@@ -286,6 +306,7 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 	if (next.generation < d->last_generation)
 		d->last_generation = 0; /* they have come round */
 	*ret_generation = next.generation;
+	fault_point(NULL, "tables.flipped"); /* to die at: nothing can fail any more */
 	if (!(features & WEIR_FEATURE_OPEN))
 		connections_stop(d);
 	/* If not: a program that knows more than it needs is only a little slower. */

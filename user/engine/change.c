@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -217,10 +218,13 @@ static int carry_out(struct engine *e, const struct change *c, struct policy **p
 				  staged, reterr);
 	if (r < 0)
 		return r;
+	fault_point(NULL, "change.staged"); /* to die at, like those below */
 	describe(e, *policy, c, &item);
 	history_begin(&e->history, &item, (*policy)->text,
 		      make_pending(e, c, item.generation, &pending) ? &pending : NULL);
+	fault_point(NULL, "change.begun");
 	r = policy_enforce(e, policy, c->how != HISTORY_AUTOMATIC, reterr);
+	fault_point(NULL, "change.enforced");
 	if (r < 0 && c->to_file)
 		fs_abort_file(staged);
 	else if (c->to_file)
@@ -231,7 +235,9 @@ static int carry_out(struct engine *e, const struct change *c, struct policy **p
 			put_spared_back(e, *policy);
 		return r;
 	}
+	fault_point(NULL, "change.filed");
 	history_commit(&e->history, item.generation, before);
+	fault_point(NULL, "change.committed");
 	record_change(e, outcome_of(c), c, e->policy, item.generation, NULL);
 	return 0;
 }

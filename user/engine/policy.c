@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "engine/internal.h"
 
@@ -29,13 +30,16 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 	int r;
 
 	/* Lists first: what the new policy blocks is blocked no later than its limits apply. */
-	r = lists_take_policy(e, policy, reterr);
+	r = fault_point(reterr, "engine.lists") ?: lists_take_policy(e, policy, reterr);
 	if (r == 0)
-		r = feeds_prepare(e, policy, must, &e->held, reterr);
+		r = fault_point(reterr, "engine.feeds")
+			    ?: feeds_prepare(e, policy, must, &e->held, reterr);
 	if (r == 0 && !e->policy)
 		store_recover(e, &e->held, e->recover & ~e->feeds.kept);
 	if (r == 0)
 		r = lists_synchronise(e, reterr);
+	if (r == 0)
+		r = fault_point(reterr, "engine.datapath");
 	if (r == 0) {
 		pthread_mutex_lock(&e->names);
 		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
@@ -60,6 +64,7 @@ int policy_enforce(struct engine *e, struct policy **policy, bool must, struct f
 		r = enforce(e, *policy, image, must && e->policy, reterr);
 	if (r < 0)
 		return r;
+	fault_point(NULL, "engine.in_force"); /* to die at: nothing can fail any more */
 	feeds_commit(e, *policy);
 	flags_commit(e, *policy);
 	control_commit(e, &control);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault_point.h"
 #include "store/internal.h"
 
 #define BUSY_MS 1000 /* how long a backup or a curious sqlite3 may hold us up */
@@ -184,7 +185,7 @@ static void statement_finalizep(sqlite3_stmt **statement)
 
 int statement_run(struct store *s, sqlite3_stmt *statement, struct fault *reterr)
 {
-	int rc = sqlite3_step(statement);
+	int rc = fault_point(NULL, "store.step") < 0 ? SQLITE_IOERR : sqlite3_step(statement);
 
 	return rc == SQLITE_DONE ? 0 : store_fault(s, rc, reterr);
 }
