@@ -76,6 +76,9 @@ history() {
 		<(weir policy diff "$first" "$second")
 	check 'and the one in force is compared with if none is named' \
 		cmp <(weir policy diff "$first" "$second") <(weir policy diff "$first")
+	check 'as JSON it names the keys that changed' jq -e '.changes == [{"change": "changed",
+		"path": "limits.all.rate", "before": "10/s", "after": "20/s"}]' \
+		<<<"$(weir policy diff "$first" -o json)"
 	check 'weir policy diff of a generation and itself prints nothing' \
 		test -z "$(weir policy diff "$first" "$first")"
 	check 'a generation that never was is refused' exits 1 weir policy show 4000000000

@@ -8,6 +8,7 @@
 #include "base/diff.h"
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "policy/compare.h"
 #include "policy/policy.h"
 
 /* Read and compile as the daemon would. */
@@ -262,6 +263,23 @@ static int ask_text(const struct cli *cli, uint32_t generation, struct client_re
 	return ask_get(cli, path, ret);
 }
 
+static json_t *json_changes(const char *before, const char *after)
+{
+	struct policy_changes changes;
+	json_t *items = json_array();
+
+	if (policy_compare(before, strlen(before), after, strlen(after), &changes, NULL) < 0)
+		return items;
+	for (size_t i = 0; i < changes.count; i++)
+		json_array_append_new(
+			items, json_pack("{s:s, s:s, s:s?, s:s?}", "change",
+					 policy_change_kind_str(changes.items[i].kind), "path",
+					 changes.items[i].path, "before", changes.items[i].before,
+					 "after", changes.items[i].after));
+	policy_changes_done(&changes);
+	return items;
+}
+
 int cmd_policy_diff(struct cli *cli)
 {
 	_cleanup_(client_response_done) struct client_response a = {0}, b = {0};
@@ -288,8 +306,8 @@ int cmd_policy_diff(struct cli *cli)
 			fwrite(diff.data, 1, diff.length, cli->out);
 		return CLI_OK;
 	}
-	value = json_pack("{s:s, s:s, s:s}", "from", a.generation, "to", b.generation, "diff",
-			  diff.data ?: "");
+	value = json_pack("{s:s, s:s, s:s, s:o}", "from", a.generation, "to", b.generation, "diff",
+			  diff.data ?: "", "changes", json_changes(a.body.data, b.body.data));
 	return render_json(cli, value);
 }
 
