@@ -68,7 +68,7 @@ struct {
 } weir_entries SEC(".maps");
 
 /* CPU -> see include/weir/cpu.h; the datapath on that CPU; userspace clears a limit's slot that it gives to
- * another one, and the quiet half of the tallies, through the mapping; 535 KiB per CPU */
+ * another one, and the quiet half of the tallies, through the mapping; 563 KiB per CPU */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

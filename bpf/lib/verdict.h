@@ -9,6 +9,7 @@
 #include "lib/limits.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/sample.h"
 #include "lib/settings.h"
 #include "lib/tally.h"
 
@@ -138,6 +139,8 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu
 		verdict_account(cpu, policy, packet, limit, reason, verdict);
 	}
 	verdict_count(cpu, reason, verdict, packet->length);
+	if (policy)
+		sample_packet(cpu, packet, reason, verdict);
 	return verdict_action(verdict);
 }
 

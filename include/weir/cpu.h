@@ -10,6 +10,7 @@
 #include <weir/event.h>
 #include <weir/list.h>
 #include <weir/policy.h>
+#include <weir/sample.h>
 #include <weir/types.h>
 #include <weir/vocabulary.h>
 
@@ -36,9 +37,8 @@ struct weir_clock {
 	__u64 jiffies; /* when the coarse clock was read */
 	__u64 coarse_ns;
 	__u64 latest; /* the latest exact time that was read, in 2^-WEIR_TIME_SHIFT ns */
-	__u64 _pad;
 };
-WEIR_LAYOUT(struct weir_clock, 32);
+WEIR_LAYOUT(struct weir_clock, 24);
 
 /* What the trie of destinations said of one of them. */
 struct weir_destination {
@@ -55,6 +55,7 @@ WEIR_LAYOUT(struct weir_destination, 40);
 struct weir_cpu {
 	struct weir_event_count events;
 	struct weir_clock clock;
+	struct weir_sampling sampling;
 	struct weir_hits hits[2]; /* of this table of entries and of the one before, in turn */
 	/* Between the two passes over the packet's limits (bpf/lib/limits.h). Not on the stack, which is
 	 * short. */
@@ -68,10 +69,12 @@ struct weir_cpu {
 	struct weir_limit_count limits[WEIR_LIMIT_SLOTS]; /* by slot */
 	struct weir_destination destinations[WEIR_DESTINATIONS]; /* by hash */
 	struct weir_tally tallies[2][WEIR_TALLIES];		 /* see weir/event.h */
+	struct weir_sample samples[WEIR_SAMPLES];		 /* a ring, see weir/sample.h */
 };
 WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 16 +
 				     16 * WEIR_COUNTS + 64 * WEIR_LIMIT_SLOTS +
-				     40 * WEIR_DESTINATIONS + 2 * 64 * WEIR_TALLIES);
+				     40 * WEIR_DESTINATIONS + 2 * 64 * WEIR_TALLIES +
+				     56 * WEIR_SAMPLES);
 _Static_assert(sizeof(struct weir_cpu) % 64 == 0, "CPUs would share a cache line");
 
 #endif

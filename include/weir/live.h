@@ -12,7 +12,8 @@ struct weir_live {
 	__u32 tally_half; /* 0 or 1: where the datapath counts drops now */
 	__u64 ip6_lengths[WEIR_LENGTH_WORDS]; /* of list entries; see WEIR_LENGTH_BIT() */
 	__u32 long_ip4_lengths;		      /* of 25 to 31 bits: bit 32 - bits */
-	__u32 _pad[7];
+	__u32 sample_period;		      /* one packet of so many is kept; 0 = none */
+	__u32 _pad[6];
 };
 WEIR_LAYOUT(struct weir_live, 64);
 

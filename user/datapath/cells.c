@@ -110,6 +110,11 @@ double datapath_cells_busy(const struct datapath *d)
 	return (double)busy / (double)seen;
 }
 
+uint64_t datapath_cells_bytes(uint32_t sources)
+{
+	return (WEIR_CELL_FIXED + (uint64_t)sources) * sizeof(struct weir_cell_set);
+}
+
 uint32_t datapath_sources(const struct datapath *d)
 {
 	return d->program.shape.cell_sets;

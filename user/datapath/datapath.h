@@ -117,6 +117,26 @@ void datapath_read_event_counts(const struct datapath *d, struct weir_event_coun
 void datapath_read_limit_count(const struct datapath *d, uint16_t slot,
 			       struct weir_limit_count *ret);
 
+/* A reader's place in the samples of all CPUs (weir/sample.h). Zeroed: it has read none. */
+struct datapath_samples {
+	uint32_t *seen; /* by CPU; NULL: begins with what comes from now on */
+};
+
+/** Take one packet of @period as a sample; 0 = none. At most 2^30. */
+void datapath_set_sampling(struct datapath *d, uint32_t period);
+/**
+ * Call @fn with each sample since the last time. Returns how many there were, of which *@ret_lost came
+ * faster than they were read. -ENOMEM.
+ */
+int64_t datapath_read_samples(const struct datapath *d, struct datapath_samples *at,
+			      void (*fn)(const struct weir_sample *sample, void *userdata),
+			      void *userdata, uint64_t *ret_lost);
+void datapath_samples_done(struct datapath_samples *at);
+
+/** Memory that a table for @entries list entries and one for @sources take, in bytes. */
+uint64_t datapath_entries_bytes(size_t entries);
+uint64_t datapath_cells_bytes(uint32_t sources);
+
 /* The live policy's limits as the kernel has them; valid until the next datapath_apply_policy(). */
 const struct weir_limit *datapath_limits(const struct datapath *d, size_t *ret_count);
 /* Name of the limit that counts, or lately counted, in @slot; "" if none. With a NUL. */

@@ -389,6 +389,11 @@ static uint32_t sets_for(uint32_t count)
 	return sets;
 }
 
+uint64_t datapath_entries_bytes(size_t entries)
+{
+	return (uint64_t)sets_for((uint32_t)entries) * sizeof(struct weir_entry_set);
+}
+
 static int make_room(struct datapath *d, size_t more, struct fault *reterr)
 {
 	uint32_t sets = sets_for(d->entries.count + (uint32_t)more);
