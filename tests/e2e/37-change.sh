@@ -213,6 +213,56 @@ confirmation() {
 	check 'and leaves nothing behind' test ! -e "$LAB_DIR/policy.yaml.unconfirmed"
 }
 
+plan() {
+	local before figures
+
+	cat >"$LAB_DIR/plan.yaml" <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		state: {sources: 64k}
+		lists:
+		  block: {entries: [198.18.66.6, 198.18.9.1]}
+		services: {web: {proto: tcp, dport: 80}}
+		limits:
+		  - {name: all, scope: source, rate: 10/s, burst: 10}
+		  - {name: web, scope: source, service: web, rate: 10/s}
+	YAML
+	chmod 600 "$LAB_DIR/plan.yaml"
+	write_policy "$LAB_DIR/wide.yaml" 100000
+	weir policy apply "$LAB_DIR/wide.yaml" >/dev/null
+	before=$(generation)
+	sleep 1 # a period of one takes a moment to be seen
+	flood --to "$LAB_HOST4:9" --base 198.18.30.1 --sources 1 --rate 200 --seconds 3 >/dev/null
+	flood --to "$LAB_HOST4:9" --base 198.18.9.1 --sources 1 --rate 100 --seconds 2 >/dev/null
+	check 'a plan is made' eval "weir policy plan '$LAB_DIR/plan.yaml' -o json >'$LAB_DIR/plan'"
+	check 'it names what would be added, changed and removed' jq -e '
+		[.changes[] | select(.path == "limits.all.rate") | .before, .after] == ["100000/s", "10/s"]
+		and any(.changes[]; .change == "added" and .path == "services")
+		and any(.changes[]; .change == "added" and .path == "lists.block.entries.198.18.9.1")
+		' "$LAB_DIR/plan"
+	check 'which limits begin anew' jq -e 		'any(.limits[]; .limit == "web" and .state == "anew")' "$LAB_DIR/plan"
+	check 'and what memory it takes' jq -e '.memory.after.sources == 65536 and
+		.memory.before.sources_bytes > 0' "$LAB_DIR/plan"
+	figures=$(jq -r '.traffic.dropped_now' "$LAB_DIR/plan")
+	# 600 packets within 3 s: 10 + 30 pass; 200 of the blocked source do not.
+	check "it would have dropped about 560 + 200 packets ($figures)" 		test "$figures" -gt 600 -a "$figures" -lt 900
+	check 'of which none was dropped then' jq -e '.traffic.dropped_then < 20' "$LAB_DIR/plan"
+	check 'most of one source, by one limit' jq -e '
+		.traffic.sources[0].source == "198.18.30.1" and
+		.traffic.rules[0].rule == "limit all (packets)" and
+		any(.traffic.rules[]; .rule == "block list" and .packets > 100)' "$LAB_DIR/plan"
+	check 'and how sure that is' jq -e '.traffic.confidence == "fair" or
+		.traffic.confidence == "good"' "$LAB_DIR/plan"
+	check 'people can read it' grep -q '^~ limits.all.rate: 100000/s -> 10/s' \
+		<(weir policy plan "$LAB_DIR/plan.yaml" 2>/dev/null)
+	check 'and nothing was changed by it' test "$(generation)" = "$before"
+	check 'a policy of limits that stay keeps their state' jq -e \
+		'.changed == false and all(.limits[]; .state == "kept")' \
+		<<<"$(weir policy plan "$LAB_DIR/wide.yaml" -o json)"
+	check 'a policy with a mistake has no plan' answers 422 policy.key.unknown \
+		POST /v1/policy/plan -d 'limit: []'
+}
+
 # A session of the operator, through the interface: it must be cut by the policy that he applies, and
 # come back when it is undone.
 session() {
@@ -346,6 +396,7 @@ start_weir
 history
 concurrency
 confirmation
+plan
 session
 killed_while_waiting
 if command -v sqlite3 >/dev/null; then

@@ -107,6 +107,7 @@ each_command() {
 	both source 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
 	both policy apply
+	both policy plan
 	check 'weir policy apply --confirm -o json prints JSON' \
 		is_json weir policy apply "$LAB_DIR/policy.yaml" --confirm 1h -o json
 	check 'weir policy confirm -o json prints JSON' is_json weir policy confirm -o json
@@ -242,7 +243,7 @@ permissions() {
 	check 'a stranger may read the metrics' as_stranger "$WEIR" metrics
 	for route in 'GET /v1/limits' 'PUT /v1/limits/host/target' 'GET /v1/source/198.18.1.1' 'GET /v1/lists' \
 		'GET /v1/lists/block' 'POST /v1/lists/block' 'DELETE /v1/lists/block/198.18.1.1' \
-		'GET /v1/policy' 'PUT /v1/policy' 'POST /v1/policy/confirm' \
+		'GET /v1/policy' 'PUT /v1/policy' 'POST /v1/policy/confirm' 'POST /v1/policy/plan' \
 		'POST /v1/policy/rollback' 'GET /v1/policy/history' 'GET /v1/policy/history/1' \
 		'GET /v1/audit/events' 'POST /v1/detach' 'GET /v1/doctor' \
 		'GET /v1/flags' 'GET /v1/flags/trial' 'PUT /v1/flags/trial' 'DELETE /v1/flags/trial'; do

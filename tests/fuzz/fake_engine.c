@@ -285,6 +285,11 @@ int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *use
 }
 
 /* What reads nothing of a request is left out: it would take a kernel. */
+void handle_policy_plan(struct call *c)
+{
+	reply_json(c, 200, json_object());
+}
+
 void handle_status(struct call *c)
 {
 	reply_json(c, 200, json_object());

@@ -74,6 +74,7 @@ void handle_list_add(struct call *c);
 void handle_list_remove(struct call *c);
 void handle_policy_get(struct call *c);
 void handle_policy_put(struct call *c);
+void handle_policy_plan(struct call *c);
 void handle_policy_confirm(struct call *c);
 void handle_policy_rollback(struct call *c);
 void handle_policy_history(struct call *c);

@@ -34,6 +34,7 @@ static const struct route {
 	{"DELETE", "/v1/lists/", MEMBER, handle_list_remove},
 	{"GET", "/v1/policy", MEMBER, handle_policy_get},
 	{"PUT", "/v1/policy", MEMBER, handle_policy_put},
+	{"POST", "/v1/policy/plan", MEMBER, handle_policy_plan},
 	{"POST", "/v1/policy/confirm", MEMBER, handle_policy_confirm},
 	{"POST", "/v1/policy/rollback", MEMBER, handle_policy_rollback},
 	{"GET", "/v1/policy/history", MEMBER, handle_policy_history},

@@ -124,6 +124,7 @@ int cmd_source(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_apply(struct cli *cli);
+int cmd_policy_plan(struct cli *cli);
 int cmd_policy_confirm(struct cli *cli);
 int cmd_policy_rollback(struct cli *cli);
 int cmd_policy_history(struct cli *cli);

@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "engine/internal.h"
 
-#define TICK_MSEC_MAX 500
+#define TICK_MSEC_MAX	500
+#define TRAFFIC_READ_NS (250 * NSEC_PER_MSEC)
 
 const struct engine_actor ENGINE_SYSTEM = {.uid = 0, .username = "weir", .role = "system"};
 
@@ -150,6 +151,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		return fault(reterr, -ENOMEM, "engine.memory", "out of memory");
 	e->options = *options;
 	e->started_ns = clock_real_ns();
+	e->traffic = traffic_new();
 	pthread_mutex_init(&e->names, NULL);
 	r = policy_load(options->policy_path, &policy, reterr);
 	if (r == 0)
@@ -183,6 +185,7 @@ void engine_close(struct engine *e)
 	}
 	feeds_done(e);
 	flags_done(e);
+	traffic_free(e->traffic);
 	history_done(&e->history);
 	control_free(e->control);
 	list_image_done(&e->held);
@@ -250,12 +253,18 @@ uint64_t engine_tick(struct engine *e)
 		e->lists_due_ns = now_ns + NSEC_PER_SEC;
 	}
 	flags_tick(e);
+	if (e->traffic && now_ns >= e->traffic_due_ns) {
+		traffic_read(e->traffic, e->datapath);
+		e->traffic_due_ns = now_ns + TRAFFIC_READ_NS;
+	}
 	change_tick(e);
 	control_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
 	if (change_due_ns(e) < due_ns)
 		due_ns = change_due_ns(e);
+	if (e->traffic && e->traffic_due_ns < due_ns)
+		due_ns = e->traffic_due_ns;
 	if (e->lists_due_ns < due_ns)
 		due_ns = e->lists_due_ns;
 	wait_ms = due_ns > now_ns ? (due_ns - now_ns) / NSEC_PER_MSEC + 1 : 1;

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/feeds.h"
 #include "engine/flags.h"
+#include "engine/traffic.h"
 
 struct engine {
 	struct engine_options options;
@@ -35,6 +36,8 @@ struct engine {
 	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
 	struct recorder *recorder;
+	struct traffic *traffic; /* NULL: there is no memory for it */
+	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
 	bool detached;
 	uint64_t lists_due_ns; /* CLOCK_MONOTONIC */
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "engine/plan.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/internal.h"
+
+static const char *const state_names[] = {
+	[PLAN_KEPT] = "kept",
+	[PLAN_ANEW] = "anew",
+	[PLAN_ENDED] = "ended",
+};
+_Static_assert(ARRAY_SIZE(state_names) == PLAN_STATE_MAX, "a state has no name");
+
+const char *plan_state_str(enum plan_state state)
+{
+	return state_names[state];
+}
+
+static void add_limit(struct plan *plan, const char *name, unsigned int unit, enum plan_state state)
+{
+	struct plan_limit *limit = &plan->limits[plan->limit_count++];
+
+	snprintf(limit->name, sizeof(limit->name), "%s", name);
+	limit->unit = unit;
+	limit->state = state;
+}
+
+/* Equal keys mean equal meaning, and the cells stay. */
+static void compare_limits(const struct engine *e, const struct policy_image *image,
+			   struct plan *plan)
+{
+	size_t count;
+	const struct weir_limit *now = datapath_limits(e->datapath, &count);
+
+	for (size_t i = 0; i < image->policy.limit_count; i++) {
+		enum plan_state state = PLAN_ANEW;
+
+		for (size_t j = 0; j < count; j++)
+			if (now[j].key == image->policy.limits[i].key)
+				state = PLAN_KEPT;
+		add_limit(plan, image->limits[i].name, image->limits[i].unit, state);
+	}
+	for (size_t j = 0; j < count; j++) {
+		char name[POLICY_NAME_MAX + 1] = "";
+		bool stays = false;
+
+		memcpy(name, now[j].name, WEIR_NAME_BYTES);
+		for (size_t i = 0; i < image->policy.limit_count; i++)
+			stays |= strcmp(image->limits[i].name, name) == 0 &&
+				 (unsigned int)image->limits[i].unit == now[j].unit;
+		if (!stays)
+			add_limit(plan, name, now[j].unit, PLAN_ENDED);
+	}
+}
+
+static size_t entries_of(const struct policy *policy)
+{
+	return policy->allow.count + policy->block.count;
+}
+
+static void measure(const struct engine *e, const struct policy_image *image, struct plan *plan)
+{
+	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++) {
+		struct list_count count = list_set_count(e->lists, kind);
+
+		plan->before.entries += count.addresses + count.prefixes;
+	}
+	/* Prefixes that are on a list for several reasons are counted once there, and each time here. */
+	plan->after.entries = plan->before.entries + entries_of(plan->policy);
+	plan->after.entries -= entries_of(e->policy) < plan->after.entries ? entries_of(e->policy)
+									   : plan->after.entries;
+	plan->before.sources = datapath_sources(e->datapath);
+	plan->after.sources = image->cell_sets;
+	plan->before.cells_bytes = datapath_cells_bytes((uint32_t)plan->before.sources);
+	plan->after.cells_bytes = datapath_cells_bytes(image->cell_sets);
+	plan->before.entries_bytes = datapath_entries_bytes(plan->before.entries);
+	plan->after.entries_bytes = datapath_entries_bytes(plan->after.entries);
+}
+
+/* SYN cookies that the kernel would not accept back. */
+static bool cookies_are_off(void)
+{
+	_cleanup_close_ int fd = open("/proc/sys/net/ipv4/tcp_syncookies", O_RDONLY | O_CLOEXEC);
+	char value = '0';
+
+	return fd < 0 || read(fd, &value, 1) != 1 || value == '0';
+}
+
+static void look_for_lacks(const struct policy_image *image, struct plan *plan)
+{
+	bool open = false, cookies = image->policy.cookie_limits;
+
+	for (size_t i = 0; i < image->policy.limit_count; i++)
+		open |= image->policy.limits[i].algorithm == WEIR_ALGORITHM_OPEN;
+	if (open && access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		plan->lacks[plan->lack_count++] =
+			"limits on open_connections need a kernel with BTF "
+			"(CONFIG_DEBUG_INFO_BTF): apply would refuse this policy";
+	if (cookies && cookies_are_off())
+		plan->lacks[plan->lack_count++] =
+			"syn_cookies need net.ipv4.tcp_syncookies=1: without it no SYN is answered";
+}
+
+static int try_traffic(struct engine *e, struct policy_image *image, struct plan *plan,
+		       struct fault *reterr)
+{
+	const struct traffic_policy p = {
+		.policy = plan->policy,
+		.image = image,
+		.lists = e->lists,
+		.seed = datapath_meta(e->datapath)->hash_seed,
+	};
+	int64_t unused;
+
+	if (!e->traffic)
+		return 0;
+	image->policy.active = policy_active(image->limits, image->policy.limit_count,
+					     (int64_t)(clock_real_ns() / NSEC_PER_SEC), &unused);
+	traffic_read(e->traffic, e->datapath);
+	return traffic_try(e->traffic, &p, &plan->traffic, reterr);
+}
+
+int engine_plan(struct engine *e, const char *text, size_t length, struct plan *ret,
+		struct fault *reterr)
+{
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct plan plan = {.traffic.confidence = "none"};
+	int r = text ? policy_parse("request", text, length, &plan.policy, reterr)
+		     : policy_load(e->options.policy_path, &plan.policy, reterr);
+
+	if (r == 0)
+		r = policy_compile(plan.policy, clock_coarse_tick_ns(), &image, reterr);
+	if (r == 0)
+		r = policy_compare(e->policy->text, e->policy->length, plan.policy->text,
+				   plan.policy->length, &plan.changes, reterr);
+	if (r == 0) {
+		compare_limits(e, image, &plan);
+		measure(e, image, &plan);
+		look_for_lacks(image, &plan);
+		r = try_traffic(e, image, &plan, reterr);
+	}
+	if (r < 0) {
+		plan_done(&plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+	policy_free(plan->policy);
+	policy_changes_done(&plan->changes);
+	plan->policy = NULL;
+}
