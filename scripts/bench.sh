@@ -193,7 +193,10 @@ bench_testrun() {
 }
 
 bench_load() {
-	"$BUILD/tests/bench/lists" | while read -r line; do
+	{
+		"$BUILD/tests/bench/apply"
+		"$BUILD/tests/bench/lists"
+	} | while read -r line; do
 		! wanted "$(jq -r .bench <<<"$line")" || echo "$line"
 	done | emit
 }
