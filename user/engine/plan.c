@@ -132,7 +132,7 @@ int engine_plan(struct engine *e, const char *text, size_t length, struct plan *
 		     : policy_load(e->options.policy_path, &plan.policy, reterr);
 
 	if (r == 0)
-		r = policy_compile(plan.policy, clock_coarse_tick_ns(), &image, reterr);
+		r = flags_compile(e, plan.policy, &image, reterr);
 	if (r == 0)
 		r = policy_compare(e->policy->text, e->policy->length, plan.policy->text,
 				   plan.policy->length, &plan.changes, reterr);
