@@ -197,6 +197,10 @@ confirmation() {
 	check 'a rollback ends the waiting' weir policy rollback
 	check 'with the text before' in_force "$LAB_DIR/b.yaml"
 	check 'and nothing is pending' refuse is_pending
+	check 'who forces one is told in the audit log' \
+		weir policy apply "$LAB_DIR/b.yaml" --force
+	check 'with the attempt and with the outcome' test "$(records '.event_type |
+		test("^policy")' 2 | jq -c .details.force | tr '\n' ,)" = true,true,
 	check 'a time to confirm of nothing is refused' exits 1 \
 		weir policy apply "$LAB_DIR/a.yaml" --confirm 0s
 	check 'and one of a week' exits 1 weir policy apply "$LAB_DIR/a.yaml" --confirm 1w

@@ -30,6 +30,7 @@ struct change {
 	const struct history_pending *pending; /* instead: goes on after a restart */
 	uint32_t source;		       /* of a rollback: whose text it is */
 	bool to_file;			       /* the text becomes the content of the policy file */
+	bool force;
 };
 
 static void put_reason(struct audit_details *details, const struct change *c)
@@ -40,6 +41,8 @@ static void put_reason(struct audit_details *details, const struct change *c)
 		audit_details_u64(details, "base", c->base);
 	if (c->confirm_ns)
 		audit_details_u64(details, "confirm_seconds", c->confirm_ns / NSEC_PER_SEC);
+	if (c->force)
+		audit_details_bool(details, "force", true);
 	if (c->source)
 		audit_details_u64(details, "text_of", c->source);
 }
@@ -340,6 +343,7 @@ int engine_change_policy(struct engine *e, const struct engine_policy_change *ch
 		.reason = change->reason,
 		.base = change->base,
 		.confirm_ns = change->confirm_ns,
+		.force = change->force,
 		.to_file = change->text && !change->confirm_ns,
 	};
 

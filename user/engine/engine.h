@@ -68,6 +68,7 @@ struct engine_policy_change {
 	const char *reason;  /* NULL = none; at most HISTORY_REASON_MAX bytes */
 	uint32_t base;	     /* the generation that must be in force; 0 = whichever is */
 	uint64_t confirm_ns; /* undo it after so long unless it is confirmed; 0 = it is for good */
+	bool force;	     /* whatever checks of safety say; it is in the record */
 };
 
 /**
