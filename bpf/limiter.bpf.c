@@ -9,6 +9,7 @@
 #include "lib/limits.h"
 #include "lib/lists.h"
 #include "lib/maps.h"
+#include "lib/mode.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
 #include "lib/verdict.h"
@@ -107,7 +108,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	policy = policy_now();
 	if (!policy)
 		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_UNCONFIGURED);
-	if (policy->mode == WEIR_MODE_OFF)
+	if (mode_now(policy) == WEIR_MODE_OFF)
 		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_OFF);
 
 	reason = network_check(ctx, &packet, &payload);

@@ -8,6 +8,7 @@
 
 #include "lib/limits.h"
 #include "lib/maps.h"
+#include "lib/mode.h"
 #include "lib/packet.h"
 #include "lib/sample.h"
 #include "lib/settings.h"
@@ -123,8 +124,8 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu
 	if (policy && verdict_refuses(reason, policy)) {
 		const struct weir_limit *limit = NULL;
 
-		verdict = policy->mode == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
-							    : WEIR_VERDICT_WOULD_DROP;
+		verdict = mode_now(policy) == WEIR_MODE_ENFORCE ? WEIR_VERDICT_DROP
+								: WEIR_VERDICT_WOULD_DROP;
 		if (packet->limit != PACKET_NO_LIMIT)
 			limit = limits_at(policy, packet->limit);
 		if (limit && verdict == WEIR_VERDICT_DROP) {

@@ -5,6 +5,7 @@
 
 #include <weir/list.h>
 #include <weir/types.h>
+#include <weir/vocabulary.h>
 
 /* One cache line, read by every packet. */
 struct weir_live {
@@ -13,9 +14,37 @@ struct weir_live {
 	__u64 ip6_lengths[WEIR_LENGTH_WORDS]; /* of list entries; see WEIR_LENGTH_BIT() */
 	__u32 long_ip4_lengths;		      /* of 25 to 31 bits: bit 32 - bits */
 	__u32 sample_period;		      /* one packet of so many is kept; 0 = none */
-	__u32 _pad[6];
+	/* What goes before the policy's mode, the first of them before the second; see
+	 * weir_mode_now(). Written in one store each, by whoever may. */
+	union {
+		struct {
+			__u8 panic;    /* WEIR_OVERRIDE() of a mode; an operator */
+			__u8 watchdog; /* likewise; the watchdog in the kernel */
+			__u16 _zero;
+		};
+		__u32 overrides; /* 0 = there is none, which is all that packets look at */
+	};
+	__u32 _pad[5];
 };
 WEIR_LAYOUT(struct weir_live, 64);
+
+#define WEIR_OVERRIDE(mode)	 (1 + (mode))
+#define WEIR_OVERRIDE_MODE(byte) ((__u32)(byte)-1)
+
+/** The mode in force where the policy says @mode. What an operator says counts whatever it is; the watchdog
+ * only ever takes enforcement back. */
+static inline __u32 weir_mode_now(const struct weir_live *live, __u32 mode)
+{
+	__u8 panic, watchdog;
+
+	if (!*(const volatile __u32 *)&live->overrides)
+		return mode;
+	panic = *(const volatile __u8 *)&live->panic;
+	watchdog = *(const volatile __u8 *)&live->watchdog;
+	if (panic)
+		return WEIR_OVERRIDE_MODE(panic);
+	return watchdog && mode == WEIR_MODE_ENFORCE ? WEIR_OVERRIDE_MODE(watchdog) : mode;
+}
 
 /* Written by userspace, kept with the pins: says whose they are and how far reading has come. */
 struct weir_meta {

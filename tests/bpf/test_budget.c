@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "bpf/connections.skel.h"
 #include "bpf/limiter.skel.h"
+#include "bpf/watchdog.skel.h"
 
 #define BUDGET "tests/data/verifier-budget"
 
@@ -111,6 +112,17 @@ static void the_counter_of_connections_keeps_its_budget(void **state)
 	connections_bpf__destroy(skeleton);
 }
 
+static void the_watchdog_keeps_its_budget(void **state)
+{
+	struct watchdog_bpf *skeleton = watchdog_bpf__open_and_load();
+
+	(void)state;
+	assert_non_null(skeleton);
+	check(skeleton->progs.weir_wd_start, "all");
+	check(skeleton->progs.weir_wd_look, "all");
+	watchdog_bpf__destroy(skeleton);
+}
+
 static void cannot_run_here(void **state)
 {
 	(void)state;
@@ -124,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limiter_keeps_its_budget),
 		cmocka_unit_test(the_counter_of_connections_keeps_its_budget),
+		cmocka_unit_test(the_watchdog_keeps_its_budget),
 	};
 
 	if (runner_obstacle())

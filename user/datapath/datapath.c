@@ -121,6 +121,8 @@ void datapath_close(struct datapath *d)
 	if (!d)
 		return;
 	connections_release(d);
+	watchdog_close(d);
+	panic_close(d);
 	program_done(&d->program);
 	grace_close(d->grace);
 	entries_done(&d->entries);
@@ -185,6 +187,7 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 		return fault(reterr, r, "datapath.load", "cannot start a thread: %s", strerror(-r));
 	grace_begin(d->grace); /* an earlier daemon may have changed something just now */
 	r = load(d, &theirs, reterr);
+	r = r ?: panic_open(d, reterr);
 	if (r < 0) {
 		datapath_abandon(d);
 		return r;

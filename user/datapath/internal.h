@@ -13,6 +13,8 @@
 
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
+#include "datapath/panic.h"
+#include "datapath/watchdog.h"
 
 struct bpf_link;
 struct connections_bpf;
@@ -64,6 +66,9 @@ struct datapath {
 	int link_fd; /* -1 = not attached by us yet */
 	int lock_fd; /* the directory of the pins: locked as long as it is open */
 
+	struct weir_panic *panic;	     /* mapped */
+	struct watchdog *watchdog;	     /* NULL: no policy has asked for it */
+	bool watchdog_started;		     /* by us */
 	struct connections_bpf *connections; /* NULL: the policy does not ask for it */
 	struct bpf_link *connections_link;
 
