@@ -41,21 +41,22 @@
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
 #define POLICY_FIXED_SETS_MAX                                                                      \
-	(WEIR_CELL_COARSE / 2 - 1)    /* cells that scopes without an address take */
-#define POLICY_SYN_RATE_DEFAULT 10000 /* per second */
-#define POLICY_MSS_DEFAULT	1460
-#define POLICY_MSS_MIN		536
-#define POLICY_MSS_MAX		8960
-#define POLICY_WINDOW_MIN_NS	(NSEC_PER_MSEC)
-#define POLICY_WINDOW_MAX_NS	(31 * 86400 * NSEC_PER_SEC)
-#define POLICY_STEP_MIN		64ULL /* bytes per unit of cost */
-#define POLICY_STEP_MAX		65536ULL
-#define POLICY_FACTOR_MAX	10000 /* per mille, of adaptive limits */
-#define POLICY_POSTED_MAX	1000000000000ULL
-#define POLICY_REJECT_MAX	1000000
-#define POLICY_JUMBO_BYTES	9216 /* a frame of this length must be able to pass */
-#define POLICY_SHA256_HEX_SIZE	65
-#define POLICY_FRAGMENTS	"fragments" /* name of the built-in limit on later fragments */
+	(WEIR_CELL_COARSE / 2 - 1)	  /* cells that scopes without an address take */
+#define POLICY_SYN_RATE_DEFAULT	    10000 /* per second */
+#define POLICY_MSS_DEFAULT	    1460
+#define POLICY_MSS_MIN		    536
+#define POLICY_MSS_MAX		    8960
+#define POLICY_WINDOW_MIN_NS	    (NSEC_PER_MSEC)
+#define POLICY_WINDOW_MAX_NS	    (31 * 86400 * NSEC_PER_SEC)
+#define POLICY_STEP_MIN		    64ULL /* bytes per unit of cost */
+#define POLICY_STEP_MAX		    65536ULL
+#define POLICY_FACTOR_MAX	    10000 /* per mille, of adaptive limits */
+#define POLICY_POSTED_MAX	    1000000000000ULL
+#define POLICY_REJECT_MAX	    1000000
+#define POLICY_JUMBO_BYTES	    9216 /* a frame of this length must be able to pass */
+#define POLICY_WATCHDOG_TIME_MAX_NS (3600 * NSEC_PER_SEC)
+#define POLICY_SHA256_HEX_SIZE	    65
+#define POLICY_FRAGMENTS	    "fragments" /* name of the built-in limit on later fragments */
 
 enum policy_action { /* of what is no well-formed packet of a known kind */
 		     POLICY_PASS,
@@ -232,6 +233,18 @@ struct policy_limit {
 	enum weir_on_full on_full;
 };
 
+/* When enforcement is taken back, and which changes of lists somebody has to insist on. Shares in per
+ * mille. */
+struct policy_safety {
+	bool has_watchdog; /* weir/watchdog.h has what the four mean */
+	uint16_t drop_ratio;
+	uint64_t hold_ns, recover_ns;
+	uint64_t minimum; /* packets per second */
+
+	uint16_t max_blocked;	      /* of the sources seen lately, by one change of lists */
+	uint8_t shortest4, shortest6; /* prefixes to be blocked that are shorter */
+};
+
 struct policy {
 	char *name; /* what the text was called: a path, or "request" */
 	char *text; /* as it was given, followed by a NUL */
@@ -253,6 +266,7 @@ struct policy {
 	uint32_t sources; /* that limits remember at the same time */
 	enum policy_action malformed, other, fragments;
 	struct policy_limit fragment_limit; /* meaningful if fragments == POLICY_LIMIT */
+	struct policy_safety safety;
 };
 
 /**

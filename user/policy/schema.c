@@ -17,17 +17,30 @@
 #define NONE	       OBJECT_NONE
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",	  [OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata",	  [OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",	  [OBJECT_ENTRY] = "a list entry",
-	[OBJECT_FEED] = "a feed",	  [OBJECT_SERVICE] = "a service",
-	[OBJECT_TENANT] = "a tenant",	  [OBJECT_FLAG] = "a flag",
-	[OBJECT_STATE] = "state",	  [OBJECT_LIMIT] = "a limit",
-	[OBJECT_PREFIX] = "prefix",	  [OBJECT_COST] = "cost",
-	[OBJECT_ROLLOUT] = "rollout",	  [OBJECT_SCHEDULE] = "schedule",
-	[OBJECT_ADAPTIVE] = "adaptive",	  [OBJECT_TARGET] = "target",
-	[OBJECT_ACTION] = "action",	  [OBJECT_PACKETS] = "packets",
+	[OBJECT_NONE] = "nothing",
+	[OBJECT_POLICY] = "the policy",
+	[OBJECT_METADATA] = "metadata",
+	[OBJECT_LISTS] = "lists",
+	[OBJECT_LIST] = "a list",
+	[OBJECT_ENTRY] = "a list entry",
+	[OBJECT_FEED] = "a feed",
+	[OBJECT_SERVICE] = "a service",
+	[OBJECT_TENANT] = "a tenant",
+	[OBJECT_FLAG] = "a flag",
+	[OBJECT_STATE] = "state",
+	[OBJECT_LIMIT] = "a limit",
+	[OBJECT_PREFIX] = "prefix",
+	[OBJECT_COST] = "cost",
+	[OBJECT_ROLLOUT] = "rollout",
+	[OBJECT_SCHEDULE] = "schedule",
+	[OBJECT_ADAPTIVE] = "adaptive",
+	[OBJECT_TARGET] = "target",
+	[OBJECT_ACTION] = "action",
+	[OBJECT_PACKETS] = "packets",
 	[OBJECT_FRAGMENTS] = "fragments",
+	[OBJECT_SAFETY] = "safety",
+	[OBJECT_WATCHDOG] = "watchdog",
+	[OBJECT_SHORTEST] = "shortest_prefix",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -110,6 +123,15 @@ TYPE(on_full, NODE_SCALAR, value_on_full, "pass or drop", NONE);
 TYPE(packets, NODE_MAPPING, read_inner, "a mapping", OBJECT_PACKETS);
 TYPE(packet_action, NODE_SCALAR, value_packet_action, "drop or pass", NONE);
 TYPE(fragments, SCALAR_OR_MAP, value_fragments, "drop, pass or a mapping", NONE);
+TYPE(safety, NODE_MAPPING, read_inner, "a mapping", OBJECT_SAFETY);
+TYPE(watchdog, NODE_MAPPING, value_watchdog, "a mapping with a drop_ratio", OBJECT_WATCHDOG);
+TYPE(drop_ratio, NODE_SCALAR, value_drop_ratio, "a share such as 95%", NONE);
+TYPE(watchdog_time, NODE_SCALAR, value_watchdog_time, "a duration such as 10s", NONE);
+TYPE(watchdog_minimum, NODE_SCALAR, value_watchdog_minimum, "a rate such as 1k/s", NONE);
+TYPE(max_blocked, NODE_SCALAR, value_max_blocked, "a share such as 50%", NONE);
+TYPE(shortest, NODE_MAPPING, read_inner, "a mapping such as {ip4: 8, ip6: 19}", OBJECT_SHORTEST);
+TYPE(shortest4, NODE_SCALAR, value_shortest4, "bits of an IPv4 address", NONE);
+TYPE(shortest6, NODE_SCALAR, value_shortest6, "bits of an IPv6 address", NONE);
 
 #define REQUIRED	    true
 #define OPTIONAL	    false
@@ -136,6 +158,7 @@ static const struct field fields[] = {
 	{OBJECT_POLICY, "state", &state, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "limits", &limits, WHOLE, OPTIONAL},
 	{OBJECT_POLICY, "packets", &packets, WHOLE, OPTIONAL},
+	{OBJECT_POLICY, "safety", &safety, WHOLE, OPTIONAL},
 
 	{OBJECT_METADATA, "name", &string, IN_POLICY(metadata.name), OPTIONAL},
 	{OBJECT_METADATA, "owner", &string, IN_POLICY(metadata.owner), OPTIONAL},
@@ -236,6 +259,18 @@ static const struct field fields[] = {
 
 	{OBJECT_FRAGMENTS, "rate", &rate, IN_LIMIT(rate), REQUIRED},
 	{OBJECT_FRAGMENTS, "burst", &burst, IN_LIMIT(burst), OPTIONAL},
+
+	{OBJECT_SAFETY, "watchdog", &watchdog, WHOLE, OPTIONAL},
+	{OBJECT_SAFETY, "max_blocked", &max_blocked, IN_POLICY(safety.max_blocked), OPTIONAL},
+	{OBJECT_SAFETY, "shortest_prefix", &shortest, WHOLE, OPTIONAL},
+
+	{OBJECT_WATCHDOG, "drop_ratio", &drop_ratio, IN_POLICY(safety.drop_ratio), REQUIRED},
+	{OBJECT_WATCHDOG, "hold", &watchdog_time, IN_POLICY(safety.hold_ns), OPTIONAL},
+	{OBJECT_WATCHDOG, "recover", &watchdog_time, IN_POLICY(safety.recover_ns), OPTIONAL},
+	{OBJECT_WATCHDOG, "minimum", &watchdog_minimum, IN_POLICY(safety.minimum), OPTIONAL},
+
+	{OBJECT_SHORTEST, "ip4", &shortest4, IN_POLICY(safety.shortest4), OPTIONAL},
+	{OBJECT_SHORTEST, "ip6", &shortest6, IN_POLICY(safety.shortest6), OPTIONAL},
 };
 
 void schema_suggest(const char *word, const char *const *known, size_t count,
@@ -394,6 +429,7 @@ int schema_read(const struct tree *tree, struct policy *policy, struct fault *re
 	policy->other = POLICY_PASS;
 	policy->fragments = POLICY_LIMIT;
 	policy->sources = WEIR_SOURCES_DEFAULT;
+	safety_begin(&policy->safety);
 	limit_begin(&policy->fragment_limit);
 	memcpy(policy->fragment_limit.name, POLICY_FRAGMENTS, sizeof(POLICY_FRAGMENTS));
 	policy->fragment_limit.rate = (struct policy_rate){1000, NSEC_PER_SEC};

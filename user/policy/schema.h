@@ -32,6 +32,9 @@ enum object {
 	OBJECT_ACTION,
 	OBJECT_PACKETS,
 	OBJECT_FRAGMENTS,
+	OBJECT_SAFETY,
+	OBJECT_WATCHDOG,
+	OBJECT_SHORTEST,
 	OBJECT_MAX,
 };
 
@@ -171,6 +174,17 @@ int value_hours(struct reader *r, const struct node *n, void *into);
 int value_time_zone(struct reader *r, const struct node *n, void *into);
 int value_schedule(struct reader *r, const struct node *n, void *into);
 void schedule_free(struct policy_schedule *s);
+
+/* safety.c */
+int value_watchdog(struct reader *r, const struct node *n, void *into);
+int value_drop_ratio(struct reader *r, const struct node *n, void *into);
+int value_watchdog_time(struct reader *r, const struct node *n, void *into);
+int value_watchdog_minimum(struct reader *r, const struct node *n, void *into);
+int value_max_blocked(struct reader *r, const struct node *n, void *into);
+int value_shortest4(struct reader *r, const struct node *n, void *into);
+int value_shortest6(struct reader *r, const struct node *n, void *into);
+/** What holds where a policy says nothing. */
+void safety_begin(struct policy_safety *s);
 
 /* limit_check.c: what one key alone cannot tell */
 
