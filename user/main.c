@@ -14,6 +14,7 @@
 #define FLAG_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
+#define PANIC_OPTIONS  (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -81,6 +82,9 @@ static const struct command commands[] = {
 	 CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(POLICY) |
 		 CLI_TAKES(IFACE),
 	 .fn = cmd_doctor},
+	{"panic", "[MODE]",
+	 "override the policy at once, also without a daemon: off, monitor, enforce or clear",
+	 PANIC_OPTIONS, .fn = cmd_panic},
 	{"version", "", "the version", CLI_OFFLINE, .fn = cmd_version},
 	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_OFFLINE,
 	 .fn = cmd_help},

@@ -119,6 +119,9 @@ each_command() {
 	check 'weir policy diff -o json prints JSON' \
 		is_json weir policy diff "$(status .policy.generation)" -o json
 	tried+=('policy diff' 'policy confirm')
+	both panic
+	both panic monitor --reason 'a drill'
+	both panic clear
 	both audit tail
 	both audit tail -n 3
 	both audit verify "$LAB_DIR/state/audit"

@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "api/http.h"
+#include "engine/safety.h"
 #include "lists/set.h"
 #include "metrics/metrics.h"
 
@@ -59,6 +60,11 @@ void put_cells(struct metrics *m, struct call *c);
 /* policy.c: what waits to be confirmed, and how long still; or null. */
 json_t *json_pending(const struct engine *e);
 
+/* panic.c: what the panic switch and the watchdog say; null: nothing. */
+json_t *json_panic(const struct engine *e);
+json_t *json_watchdog(const struct engine *e);
+void put_safety(struct metrics *m, struct call *c);
+
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
@@ -86,5 +92,8 @@ void handle_flag_get(struct call *c);
 void handle_flag_put(struct call *c);
 void handle_flag_delete(struct call *c);
 void handle_doctor(struct call *c);
+void handle_panic_get(struct call *c);
+void handle_panic_put(struct call *c);
+void handle_panic_clear(struct call *c);
 
 #endif

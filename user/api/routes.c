@@ -46,6 +46,9 @@ static const struct route {
 	{"PUT", "/v1/flags/", MEMBER, handle_flag_put},
 	{"DELETE", "/v1/flags/", MEMBER, handle_flag_delete},
 	{"GET", "/v1/doctor", MEMBER, handle_doctor},
+	{"GET", "/v1/panic", MEMBER, handle_panic_get},
+	{"PUT", "/v1/panic", MEMBER, handle_panic_put},
+	{"DELETE", "/v1/panic", MEMBER, handle_panic_clear},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

@@ -176,6 +176,10 @@ void handle_status(struct call *c)
 	json_object_set_new(body, "events", json_events(c->engine));
 	json_object_set_new(body, "audit", json_audit(&stats));
 	json_object_set_new(body, "store", json_store(c->engine));
+	json_object_set_new(body, "mode_in_force",
+			    json_string(policy_mode_str(engine_mode(c->engine))));
+	json_object_set_new(body, "panic", json_panic(c->engine));
+	json_object_set_new(body, "watchdog", json_watchdog(c->engine));
 	reply_json(c, 200, body);
 }
 
@@ -282,6 +286,7 @@ void handle_metrics(struct call *c)
 	text_init_growing(&out);
 	metrics_init(&m, &out);
 	put_state(&m, c);
+	put_safety(&m, c);
 	put_feeds(&m, c);
 	put_packets(&m, c);
 	put_limits(&m, c);

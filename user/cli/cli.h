@@ -141,5 +141,6 @@ int cmd_backup_create(struct cli *cli);
 int cmd_backup_verify(struct cli *cli);
 int cmd_backup_restore(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_panic(struct cli *cli);
 
 #endif

@@ -7,6 +7,7 @@
 #include "cli/ask.h"
 #include "cli/flags.h"
 #include "cli/limits.h"
+#include "cli/panic.h"
 #include "cli/render.h"
 
 int cmd_version(struct cli *cli)
@@ -171,6 +172,7 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 			member_text(store, "error"),
 			*member_text(store, "set_aside") ? "; set aside as " : "",
 			member_text(store, "set_aside"), member_u64(store, "recovered"));
+	panic_say(cli, status);
 	feeds = json_object_get(json_object_get(status, "lists"), "feeds_failing");
 	json_array_foreach (feeds, i, feed) {
 		cli_say(cli,

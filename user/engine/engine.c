@@ -133,6 +133,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 		r = start_recorder(e, reterr);
 	if (r < 0)
 		return r;
+	safety_start(e);
 	store_start(e);
 	flags_load(e, *policy);
 	r = lists_load(e, reterr);
@@ -182,6 +183,8 @@ void engine_close(struct engine *e)
 		engine_record(e, &record, &ENGINE_SYSTEM);
 		if (recorder_stop(e->recorder) < 0)
 			log_error("the last audit records could not be written");
+		else
+			safety_stopped(e);
 	}
 	feeds_done(e);
 	flags_done(e);
@@ -259,6 +262,7 @@ uint64_t engine_tick(struct engine *e)
 	}
 	change_tick(e);
 	control_tick(e);
+	safety_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
 	if (change_due_ns(e) < due_ns)

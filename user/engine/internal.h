@@ -11,6 +11,7 @@
 #include "engine/feeds.h"
 #include "engine/flags.h"
 #include "engine/traffic.h"
+#include "engine/safety.h"
 
 struct engine {
 	struct engine_options options;
@@ -38,6 +39,7 @@ struct engine {
 	struct recorder *recorder;
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
+	struct safety safety;
 	bool detached;
 	uint64_t lists_due_ns; /* CLOCK_MONOTONIC */
 

@@ -45,8 +45,10 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
 		pthread_mutex_unlock(&e->names);
 	}
-	if (r < 0)
+	if (r < 0) {
+		safety_abort(e);
 		take_back(e);
+	}
 	return r;
 }
 
@@ -61,6 +63,8 @@ int policy_enforce(struct engine *e, struct policy **policy, bool must, struct f
 	if (r == 0)
 		r = control_prepare(e, image, *policy, &control, reterr);
 	if (r == 0)
+		r = safety_prepare(e, *policy, reterr);
+	if (r == 0)
 		r = enforce(e, *policy, image, must && e->policy, reterr);
 	if (r < 0)
 		return r;
@@ -68,6 +72,7 @@ int policy_enforce(struct engine *e, struct policy **policy, bool must, struct f
 	feeds_commit(e, *policy);
 	flags_commit(e, *policy);
 	control_commit(e, &control);
+	safety_commit(e, *policy);
 	if (lists_synchronise(e, &f) < 0)
 		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
 	list_image_done(&e->held);
