@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "daemon/daemon.h"
 
-#define ENTRY_OPTIONS (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define ENTRY_OPTIONS (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON) | CLI_TAKES(FORCE))
 #define APPLY_OPTIONS                                                                              \
 	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) | CLI_TAKES(FORCE))
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
@@ -26,7 +26,8 @@ static const struct command commands[] = {
 	{"unblock", "CIDR", "take it off the block list", CLI_ONLINE, .fn = cmd_unblock},
 	{"allow", "CIDR", "put it on the allow list, which wins over everything", ENTRY_OPTIONS,
 	 .fn = cmd_allow},
-	{"unallow", "CIDR", "take it off the allow list", CLI_ONLINE, .fn = cmd_unallow},
+	{"unallow", "CIDR", "take it off the allow list", CLI_ONLINE | CLI_TAKES(FORCE),
+	 .fn = cmd_unallow},
 	{"lists", "[LIST]", "the size of the lists, or the entries of one: allow or block",
 	 CLI_ONLINE, .fn = cmd_lists},
 	{"feeds", "", "the files that lists are read from, and what became of them", CLI_ONLINE,

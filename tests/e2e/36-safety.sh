@@ -215,10 +215,171 @@ watchdog() {
 	stop_flood
 }
 
+# As if somebody who came by SSH from $1 typed it.
+from() { # ADDRESS COMMAND...
+	SSH_CONNECTION="$1 50022 $LAB_HOST4 22" "${@:2}"
+}
+
+refused() { # CODE COMMAND...
+	local status=0
+
+	"${@:2}" >"$LAB_DIR/said" 2>&1 || status=$?
+	cat "$LAB_DIR/said"
+	((status == 1)) && grep -qF "[$1]" "$LAB_DIR/said"
+}
+
+limits() { # SETTINGS
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		limits:
+		  - {name: each, scope: source, $1}
+	YAML
+}
+
+# Who types, and the gateway.
+lockout() {
+	local me=198.18.90.1 gateway=198.18.99.1
+
+	lab_host ip route replace default via "$gateway" dev "$LAB_IF_HOST" onlink
+	sleep 1.1 # for so long the gateways of before are believed
+	write_policy enforce
+	weir policy apply >/dev/null
+	check 'to block oneself is refused' refused safety.lockout from "$me" weir block "$me"
+	check 'which says why' grep -q "root is logged in from there" "$LAB_DIR/said"
+	check 'so is a prefix around oneself' refused safety.lockout from "$me" weir block 198.18.90.0/24
+	check 'somebody else may be blocked' from "$me" weir block 198.18.91.1
+	check 'who comes from elsewhere may block it' from 198.18.92.1 weir block "$me"
+	check 'and then it is no question any more' from "$me" weir block 198.18.90.0/24
+	weir unblock "$me" >/dev/null
+	weir unblock 198.18.90.0/24 >/dev/null
+	check 'whoever insists gets his way' from "$me" weir block "$me" --force
+	check 'with a record of that' has_record '.event_type == "safety.overridden" and
+		.resource.id == "198.18.90.1" and .details.code == "safety.lockout"'
+	weir unblock "$me" >/dev/null
+	check 'each refusal has a record' has_record '.event_type == "list.refused" and
+		.resource.id == "198.18.90.0/24" and .outcome == "failure"'
+	# shellcheck disable=SC2016 # of the inner shell
+	check 'a shell in between makes no difference' refused safety.lockout 		from "$me" sh -c 'unset SSH_CONNECTION; "$0" block "$1"; exit' "$WEIR" "$me"
+	check 'to block the default gateway is refused' refused safety.lockout weir block "$gateway"
+	check 'which says so' grep -q 'default gateway' "$LAB_DIR/said"
+	weir allow "$me" >/dev/null
+	check 'who is allowed may be blocked: it has no effect' from "$me" weir block 198.18.90.0/24
+	check 'but then not be taken off the allow list' refused safety.lockout from "$me" weir unallow "$me"
+	check 'unless by force' from "$me" weir unallow "$me" --force
+	weir unblock 198.18.90.0/24 >/dev/null
+	check 'a short prefix is refused' refused safety.shortest_prefix weir block 8.0.0.0/7
+	check 'one of /8 is not' weir block 9.0.0.0/8
+	check 'nor is /19 of IPv6, but /18 is' weir block 3fff::/19
+	check 'as was said' refused safety.shortest_prefix weir block 3ffc::/18
+	check 'all of it, by force' weir block 8.0.0.0/7 --force
+	weir unblock 8.0.0.0/7 >/dev/null
+}
+
+lockout_by_policy() {
+	local me=198.18.90.1
+
+	write_policy enforce
+	sed -i 's|198.18.66.0/24|198.18.66.0/24, 198.18.90.0/24|' "$LAB_DIR/policy.yaml"
+	check 'a policy that blocks who applies it is refused' refused safety.lockout 		from "$me" weir policy apply
+	check 'with a record' has_record '.event_type == "policy.refused" and
+		(.details.error | test("root is logged in"))'
+	check 'and is not in force' passes_all_of 198.18.90.5
+	check 'nor for somebody who comes from elsewhere' from 198.18.92.1 weir policy apply
+	write_policy enforce
+	weir policy apply >/dev/null
+	limits 'rate: 9/s, burst: 9'
+	check 'a limit that leaves no session is refused' refused safety.lockout 		from "$me" weir policy apply
+	check 'by its name and line' grep -q "limit 'each' in line 4" "$LAB_DIR/said"
+	limits 'rate: 9/s, burst: 9, shadow: true'
+	check 'one in the shadow is not' from "$me" weir policy apply
+	limits 'rate: 9/s, burst: 9'
+	check 'by force it is' from "$me" weir policy apply --force
+	check 'and then it is no question any more' from "$me" weir policy apply
+	limits 'rate: 10/s, burst: 9'
+	check 'ten a second are enough' from "$me" weir policy apply
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: monitor
+		lists: {block: {entries: [198.18.90.0/24, 8.0.0.0/7]}}
+	YAML
+	check 'a short prefix is refused whatever the mode' refused safety.shortest_prefix 		from "$me" weir policy apply
+	sed -i 's|, 8.0.0.0/7||' "$LAB_DIR/policy.yaml"
+	check 'mode monitor cuts nobody off' from "$me" weir policy apply
+	sed -i 's|monitor|enforce|' "$LAB_DIR/policy.yaml"
+	check 'to enforce it then does' refused safety.lockout from "$me" weir policy apply
+	sed -i 's|^lists: {|lists: {allow: {entries: [198.18.90.1]}, |' "$LAB_DIR/policy.yaml"
+	check 'unless it allows who applies it' from "$me" weir policy apply
+}
+
+lockout_by_feed() {
+	printf '198.18.66.0/24
+' >"$LAB_DIR/feed.txt"
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		lists: {block: {feeds: [{name: bad, file: $LAB_DIR/feed.txt}]}}
+	YAML
+	check 'a feed is read' weir policy apply
+	printf '198.18.66.0/24
+198.18.99.0/24
+' >"$LAB_DIR/feed.txt"
+	check 'one that lists the default gateway is refused' wait_for 10 has_record 		'.event_type == "feed.refused" and .details.code == "safety.lockout"'
+	check 'what it listed before is in force' drops_all_of "$BLOCKED"
+	printf '198.18.66.0/24
+0.0.0.0/1
+' >"$LAB_DIR/feed.txt"
+	check 'so is one that lists half of the Internet' wait_for 10 has_record 		'.event_type == "feed.refused" and .details.code == "safety.shortest_prefix"'
+	printf '198.18.66.0/24
+198.18.67.0/24
+' >"$LAB_DIR/feed.txt"
+	check 'one that mends itself is read again' wait_for 10 drops_all_of 198.18.67.1
+}
+
+connections() {
+	lab_host ss -Htn state established | wc -l
+}
+
+has_connections() {
+	(($(connections) >= $1))
+}
+
+# Twenty hosts have a connection: five of each of four networks.
+blast_radius() {
+	local net host
+
+	write_policy enforce 'max_blocked: 40%'
+	sed -i 's|rate: 10/s, burst: 20|rate: 10k/s, burst: 20k|' "$LAB_DIR/policy.yaml"
+	weir policy apply >/dev/null
+	mkdir "$LAB_DIR/www"
+	head -c 4M /dev/zero >"$LAB_DIR/www/index.html"
+	lab_spawn host busybox httpd -f -p "$LAB_HOST4:80" -h "$LAB_DIR/www"
+	for net in 1 2 3 4; do
+		for host in 1 2 3 4 5; do
+			lab_spawn client curl -s --retry 5 --retry-connrefused --limit-rate 1k -o /dev/null 				--interface "198.18.12$net.$host" "http://$LAB_HOST4/"
+		done
+	done
+	check 'twenty hosts are connected' wait_for 10 has_connections 20
+	check 'to block a quarter of them is accepted' weir block 198.18.121.0/24
+	check 'another half would be too many' refused safety.max_blocked weir block 198.18.122.0/23
+	check 'which says how many' grep -q '10 of the 20 hosts' "$LAB_DIR/said"
+	check 'a single host never is' weir block 198.18.122.1
+	check 'by force it is done' weir block 198.18.122.0/23 --force
+	weir unblock 198.18.122.0/23 >/dev/null
+	sed -i 's|198.18.66.0/24|198.18.122.0/24, 198.18.123.0/24|' "$LAB_DIR/policy.yaml"
+	check 'a policy that would block too many is refused' refused safety.max_blocked weir policy apply
+	sed -i 's|, 198.18.123.0/24||' "$LAB_DIR/policy.yaml"
+	check 'one that blocks fewer is not' weir policy apply
+}
+
 write_policy enforce
 start_weir
 panic_with_a_daemon
 panic_without_a_daemon
 panic_with_a_daemon_that_hangs
 watchdog
+lockout
+lockout_by_policy
+lockout_by_feed
+blast_radius
 finish

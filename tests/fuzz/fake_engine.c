@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api/internal.h"
+#include "datapath/panic.h"
 #include "engine/flags.h"
 #include "fuzz.h"
 
@@ -32,7 +33,8 @@ static int add(struct engine *e, enum list_kind kind, const char *prefix, enum l
 
 void fake_engine_init(struct engine *e, const char *audit_dir)
 {
-	*e = (struct engine){.options = {.iface = "eth0"}, .audit_dir = audit_dir};
+	*e = (struct engine){
+		.options = {.iface = "eth0"}, .audit_dir = audit_dir, .panic = PANIC_NONE};
 	REQUIRE(list_set_new(&e->lists) == 0, "no memory");
 	REQUIRE(add(e, LIST_ALLOW, "192.0.2.0/24", LIST_POLICY) == 0 &&
 			add(e, LIST_BLOCK, "198.51.100.7", LIST_OPERATOR) == 0 &&
@@ -416,6 +418,37 @@ int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, u
 json_t *json_list_count(const struct engine *e, enum list_kind kind)
 {
 	return json_integer((json_int_t)list_set_count(e->lists, kind).addresses);
+}
+
+void engine_panic(const struct engine *e, struct engine_panic *ret)
+{
+	*ret = (struct engine_panic){.set = e->panic != PANIC_NONE};
+	if (!ret->set)
+		return;
+	ret->mode = (enum weir_mode)e->panic;
+	snprintf(ret->username, sizeof(ret->username), "root");
+}
+
+int engine_panic_set(struct engine *e, int mode, const char *reason,
+		     const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)reterr;
+	e->panic = mode;
+	e->changes++;
+	record(mode == PANIC_NONE ? AUDIT_EVENT_PANIC_CLEARED : AUDIT_EVENT_PANIC_SET, actor,
+	       "interface", e->options.iface, reason);
+	return 0;
+}
+
+enum weir_mode engine_mode(const struct engine *e)
+{
+	return e->panic == PANIC_NONE ? e->policy->mode : (enum weir_mode)e->panic;
+}
+
+const struct weir_watchdog *engine_watchdog(const struct engine *e)
+{
+	(void)e;
+	return NULL;
 }
 
 /* The server: keeps what it is told, and looks arguments and headers up. */

@@ -15,6 +15,7 @@ struct engine {
 	struct list_set *lists;
 	struct policy *policy;
 	const char *audit_dir;
+	int panic;	      /* enum weir_mode, or PANIC_NONE */
 	unsigned int changes; /* of lists, policy or attachment */
 	unsigned int denied;
 };

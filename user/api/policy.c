@@ -93,7 +93,7 @@ void handle_policy_put(struct call *c)
 		.text = c->request->length ? c->request->body : NULL,
 		.length = c->request->length,
 		.reason = http_argument(c->request, "reason"),
-		.force = http_argument(c->request, "force"),
+		.force = c->actor.force,
 	};
 	char before[POLICY_SHA256_HEX_SIZE];
 	struct fault f = {0};

@@ -199,6 +199,18 @@ static bool from_browser(const struct http_request *request)
 	return http_header(request, "Origin") || http_header(request, "Referer");
 }
 
+/* ?force=true: whatever it does to whoever asks. */
+static int read_force(struct call *c)
+{
+	const char *word = http_argument(c->request, "force");
+
+	c->actor.force = word && strcmp(word, "true") == 0;
+	if (!word || c->actor.force || strcmp(word, "false") == 0)
+		return 0;
+	reply_problem(c, 400, "request.force", "force must be true or false");
+	return -EINVAL;
+}
+
 static void dispatch(struct call *c)
 {
 	char allowed[64] = "";
@@ -222,6 +234,8 @@ static void dispatch(struct call *c)
 				c->actor.username, API_GROUP);
 		}
 		c->rest = rest;
+		if (read_force(c) < 0)
+			return;
 		return routes[i].handle(c);
 	}
 	if (!*allowed)
@@ -241,7 +255,8 @@ static void handle_control(const struct http_request *request, struct http_respo
 		.response = response,
 		.actor = {.uid = request->peer.uid,
 			  .username = request->peer.username,
-			  .role = request->peer.is_member ? "admin" : "public"},
+			  .role = request->peer.is_member ? "admin" : "public",
+			  .pid = request->peer.pid},
 	};
 
 	if (request->too_long)

@@ -293,7 +293,7 @@ static int list_add(const struct cli *cli, enum list_kind kind)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_free_ char *body = NULL;
-	char path[32], words[ENTRY_TEXT_SIZE];
+	char path[64], words[ENTRY_TEXT_SIZE];
 	struct client_request request = {
 		.method = "POST", .path = path, .type = "application/json"};
 	struct prefix prefix;
@@ -303,7 +303,8 @@ static int list_add(const struct cli *cli, enum list_kind kind)
 		exit = pack_entry(cli, &prefix, &body);
 	if (exit != CLI_OK)
 		return exit;
-	snprintf(path, sizeof(path), "/v1/lists/%s", list_kind_to_str(kind));
+	snprintf(path, sizeof(path), "/v1/lists/%s%s", list_kind_to_str(kind),
+		 cli->values[CLI_OPTION_FORCE] ? "?force=true" : "");
 	request.body = body;
 	request.length = strlen(body);
 	exit = ask_json(cli, &request, &answer);
@@ -329,7 +330,8 @@ static int list_remove(const struct cli *cli, enum list_kind kind)
 	if (exit != CLI_OK)
 		return exit;
 	prefix_format(&prefix, cidr);
-	snprintf(path, sizeof(path), "/v1/lists/%s/%s", list_kind_to_str(kind), cidr);
+	snprintf(path, sizeof(path), "/v1/lists/%s/%s%s", list_kind_to_str(kind), cidr,
+		 cli->values[CLI_OPTION_FORCE] ? "?force=true" : "");
 	exit = ask_json(cli, &request, &answer);
 	if (exit != CLI_OK || !answer)
 		return exit;

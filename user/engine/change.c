@@ -316,6 +316,9 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 		r = flags_compile(e, policy, &image, &f);
 	if (r == 0)
 		r = feeds_probe(e, policy, &f);
+	/* What is undone by itself may cut off whoever asks: that is what it is for. */
+	if (r == 0 && !c->confirm_ns)
+		r = engine_check_safety(e, policy, c->actor, &f);
 	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
 	if (r == 0)
 		r = carry_out(e, c, &policy, &f);

@@ -45,6 +45,8 @@ struct engine_actor {
 	uid_t uid;
 	const char *username; /* or the number, if it has no name */
 	const char *role;     /* "admin", "public", "system" */
+	pid_t pid;  /* the process that asks, to tell whom a change would cut off; 0 = none */
+	bool force; /* does it though it would */
 };
 
 extern const struct engine_actor ENGINE_SYSTEM; /* the daemon itself */

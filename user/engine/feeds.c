@@ -217,6 +217,12 @@ static int accept(struct engine *e, struct feed_job *job)
 			     "%.300s: it was written at %s, longer ago than its ttl", feed->file,
 			     written);
 	}
+	if (feed->view.kind == LIST_BLOCK) {
+		r = lockout_check_feed(e, job->delta.adds, job->delta.add_count, feed->file,
+				       &job->fault);
+		if (r < 0)
+			return r;
+	}
 	r = list_set_update_feed(e->lists, feed->id, &job->content, &job->delta, until_ns, &now,
 				 &job->fault);
 	if (r < 0)

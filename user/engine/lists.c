@@ -202,8 +202,11 @@ int engine_list_add(struct engine *e, const struct engine_list_request *request,
 	struct list_key recovered = entry.key;
 	struct list_entry before;
 	bool replaces;
-	int r = list_set_add(e->lists, &entry, &at, reterr);
+	int r = 0;
 
+	if (request->kind == LIST_BLOCK)
+		r = lockout_check_block(e, &request->prefix, actor, reterr);
+	r = r ?: list_set_add(e->lists, &entry, &at, reterr);
 	if (r < 0)
 		return r;
 	/* Somebody says now who and why. */
@@ -284,6 +287,9 @@ int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefi
 			return absent_fault(e, &key, reterr);
 		}
 	}
+	r = kind == LIST_ALLOW ? lockout_check_unallow(e, prefix, actor, reterr) : 0;
+	if (r < 0)
+		return r;
 	if (copy_texts(&entry, &reason, &added_by) < 0)
 		return fault(reterr, -ENOMEM, "lists.memory", "out of memory");
 	list_set_remove(e->lists, &key);

@@ -191,7 +191,15 @@ int safety_prepare(struct engine *e, const struct policy *policy, struct fault *
 		log->recorded = &watchdog_state(e->datapath)->recorded;
 		log->submitted = *log->recorded;
 	}
+	if (r == 0)
+		e->safety.caps = policy->safety;
 	return r;
+}
+
+void safety_abort(struct engine *e)
+{
+	if (e->policy)
+		e->safety.caps = e->policy->safety;
 }
 
 void safety_commit(struct engine *e, const struct policy *policy)

@@ -7,6 +7,7 @@
 #define ENGINE_SAFETY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,10 +16,11 @@
 #include <weir/watchdog.h>
 
 #include "base/fault.h"
+#include "detect/peers.h"
+#include "policy/policy.h"
 
 struct engine;
 struct engine_actor;
-struct policy;
 
 #define ENGINE_PANIC_REASON_MAX (WEIR_PANIC_REASON_SIZE - 1) /* bytes */
 
@@ -44,7 +46,60 @@ enum weir_mode engine_mode(const struct engine *e);
 /** NULL: the policy in force has none. */
 const struct weir_watchdog *engine_watchdog(const struct engine *e);
 
+#define SAFETY_PROTECTED_MAX 24
+#define SAFETY_FINDINGS_MAX  32
+#define SAFETY_RATE_MIN	     10 /* packets per second; a limit of less may keep a session from working */
+
+/* Who must not be cut off by mistake. */
+struct safety_protected {
+	uint8_t address[16];
+	char why[96];
+	uint8_t to[16]; /* of ours that he talks to; all zero = not known */
+	uint16_t port;	/* of ours, TCP; 0 = not known */
+};
+
+/* What a change would do to one of them. */
+struct safety_finding {
+	const char *code; /* "safety.lockout", "safety.shortest_prefix", "safety.max_blocked" */
+	char text[384];
+};
+
+struct safety_findings {
+	struct safety_finding items[SAFETY_FINDINGS_MAX];
+	size_t count; /* those beyond the maximum are left out */
+};
+
+/** Where @actor comes from, and the default gateways of the interface. Returns how many. */
+size_t engine_protected(struct engine *e, const struct engine_actor *actor,
+			struct safety_protected ret[static SAFETY_PROTECTED_MAX]);
+
+/**
+ * What putting @policy in force would do that it takes somebody to insist on: block, or limit to less than
+ * SAFETY_RATE_MIN, who must not be cut off; block more than its own caps allow. What the policy in
+ * force does already is none. Changes nothing.
+ */
+void engine_policy_findings(struct engine *e, const struct policy *policy,
+			    const struct engine_actor *actor, struct safety_findings *ret);
+/**
+ * Refuse (-EPERM, the code of the first finding) what engine_policy_findings() finds, unless @actor
+ * insists, which is recorded.
+ */
+int engine_check_safety(struct engine *e, const struct policy *policy,
+			const struct engine_actor *actor, struct fault *reterr);
+
 /* For the files of the engine. */
+
+struct prefix;
+
+/** The same for an entry to be added to the block list. A refusal is recorded. */
+int lockout_check_block(struct engine *e, const struct prefix *prefix,
+			const struct engine_actor *actor, struct fault *reterr);
+/** For an entry to be taken off the allow list. */
+int lockout_check_unallow(struct engine *e, const struct prefix *prefix,
+			  const struct engine_actor *actor, struct fault *reterr);
+/** For what a feed adds to the block list. Nobody can insist: the policy's caps and the allow list decide. */
+int lockout_check_feed(struct engine *e, const struct prefix *adds, size_t count, const char *file,
+		       struct fault *reterr);
 
 /* Notes in pinned memory that become audit records, each once. */
 struct safety_log {
@@ -54,6 +109,9 @@ struct safety_log {
 
 struct safety {
 	struct safety_log panic, watchdog;
+	struct policy_safety caps; /* of the policy in force, or the one that is about to be */
+	struct peers_gateways gateways;
+	uint64_t gateways_ns;	/* CLOCK_MONOTONIC: when they were read; 0 = never */
 	uint64_t note_waits_ns; /* CLOCK_MONOTONIC: since when a note is incomplete */
 };
 
@@ -65,6 +123,8 @@ void safety_tick(struct engine *e);
 void safety_stopped(struct engine *e);
 /** Before @policy is put in force: see to it that the kernel takes its watchdog. Faults: datapath.watchdog. */
 int safety_prepare(struct engine *e, const struct policy *policy, struct fault *reterr);
+/* The policy in force stays. */
+void safety_abort(struct engine *e);
 /* @policy is in force, and so is its watchdog from now on. */
 void safety_commit(struct engine *e, const struct policy *policy);
 
