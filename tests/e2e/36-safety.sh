@@ -372,6 +372,16 @@ blast_radius() {
 	check 'one that blocks fewer is not' weir policy apply
 }
 
+# The last thing before the pins go.
+detach_without_a_daemon() {
+	stop_weir KILL || true
+	panic monitor --reason 'before the end' >/dev/null 2>&1
+	check 'detach without a daemon' weir detach --bpffs "$LAB_BPFFS" --state-dir "$STATE"
+	check 'records what was done before' has_record \
+		'.event_type == "panic.set" and .details.reason == "before the end"'
+	check 'the chain is whole' verify
+}
+
 write_policy enforce
 start_weir
 panic_with_a_daemon
@@ -382,4 +392,5 @@ lockout
 lockout_by_policy
 lockout_by_feed
 blast_radius
+detach_without_a_daemon
 finish

@@ -16,6 +16,8 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 #include "datapath/datapath.h"
+#include "datapath/panic.h"
+#include "policy/units.h"
 
 /* Open the log of the daemon that is gone; *@ret is NULL if it has none. */
 static int open_log(const struct cli *cli, struct chain **ret, struct fault *reterr)
@@ -33,6 +35,36 @@ static int open_log(const struct cli *cli, struct chain **ret, struct fault *ret
 	if (errno == ENOENT)
 		return 0;
 	return fault(reterr, -errno, "audit.open", "%.300s: %s", path, strerror(errno));
+}
+
+/* What somebody did with the panic switch while no daemon ran: nobody else will be able to tell. */
+static void record_panic(struct chain *chain, const char *pin_dir)
+{
+	struct weir_panic_note notes[WEIR_PANIC_NOTES];
+	size_t count = panic_unrecorded_pinned(pin_dir, notes);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct weir_panic_note *note = &notes[i];
+		struct audit_details details = {0};
+		char uid[16];
+		const struct audit_record record = {
+			.event = note->panic ? AUDIT_EVENT_PANIC_SET : AUDIT_EVENT_PANIC_CLEARED,
+			.actor = {.user_id = uid, .username = note->username, .role = "admin"},
+			.resource = {"interface", ""},
+			.details = &details,
+			.time_ns = note->at_ns,
+		};
+
+		snprintf(uid, sizeof(uid), "%u", note->uid);
+		audit_details_string(
+			&details, "mode",
+			note->panic
+				? policy_mode_str((enum weir_mode)WEIR_OVERRIDE_MODE(note->panic))
+				: "none");
+		audit_details_string(&details, "reason", note->reason);
+		audit_details_bool(&details, "daemon", false);
+		chain_append(chain, &record); /* what it refuses, it says with the next */
+	}
 }
 
 static int record_detach(struct chain *chain, const char *iface, const char *pin_dir,
@@ -86,6 +118,8 @@ static int detach_offline(const struct cli *cli)
 			cli, CLI_UNREACHABLE, "detach.daemon",
 			"a daemon is running, but not on this socket: it holds the audit log",
 			"name its socket with --socket or WEIR_SOCKET");
+	if (chain)
+		record_panic(chain, pin_dir);
 	r = datapath_remove(pin_dir, iface, &f);
 	if (r == -ENOENT)
 		return cli_fail(cli, CLI_FAILED, "detach.nothing",

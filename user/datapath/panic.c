@@ -235,3 +235,20 @@ int panic_read_pinned(const char *pin_dir, int *ret_mode, struct weir_panic_note
 		read_note(area.notes, area.notes->taken, ret_note);
 	return 0;
 }
+
+size_t panic_unrecorded_pinned(const char *pin_dir,
+			       struct weir_panic_note ret[static WEIR_PANIC_NOTES])
+{
+	_cleanup_(area_done) struct area area = {0};
+	uint64_t number;
+	size_t count = 0;
+
+	if (area_open(pin_dir, &area, NULL) < 0)
+		return 0;
+	number = area.notes->recorded;
+	if (area.notes->taken > number + WEIR_PANIC_NOTES)
+		number = area.notes->taken - WEIR_PANIC_NOTES;
+	while (number++ < area.notes->taken)
+		count += read_note(area.notes, number, &ret[count]);
+	return count;
+}

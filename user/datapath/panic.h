@@ -8,6 +8,7 @@
 #define DATAPATH_PANIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -49,5 +50,8 @@ int panic_set_pinned(const char *pin_dir, const struct panic_request *request, i
 /** Only ask. *@ret_note: the last note; its number is 0 if there is none. */
 int panic_read_pinned(const char *pin_dir, int *ret_mode, struct weir_panic_note *ret_note,
 		      struct fault *reterr);
+/** What nobody has recorded yet, the oldest first: for whoever is about to remove the pins. Returns how many. */
+size_t panic_unrecorded_pinned(const char *pin_dir,
+			       struct weir_panic_note ret[static WEIR_PANIC_NOTES]);
 
 #endif
