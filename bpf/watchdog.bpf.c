@@ -111,6 +111,11 @@ static int on_timer(void *map __attribute__((unused)), __u32 *key, struct timer 
 	if (!w || !w->enabled)
 		return 0; /* whoever switches it on starts the timer again */
 	look(w, bpf_ktime_get_ns());
+	if (!*(volatile __u32 *)&w->enabled) { /* while we looked: nobody would come to undo it */
+		w->tripped = 0;
+		weir_config.live.watchdog = 0;
+		return 0;
+	}
 	bpf_timer_start(&timer->timer, WEIR_WATCHDOG_PERIOD_NS, 0);
 	return 0;
 }

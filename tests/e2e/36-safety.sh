@@ -291,6 +291,12 @@ lockout_by_policy() {
 	limits 'rate: 9/s, burst: 9'
 	check 'a limit that leaves no session is refused' refused safety.lockout 		from "$me" weir policy apply
 	check 'by its name and line' grep -q "limit 'each' in line 4" "$LAB_DIR/said"
+	limits 'service: web, rate: 1/s'
+	sed -i '/^limits:/i services: {web: {proto: tcp, dport: 80}}' "$LAB_DIR/policy.yaml"
+	check 'one for another service is not' from "$me" weir policy apply
+	sed -i 's|dport: 80|dport: [20-25]|' "$LAB_DIR/policy.yaml"
+	check 'one for the service that the session uses is' refused safety.lockout \
+		from "$me" weir policy apply
 	limits 'rate: 9/s, burst: 9, shadow: true'
 	check 'one in the shadow is not' from "$me" weir policy apply
 	limits 'rate: 9/s, burst: 9'

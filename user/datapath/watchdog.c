@@ -115,8 +115,11 @@ int watchdog_set(struct datapath *d, const struct watchdog_rule *rule, struct fa
 	bool starts;
 	int r;
 
-	if (!state)
+	if (!state) {
+		if (!rule)
+			__atomic_store_n(&live->watchdog, 0, __ATOMIC_SEQ_CST);
 		return 0;
+	}
 	if (!rule) {
 		__atomic_store_n(&state->enabled, 0, __ATOMIC_SEQ_CST);
 		state->looked_ns = state->since_ns = 0;

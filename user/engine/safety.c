@@ -169,6 +169,9 @@ void safety_start(struct engine *e)
 
 void safety_tick(struct engine *e)
 {
+	/* A timer on its way while the watchdog was switched off may have had the last word. */
+	if (!e->policy->safety.has_watchdog && datapath_live(e->datapath)->watchdog)
+		watchdog_set(e->datapath, NULL, NULL);
 	collect_panic(e);
 	collect_watchdog(e);
 }
