@@ -94,8 +94,22 @@ passes_all_of() {
 	[[ $(echoes_from "$1") == 10 ]]
 }
 
+# What is to be dropped is, while the switch goes from the policy's mode to the same and back.
+nothing_leaks() {
+	local before
+
+	before=$(stack_packets)
+	for _ in {1..20}; do
+		weir panic enforce >/dev/null
+		panic clear >/dev/null
+	done
+	echo "$(($(stack_packets) - before)) packets got through"
+	(($(stack_packets) == before))
+}
+
 panic_with_a_daemon() {
 	start_flood "$BLOCKED"
+	check 'panic enforce, set and cleared 20 times, lets nothing through' nothing_leaks
 	check 'panic off lets packets through in less than 100 ms' \
 		within 100 begin "$WEIR" panic off --reason 'nobody gets in'
 	check 'panic enforce ends that in less than 100 ms' \
@@ -119,8 +133,8 @@ panic_with_a_daemon() {
 	check 'each has a record: who' has_record \
 		'.event_type == "panic.set" and .details.mode == "off" and .details.reason == "nobody gets in" and
 		 .actor.username == "root" and .severity == 5 and .details.daemon'
-	check 'four records in all' test \
-		"$(records '.event_type | startswith("panic.")' | jq -r .details.mode | xargs)" = \
+	check 'so has each of the others, in order' test \
+		"$(records '.event_type | startswith("panic.")' | jq -r .details.mode | tail -4 | xargs)" = \
 		'off enforce monitor none'
 	check 'a word that is none is refused: 2' exits 2 weir panic on
 	check 'a reason that is too long is refused: 2' exits 2 weir panic off \
