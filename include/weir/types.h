@@ -15,8 +15,8 @@
 #define WEIR_LAYOUT(type, size)                                                                    \
 	_Static_assert(sizeof(type) == (size) && (size) % 8 == 0, #type " changed its layout")
 
-/* Bumped when the meaning or layout of anything in this folder changes. A daemon refuses to adopt
- * pinned maps that carry another number. */
+/* Bumped when the meaning or layout of anything in this folder changes. Pinned maps that carry another
+ * number are never adopted: user/datapath/migrate.c carries over what older ones hold. */
 #define WEIR_ABI 4
 
 #define WEIR_NSEC_PER_SEC 1000000000ULL

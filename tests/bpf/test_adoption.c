@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
+#include <weir/head.h>
 
 #include "../lib/packets.h"
 #include "../lib/runner.h"
@@ -148,15 +150,32 @@ static void refuse_to_open(const char *pin_dir, int err, const char *code)
 	assert_string_equal(f.code, code);
 }
 
-static void pins_of_another_abi_are_refused(void **state)
+/* Have @pin_dir say that another ABI is the current one. */
+static void say_abi(const char *pin_dir, uint32_t abi)
+{
+	struct weir_head head;
+	uint32_t zero = 0;
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/weir_meta", pin_dir);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &head), 0);
+	head.abi = abi;
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &head, BPF_ANY), 0);
+	close(fd);
+}
+
+static void pins_of_a_newer_abi_are_refused(void **state)
 {
 	(void)state;
 	live_a_day();
-	datapath_meta(runner.datapath)->abi = WEIR_ABI + 1;
+	say_abi(runner.pin_dir, WEIR_ABI + 1);
 	refuse_to_open(runner.pin_dir, -EPROTONOSUPPORT, "datapath.abi");
 	/* What runs there goes on. */
 	assert_int_equal(send("192.0.2.1"), XDP_DROP);
-	datapath_meta(runner.datapath)->abi = WEIR_ABI;
+	say_abi(runner.pin_dir, WEIR_ABI);
 	runner_reopen(&runner);
 }
 
@@ -210,7 +229,7 @@ int main(void)
 		ADOPTION_TEST(a_second_daemon_finds_everything_as_it_was),
 		ADOPTION_TEST(a_second_daemon_goes_on_enforcing),
 		ADOPTION_TEST(drops_before_the_second_daemon_are_not_forgotten),
-		ADOPTION_TEST(pins_of_another_abi_are_refused),
+		ADOPTION_TEST(pins_of_a_newer_abi_are_refused),
 		ADOPTION_TEST(a_directory_that_others_may_write_to_is_refused),
 		ADOPTION_TEST(a_directory_that_is_not_in_a_bpffs_is_refused),
 		ADOPTION_TEST(removed_pins_are_gone),

@@ -233,7 +233,7 @@ static void renew_budget(void)
 	char path[100];
 	_cleanup_close_ int fd = -1;
 
-	snprintf(path, sizeof(path), "%s/weir_cpu", runner.pin_dir);
+	snprintf(path, sizeof(path), "%s/v%u/weir_cpu", runner.pin_dir, WEIR_ABI);
 	fd = bpf_obj_get(path);
 	assert_true(fd >= 0);
 	for (uint32_t i = 0; i < datapath_cpus(runner.datapath); i++) {

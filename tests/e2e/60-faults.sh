@@ -178,13 +178,13 @@ second_daemons() {
 interfaces() {
 	local before
 
-	before=$(lab_host bpftool -j prog show pinned "$LAB_BPFFS/program" | jq .id)
+	before=$(lab_host bpftool -j prog show pinned "$LAB_BPFFS"/v*/program | jq .id)
 	write_policy 77
 	refused 'an interface that is not there' "no interface 'nowhere0'" --iface nowhere0
 	refused 'pins that belong to another interface' "attached to $LAB_IF_HOST, not to lo" \
 		--iface lo
 	check 'what is enforced did not change by that' test "$before" = \
-		"$(lab_host bpftool -j prog show pinned "$LAB_BPFFS/program" | jq .id)"
+		"$(lab_host bpftool -j prog show pinned "$LAB_BPFFS"/v*/program | jq .id)"
 	check 'and is enforced' enforcing
 	weir detach --bpffs "$LAB_BPFFS" --state-dir "$LAB_DIR/state" >/dev/null
 }

@@ -109,7 +109,7 @@ static int detach_offline(const struct cli *cli)
 	_cleanup_(chain_closep) struct chain *chain = NULL;
 	const char *pin_dir = cli_value(cli, CLI_OPTION_BPFFS, CLI_BPFFS);
 	struct fault log_fault = {0}, f = {0};
-	char iface[IF_NAMESIZE] = "";
+	char iface[DATAPATH_NAMES_SIZE] = "";
 	int r;
 
 	/* The log first: its lock tells whether a daemon is running after all. */

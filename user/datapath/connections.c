@@ -17,8 +17,6 @@
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
 
-#define LINK_PIN "weir_conn_link"
-
 /* What the counter has to itself, and keeps from daemon to daemon. */
 static bool is_own(const char *name)
 {
@@ -110,7 +108,7 @@ int connections_start(struct datapath *d, struct fault *reterr)
 		r = fault(reterr, -errno, "datapath.connections",
 			  "cannot attach the counter of open connections: %s", strerror(errno));
 	/* An earlier daemon's link, if it was pinned there, goes with its pin. */
-	r = r ?: pin(bpf_link__fd(link), d->pin_dir, LINK_PIN, reterr);
+	r = r ?: pin(bpf_link__fd(link), d->pin_dir, CONNECTIONS_LINK_PIN, reterr);
 	if (r < 0) {
 		bpf_link__destroy(link);
 		connections_bpf__destroy(skeleton);
@@ -133,7 +131,7 @@ void connections_stop(struct datapath *d)
 {
 	char path[PATH_MAX];
 
-	if (pin_path(d->pin_dir, LINK_PIN, path) == 0)
+	if (pin_path(d->pin_dir, CONNECTIONS_LINK_PIN, path) == 0)
 		unlink(path);
 	connections_release(d);
 }

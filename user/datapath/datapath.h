@@ -4,12 +4,13 @@
  * put policies and lists into the maps; read counters and buckets. It decides nothing: what to
  * enforce comes from above as images. One thread at a time.
  *
- * Everything is pinned in one directory per interface: the link (link), the program (program) and the
+ * Everything is pinned in one directory per instance (pins.c): a link per interface, the program, and the
  * maps under their names. They outlive the process, and so does enforcement.
  */
 #ifndef DATAPATH_DATAPATH_H
 #define DATAPATH_DATAPATH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,35 +52,82 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 void datapath_close(struct datapath *d);
 DEFINE_CLEANUP(struct datapath *, datapath_close)
 
+#define DATAPATH_LINKS_MAX  16			      /* interfaces of one instance */
+#define DATAPATH_NAMES_SIZE (DATAPATH_LINKS_MAX * 16) /* of their names, with commas */
+
 /**
- * Whether datapath_attach() would find @iface, no link of ours on another interface, and nothing of
- * others on it; with the faults of that. Changes nothing, so it comes before whatever does.
+ * Whether datapath_attach_all() would find @ifaces (unless they @may_miss), no link of ours on others, and
+ * nothing of others on them; with the faults of that. Changes nothing, so it comes before whatever does.
  */
+int datapath_check_interfaces(const struct datapath *d, const char *const ifaces[], size_t count,
+			      bool may_miss, struct fault *reterr);
 int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr);
 /* Starting failed later on: remove the pins if nobody had any before and nothing is attached by them. */
 void datapath_abandon(struct datapath *d);
 
 /**
- * Attach to @iface, or if a link is pinned that is attached there already, swap its program for the
- * one just loaded, without a gap. *@ret_adopted says which. @allow_generic permits the slow generic
- * mode where the driver has no native XDP.
+ * Attach to all of @ifaces, or to none of them; the nth becomes link number n. NULL: that link stays as
+ * it is. Where a link is pinned that is attached there already, its program is swapped for the one just
+ * loaded, without a gap: @ret_adopted says of each which it was. @allow_generic permits the slow
+ * generic mode where the driver has no native XDP.
  *
  * Faults: datapath.interface (no such interface), datapath.foreign (somebody else's program is
- * attached: it is named and left alone), datapath.other_interface (the pins belong to another
- * interface), datapath.native (no native XDP and @allow_generic is false), datapath.attach.
+ * attached: it is named and left alone), datapath.native (no native XDP and @allow_generic is false),
+ * datapath.attach.
  */
+int datapath_attach_all(struct datapath *d, const char *const ifaces[], size_t count,
+			bool allow_generic, bool ret_adopted[], struct fault *reterr);
+/* The same for a single interface, link number 0. */
 int datapath_attach(struct datapath *d, const char *iface, bool allow_generic, bool *ret_adopted,
 		    struct fault *reterr);
+/** Make link @number anew, which does not work any more. */
+int datapath_attach_one(struct datapath *d, size_t number, const char *iface, bool allow_generic,
+			struct fault *reterr);
 
-/** How the link is attached at this moment, and where (@ret_ifindex may be NULL; 0 = nowhere). */
+enum datapath_link_state {
+	DATAPATH_LINK_NONE, /* not attached by us */
+	DATAPATH_LINK_DEAD, /* its interface was deleted, or it was detached by force */
+	DATAPATH_LINK_AWAY, /* its interface is in another network namespace, and protected there */
+	DATAPATH_LINK_ATTACHED, /* in force */
+};
+
+struct datapath_link {
+	enum datapath_link_state state;
+	enum datapath_mode mode;
+	uint32_t ifindex; /* 0 = of no interface */
+	char name[16];	  /* of the interface now; if it is not here, as it was last seen */
+};
+
+/** How link @number is attached at this moment, and where. */
+void datapath_link(const struct datapath *d, size_t number, struct datapath_link *ret);
+void datapath_link_renamed(struct datapath *d, size_t number, const char *name);
+/** Forget a link that does not work any more, or that is not ours to hold any more. */
+void datapath_let_go(struct datapath *d, size_t number);
+/** End enforcement on one interface. */
+int datapath_detach(struct datapath *d, size_t number, struct fault *reterr);
+/** Of link number 0 (@ret_ifindex may be NULL; 0 = nowhere). */
 enum datapath_mode datapath_mode(const struct datapath *d, uint32_t *ret_ifindex);
 
 /**
- * Detach and remove all pins in @pin_dir; the directory too. Needs no open datapath, so it works
- * without a daemon. -ENOENT: nothing is pinned there. @ret_iface (of IF_NAMESIZE, may be NULL)
- * receives the interface, "" if it is gone.
+ * Pin again whatever somebody has removed; *@ret_missing: how many pins were missing. On failure they still
+ * are. Cheap as long as nothing is missing.
  */
-int datapath_remove(const char *pin_dir, char *ret_iface, struct fault *reterr);
+int datapath_keep_pins(struct datapath *d, size_t *ret_missing, struct fault *reterr);
+
+/**
+ * The directory below @pin_dir in which the maps of our ABI are pinned, for whoever has to reach one
+ * without a daemon. Faults: datapath.bpffs (-ENOENT: nothing is pinned), datapath.abi.
+ */
+int datapath_pins_dir(const char *pin_dir, char ret[static PATH_MAX], struct fault *reterr);
+
+/**
+ * Detach and remove all pins in @pin_dir; the directory too. Needs no open datapath, so it works
+ * without a daemon. -ENOENT: nothing is pinned there. @ret_ifaces (of DATAPATH_NAMES_SIZE, may be NULL)
+ * receives the interfaces, separated by commas; "" if they are gone.
+ */
+int datapath_remove(const char *pin_dir, char *ret_ifaces, struct fault *reterr);
+/** The same for one of several interfaces; of the last one, all. -ENOENT: we are not attached there. */
+int datapath_remove_link(const char *pin_dir, const char *iface, struct fault *reterr);
 
 /**
  * Put @image into the idle copy and make it the live one. *@ret_generation is its number. The program is

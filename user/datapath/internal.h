@@ -4,6 +4,7 @@
 #define DATAPATH_INTERNAL_H
 
 #include <limits.h>
+#include <net/if.h>
 
 #include <weir/cell.h>
 #include <weir/config.h>
@@ -17,6 +18,7 @@
 #include "datapath/watchdog.h"
 
 struct bpf_link;
+struct bpf_map;
 struct connections_bpf;
 struct limiter_bpf;
 
@@ -58,13 +60,22 @@ struct entries {
 	bool freed; /* what is free may still be looked at by packets, until grace_wait() */
 };
 
+/* What holds the program on an interface. */
+struct link {
+	int fd;			/* -1 = none of ours yet */
+	uint32_t ifindex;	/* when it was attached */
+	char name[IF_NAMESIZE]; /* as it was last seen */
+	char pin[16];		/* in base_dir */
+};
+
 struct datapath {
 	struct program program;
 	struct grace *grace;
-	char pin_dir[PATH_MAX];
-	bool fresh;  /* the pins are ours: no daemon was here before */
-	int link_fd; /* -1 = not attached by us yet */
-	int lock_fd; /* the directory of the pins: locked as long as it is open */
+	char base_dir[PATH_MAX]; /* what the operator named; links are pinned there */
+	char pin_dir[PATH_MAX];	 /* below it: of maps and program */
+	bool fresh;		 /* the pins are ours: no daemon was here before */
+	int lock_fd;		 /* base_dir: locked as long as it is open */
+	struct link links[DATAPATH_LINKS_MAX];
 
 	struct weir_panic *panic;	     /* mapped */
 	struct watchdog *watchdog;	     /* NULL: no policy has asked for it */
@@ -102,8 +113,21 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 		 struct fault *reterr);
 /** Both in one: go on with a program of @shape, in which nothing has to be filled first. */
 int program_reshape(struct datapath *d, const struct shape *shape, struct fault *reterr);
+/** The name that a map is pinned by, if it is. */
+const char *program_map_name(const struct program *p, const struct bpf_map *map);
+bool program_is_pinned(const struct program *p, const struct bpf_map *map);
+
+/* pins.c */
+
 int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX]);
+/** Pin @fd, in place of what is pinned there by @name if anything is. */
 int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr);
+
+/* links.c */
+
+/** Have all links run @program, or all of them @before. */
+int links_swap(const struct datapath *d, int program, int before, struct fault *reterr);
+bool datapath_is_attached(const struct datapath *d);
 
 /* entries.c */
 
@@ -112,6 +136,8 @@ int entries_adopt(struct datapath *d, struct fault *reterr);
 void entries_done(struct entries *e);
 
 /* connections.c */
+
+#define CONNECTIONS_LINK_PIN "weir_conn_link"
 
 /** Count open connections from now on, if that is not done yet. Faults: datapath.connections. */
 int connections_start(struct datapath *d, struct fault *reterr);

@@ -38,13 +38,6 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
-int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX])
-{
-	int length = snprintf(ret, PATH_MAX, "%s/%s", pin_dir, name);
-
-	return length < 0 || length >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 /* An area of a map's memory that we share, and how long it is. */
 struct area {
 	const struct bpf_map *map;
@@ -79,7 +72,7 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 
 /* The name that a map is pinned by: its own, but libbpf chooses the name of .bss, and renames a map that
  * reuses another one's descriptor, which only the table that is left ever does. */
-static const char *map_name(const struct program *p, const struct bpf_map *map)
+const char *program_map_name(const struct program *p, const struct bpf_map *map)
 {
 	if (map == p->skeleton->maps.bss)
 		return "weir_config";
@@ -108,7 +101,7 @@ static const struct bpf_map *ancestor(const struct program *from, const struct p
 	if (map == to->skeleton->maps.weir_cells_was && to->shape.cell_sets_was &&
 	    !from->shape.cell_sets_was)
 		return from->skeleton->maps.weir_cells;
-	if (!is_handed_on(from, &to->shape, map_name(to, map)))
+	if (!is_handed_on(from, &to->shape, program_map_name(to, map)))
 		return NULL;
 	/* Side by side, as names change. */
 	mine = bpf_object__next_map(to->skeleton->obj, NULL);
@@ -192,6 +185,11 @@ static bool is_its_own(const struct program *p, const struct bpf_map *map)
 	return bpf_map__is_internal(map) && map != p->skeleton->maps.bss;
 }
 
+bool program_is_pinned(const struct program *p, const struct bpf_map *map)
+{
+	return !is_its_own(p, map);
+}
+
 /* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
  * not. */
 static int choose_maps(struct program *p, const struct program *from, const char *pin_dir)
@@ -212,7 +210,7 @@ static int choose_maps(struct program *p, const struct program *from, const char
 				return r;
 			r = old ? bpf_map__reuse_fd(map, bpf_map__fd(old)) : 0;
 		} else {
-			r = pin_path(pin_dir, map_name(p, map), path);
+			r = pin_path(pin_dir, program_map_name(p, map), path);
 			r = r ?: bpf_map__set_pin_path(map, path);
 		}
 		if (r < 0)
@@ -350,33 +348,6 @@ int program_pinned_shape(const char *pin_dir, struct shape *ret, struct fault *r
 	return 0;
 }
 
-int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr)
-{
-	char path[PATH_MAX], fresh[PATH_MAX];
-	char next[64];
-	int r;
-
-	snprintf(next, sizeof(next), "weir_next_%s", name);
-	r = pin_path(pin_dir, name, path) ?: pin_path(pin_dir, next, fresh);
-	if (r == 0 && unlink(fresh) < 0 && errno != ENOENT)
-		r = -errno;
-	r = r ?: fault_point(NULL, "program.pin");
-	if (r == 0)
-		r = bpf_obj_pin(fd, fresh);
-	if (r == 0 && fault_point(NULL, "program.rename_pin") < 0) {
-		r = -EIO;
-		unlink(fresh);
-	}
-	if (r == 0 && rename(fresh, path) < 0) {
-		r = -errno;
-		unlink(fresh);
-	}
-	if (r < 0)
-		return fault(reterr, r, "datapath.bpffs", "cannot pin %s/%s: %s", pin_dir, name,
-			     strerror(-r));
-	return 0;
-}
-
 /* The pins follow the link: who dies between the two leaves maps without the latest change, and a link
  * that the next daemon brings back to them. */
 static int pin_what_is_new(struct datapath *d, const struct program *old, struct fault *reterr)
@@ -387,10 +358,11 @@ static int pin_what_is_new(struct datapath *d, const struct program *old, struct
 	bpf_object__for_each_map(map, d->program.skeleton->obj)
 	{
 		if (r == 0 && !is_its_own(&d->program, map) &&
-		    !is_handed_on(old, &d->program.shape, map_name(&d->program, map)))
-			r = pin(bpf_map__fd(map), d->pin_dir, map_name(&d->program, map), reterr);
+		    !is_handed_on(old, &d->program.shape, program_map_name(&d->program, map)))
+			r = pin(bpf_map__fd(map), d->pin_dir, program_map_name(&d->program, map),
+				reterr);
 	}
-	if (r == 0 && d->link_fd >= 0)
+	if (r == 0 && datapath_is_attached(d))
 		r = pin(bpf_program__fd(d->program.skeleton->progs.weir_ingress), d->pin_dir,
 			"program", reterr);
 	return r;
@@ -403,13 +375,15 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 	int r = set_answers(next); /* the old program may ask them for a moment, too */
 
 	r = r ?: fault_point(NULL, "program.link");
-	if (r == 0 && d->link_fd >= 0)
-		r = bpf_link_update(d->link_fd, bpf_program__fd(next->skeleton->progs.weir_ingress),
-				    NULL);
-	/* A link whose interface was deleted has no program any more. */
-	if (r < 0 && r != -ENOLINK)
+	if (r < 0)
 		return fault(reterr, r, "datapath.attach", "cannot swap the program: %s",
 			     strerror(-r));
+	r = links_swap(d, bpf_program__fd(next->skeleton->progs.weir_ingress),
+		       bpf_program__fd(old.skeleton->progs.weir_ingress), reterr);
+	if (r < 0) {
+		set_answers(&old);
+		return r;
+	}
 	d->program = *next;
 	*next = (struct program){0};
 	r = pin_what_is_new(d, &old, reterr);
@@ -417,9 +391,8 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 		*next = d->program;
 		d->program = old;
 		set_answers(&d->program);
-		if (d->link_fd >= 0)
-			bpf_link_update(d->link_fd,
-					bpf_program__fd(old.skeleton->progs.weir_ingress), NULL);
+		links_swap(d, bpf_program__fd(old.skeleton->progs.weir_ingress),
+			   bpf_program__fd(next->skeleton->progs.weir_ingress), NULL);
 		return r;
 	}
 	leave_mappings(&old, &d->program);
