@@ -113,9 +113,16 @@ policy() {
 	(umask 077 && cat >"$LAB_DIR/policy.yaml")
 }
 
+# ifaces [OPTION...] - sets IFACES: the interface of the lab, unless the options name others.
+ifaces() {
+	IFACES=(--iface "$LAB_IF_HOST")
+	[[ " $* " != *' --iface '* ]] || IFACES=()
+}
+
 # spawn_weir [OPTION...] - start the daemon; sets WEIR_PID. Later options win.
 spawn_weir() {
-	lab_spawn host "${WEIR_INSIDE[@]}" "$WEIR" daemon --iface "$LAB_IF_HOST" \
+	ifaces "$@"
+	lab_spawn host "${WEIR_INSIDE[@]}" "$WEIR" daemon "${IFACES[@]}" \
 		--policy "$LAB_DIR/policy.yaml" --socket "$WEIR_SOCKET" \
 		--state-dir "$LAB_DIR/state" --bpffs "$LAB_BPFFS" "$@" \
 		>>"$LAB_DIR/daemon.log" 2>&1
@@ -156,7 +163,8 @@ stop_weir() {
 fail_to_start() {
 	local status=0
 
-	lab_host "${WEIR_INSIDE[@]}" timeout -k 1 20 "$WEIR" daemon --iface "$LAB_IF_HOST" \
+	ifaces "$@"
+	lab_host "${WEIR_INSIDE[@]}" timeout -k 1 20 "$WEIR" daemon "${IFACES[@]}" \
 		--policy "$LAB_DIR/policy.yaml" --socket "$WEIR_SOCKET" \
 		--state-dir "$LAB_DIR/state" --bpffs "$LAB_BPFFS" "$@" \
 		>"$LAB_DIR/refusal" 2>&1 || status=$?

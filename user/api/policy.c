@@ -182,12 +182,43 @@ void handle_policy_rollback(struct call *c)
 	json_decref(body);
 }
 
+/* The interface that a body names; NULL with *@ret_bad: it is none that names one. */
+static const char *read_iface(struct call *c, json_t **body, bool *ret_bad)
+{
+	const char *iface;
+
+	*ret_bad = false;
+	if (!c->request->length)
+		return NULL;
+	*body = json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, NULL);
+	iface = json_string_value(json_object_get(*body, "iface"));
+	*ret_bad = !iface || json_object_size(*body) != 1;
+	return iface;
+}
+
 void handle_detach(struct call *c)
 {
+	json_t *body = NULL;
 	struct fault f = {0};
+	bool bad;
+	const char *iface = read_iface(c, &body, &bad);
+	int r = 0;
 
-	if (engine_detach(c->engine, &c->actor, &f) < 0)
-		return reply_fault(c, &f);
-	c->api->detach_when_sent = true;
-	reply_changed(c, 200, json_pack("{s:s}", "detached", engine_options(c->engine)->iface));
+	if (bad)
+		reply_problem(c, 400, "request.body",
+			      "the body is empty, or a JSON object with one member, iface");
+	else if (iface)
+		r = engine_detach_link(c->engine, iface, &c->actor, &f);
+	else
+		r = engine_detach(c->engine, &c->actor, &f);
+	if (r < 0)
+		reply_fault(c, &f);
+	if (!bad && r == 0) {
+		c->api->detach_when_sent = engine_is_detached(c->engine);
+		reply_changed(c, 200,
+			      json_pack("{s:s, s:b}", "detached",
+					iface ?: engine_options(c->engine)->iface, "ends",
+					engine_is_detached(c->engine)));
+	}
+	json_decref(body);
 }

@@ -12,7 +12,31 @@
 
 static const char *attached_to_str(const struct engine *e)
 {
-	return datapath_mode_to_str(datapath_mode(engine_datapath(e), NULL));
+	return datapath_mode_to_str(engine_attach_mode(e));
+}
+
+static bool is_protected(const struct engine_link *link)
+{
+	return link->state == ENGINE_LINK_ATTACHED || link->state == ENGINE_LINK_AWAY;
+}
+
+static json_t *json_interfaces(const struct engine *e)
+{
+	const struct engine_link *link;
+	json_t *items = json_array();
+
+	for (size_t i = 0; (link = engine_link(e, i)); i++)
+		json_array_append_new(
+			items,
+			json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:I, s:f, s:s?}", "name",
+				  link->name, "asked", link->asked, "ifindex",
+				  (json_int_t)link->ifindex, "state",
+				  engine_link_state_to_str(link->state), "attached",
+				  datapath_mode_to_str(link->mode), "since",
+				  json_time(link->since_ns), "losses", (json_int_t)link->losses,
+				  "gap_seconds", (double)engine_link_gap_ns(e, i) / NSEC_PER_SEC,
+				  "error", link->error.err ? link->error.text : NULL));
+	return items;
 }
 
 /* What passed includes what would be dropped or is marked; what was dropped, what was answered. */
@@ -180,6 +204,8 @@ void handle_status(struct call *c)
 			    json_string(policy_mode_str(engine_mode(c->engine))));
 	json_object_set_new(body, "panic", json_panic(c->engine));
 	json_object_set_new(body, "watchdog", json_watchdog(c->engine));
+	json_object_set_new(body, "interfaces", json_interfaces(c->engine));
+	json_object_set_new(body, "pins_trouble", json_pack("s?", engine_pins_trouble(c->engine)));
 	reply_json(c, 200, body);
 }
 
@@ -213,6 +239,26 @@ static void put_packets(struct metrics *m, struct call *c)
 	}
 }
 
+static void put_links(struct metrics *m, struct call *c)
+{
+	const struct engine_link *link;
+
+	metrics_family(m, METRIC_ATTACHED);
+	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
+		metrics_sample(m, 1, "iface", link->name, "mode", datapath_mode_to_str(link->mode),
+			       NULL);
+	metrics_family(m, METRIC_LINK_ATTACHED);
+	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
+		metrics_sample(m, is_protected(link), "iface", link->name, NULL);
+	metrics_family(m, METRIC_LINK_GAP_SECONDS_TOTAL);
+	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
+		metrics_sample_double(m, (double)engine_link_gap_ns(c->engine, i) / NSEC_PER_SEC,
+				      "iface", link->name, NULL);
+	metrics_family(m, METRIC_LINK_LOSSES_TOTAL);
+	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
+		metrics_sample(m, link->losses, "iface", link->name, NULL);
+}
+
 static void put_state(struct metrics *m, struct call *c)
 {
 	const struct policy *policy = engine_policy(c->engine);
@@ -220,9 +266,7 @@ static void put_state(struct metrics *m, struct call *c)
 	metrics_family(m, METRIC_BUILD_INFO);
 	metrics_sample(m, 1, "version", WEIR_VERSION, NULL);
 	metrics_single(m, METRIC_START_TIME_SECONDS, engine_started_ns(c->engine) / NSEC_PER_SEC);
-	metrics_family(m, METRIC_ATTACHED);
-	metrics_sample(m, 1, "iface", engine_options(c->engine)->iface, "mode",
-		       attached_to_str(c->engine), NULL);
+	put_links(m, c);
 	metrics_family(m, METRIC_POLICY_INFO);
 	metrics_sample(m, 1, "hash", policy->sha256, "mode", policy_mode_str(policy->mode), NULL);
 	metrics_single(m, METRIC_POLICY_GENERATION,

@@ -108,6 +108,7 @@ static int detach_offline(const struct cli *cli)
 {
 	_cleanup_(chain_closep) struct chain *chain = NULL;
 	const char *pin_dir = cli_value(cli, CLI_OPTION_BPFFS, CLI_BPFFS);
+	const char *only = cli_value(cli, CLI_OPTION_IFACE, NULL);
 	struct fault log_fault = {0}, f = {0};
 	char iface[DATAPATH_NAMES_SIZE] = "";
 	int r;
@@ -120,8 +121,10 @@ static int detach_offline(const struct cli *cli)
 			"name its socket with --socket or WEIR_SOCKET");
 	if (chain)
 		record_panic(chain, pin_dir);
-	r = datapath_remove(pin_dir, iface, &f);
-	if (r == -ENOENT)
+	r = only ? datapath_remove_link(pin_dir, only, &f) : datapath_remove(pin_dir, iface, &f);
+	if (only)
+		snprintf(iface, sizeof(iface), "%s", only);
+	if (r == -ENOENT && !only)
 		return cli_fail(cli, CLI_FAILED, "detach.nothing",
 				"there is nothing to detach: no daemon is running, and nothing is "
 				"pinned",
@@ -135,13 +138,31 @@ static int detach_offline(const struct cli *cli)
 	return report(cli, iface, chain && !log_fault.err);
 }
 
+/* Of all interfaces, or of the one that an option names. */
+static int ask_daemon(const struct cli *cli, struct client_response *ret, struct fault *reterr)
+{
+	struct client_request request = {.method = "POST", .path = "/v1/detach", .body = ""};
+	const char *only = cli_value(cli, CLI_OPTION_IFACE, NULL);
+	_cleanup_(json_decrefp) json_t *asked = only ? json_pack("{s:s}", "iface", only) : NULL;
+	_cleanup_free_ char *body = asked ? json_dumps(asked, JSON_COMPACT) : NULL;
+
+	if (only && !body)
+		return fault(reterr, -EINVAL, "detach.interface",
+			     "that is no name of an interface");
+	if (body) {
+		request.type = "application/json";
+		request.body = body;
+		request.length = strlen(body);
+	}
+	return client_call(cli->socket, cli->timeout_ms, &request, ret, reterr);
+}
+
 int cmd_detach(struct cli *cli)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *answer = NULL;
-	const struct client_request request = {.method = "POST", .path = "/v1/detach", .body = ""};
 	struct fault f = {0};
-	int r = client_call(cli->socket, cli->timeout_ms, &request, &response, &f);
+	int r = ask_daemon(cli, &response, &f);
 	int exit;
 
 	if (r == -ENOENT || r == -ECONNREFUSED) {
@@ -162,6 +183,7 @@ int cmd_detach(struct cli *cli)
 	}
 	exit = ask_decode(cli, &response, &answer);
 	if (exit == CLI_OK)
-		cli_say(cli, "detached %s; the daemon ends", member_text(answer, "detached"));
+		cli_say(cli, "detached %s; the daemon %s", member_text(answer, "detached"),
+			member_bool(answer, "ends") ? "ends" : "goes on with the others");
 	return exit;
 }

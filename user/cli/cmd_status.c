@@ -150,15 +150,63 @@ static void put_audit(struct table *t, const json_t *status)
 		   member_u64(audit, "lost"), member_text(audit, "last_hash"));
 }
 
+static void say_link_trouble(const struct cli *cli, const json_t *link)
+{
+	const char *state = member_text(link, "state"), *name = member_text(link, "name");
+	char since[RENDER_TIME_SIZE];
+
+	render_time(member_text(link, "since"), since);
+	if (strcmp(state, "absent") == 0)
+		cli_say(cli, "INTERFACE %s is gone since %s: protected again as soon as it is back",
+			name, since);
+	if (strcmp(state, "refused") == 0)
+		cli_say(cli, "INTERFACE %s IS NOT PROTECTED since %s: %s", name, since,
+			member_text(link, "error"));
+	if (strcmp(state, "away") == 0)
+		cli_say(cli,
+			"INTERFACE %s is in another network namespace since %s, and protected there",
+			name, since);
+	if (strcmp(state, "detached") == 0)
+		cli_say(cli, "INTERFACE %s was detached by an operator at %s", name, since);
+}
+
+/* Of several interfaces, or of one that has a history. */
+static void put_links(struct table *t, const json_t *status)
+{
+	const json_t *interfaces = json_object_get(status, "interfaces"), *link;
+	size_t i;
+
+	json_array_foreach (interfaces, i, link) {
+		const char *name = member_text(link, "name"), *asked = member_text(link, "asked");
+		bool renamed = strcmp(name, asked) != 0;
+
+		if (json_array_size(interfaces) < 2 && !renamed && !member_u64(link, "losses"))
+			continue;
+		table_cell(t, "interface");
+		table_cell(t, "%s%s%s%s: %s, %s, lost %" PRIu64 " times, unprotected for %.3f s",
+			   name, renamed ? " (was " : "", renamed ? asked : "", renamed ? ")" : "",
+			   member_text(link, "state"), member_text(link, "attached"),
+			   member_u64(link, "losses"),
+			   json_number_value(json_object_get(link, "gap_seconds")));
+	}
+}
+
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
-	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *store;
+	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store;
+	const json_t *interfaces = json_object_get(status, "interfaces");
 	const char *attached = member_text(status, "attached");
 	size_t i;
 
-	if (strcmp(attached, "none") == 0)
+	if (strcmp(attached, "none") == 0 && json_array_size(interfaces) < 2)
 		cli_say(cli, "NOT ATTACHED: nothing is being limited or blocked");
+	json_array_foreach (interfaces, i, link) {
+		say_link_trouble(cli, link);
+	}
+	if (*member_text(status, "pins_trouble"))
+		cli_say(cli, "PINS LOST: enforcement would end with the daemon: %s",
+			member_text(status, "pins_trouble"));
 	if (strcmp(attached, "generic") == 0)
 		cli_say(cli, "attached in generic mode: slow, the driver has no native XDP");
 	if (!member_bool(json_object_get(status, "lists"), "persisted"))
@@ -220,6 +268,7 @@ int cmd_status(struct cli *cli)
 	say_trouble(cli, status);
 	say_pending(cli, status);
 	table_init(&t, "", "", NULL);
+	put_links(&t, status);
 	put_policy(&t, status);
 	put_packets(&t, status);
 	put_limits(&t, status);

@@ -41,7 +41,7 @@ static const struct option {
 	[CLI_OPTION_POLICY] = {"policy", 0, "FILE", "the policy file"},
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
-			      "the interface that is, or is to be, protected"},
+			      "the interface; of one of several, only that one"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the

@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include <getopt.h>
+#include <net/if.h>
 #include <signal.h>
 #include <string.h>
 #include <uv.h>
@@ -9,6 +10,7 @@
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/watch.h"
 #include "engine/engine.h"
 
 struct daemon {
@@ -16,14 +18,20 @@ struct daemon {
 	uv_signal_t terminate, interrupt, reload;
 	uv_timer_t tick;
 	uv_async_t recorder; /* sent from the recorder's thread */
+	struct watch interfaces;
 	struct engine *engine;
 	struct api *api;
 	bool stopping;
 };
 
 struct settings {
-	const char *iface, *policy, *socket, *state_dir, *pin_dir, *metrics_address;
-	bool allow_generic, json, help;
+	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address;
+	const char *ifaces[DATAPATH_LINKS_MAX];
+	size_t iface_count;
+	char iface[DATAPATH_NAMES_SIZE]; /* all of them, for people */
+	char words[DATAPATH_NAMES_SIZE]; /* what ifaces point to */
+	size_t words_length;
+	bool allow_generic, wait_for_iface, json, help;
 };
 
 enum {
@@ -35,6 +43,7 @@ enum {
 	OPT_METRICS,
 	OPT_FOREGROUND,
 	OPT_GENERIC,
+	OPT_WAIT,
 	OPT_JSON,
 	OPT_HELP,
 };
@@ -43,7 +52,9 @@ static const struct {
 	struct option option;
 	const char *argument, *help;
 } option_table[] = {
-	{{"iface", required_argument, NULL, OPT_IFACE}, "NAME", "interface to protect (required)"},
+	{{"iface", required_argument, NULL, OPT_IFACE},
+	 "NAME",
+	 "interface to protect (required); up to 16, as NAME,NAME or one --iface each"},
 	{{"policy", required_argument, NULL, OPT_POLICY}, "FILE", "policy to enforce (required)"},
 	{{"socket", required_argument, NULL, OPT_SOCKET},
 	 "PATH",
@@ -61,6 +72,9 @@ static const struct {
 	{{"generic", no_argument, NULL, OPT_GENERIC},
 	 "",
 	 "accept the slow generic mode if the driver has no native XDP"},
+	{{"wait-for-iface", no_argument, NULL, OPT_WAIT},
+	 "",
+	 "start even if an interface is not there yet, and attach as soon as it is"},
 	{{"log-json", no_argument, NULL, OPT_JSON}, "", "log JSON lines instead of logfmt"},
 	{{"help", no_argument, NULL, OPT_HELP}, "", "this text"},
 };
@@ -75,6 +89,46 @@ static void print_help(void)
 	     "place. 'weir detach' ends enforcement.");
 }
 
+static int add_interface(struct settings *s, const char *name, size_t length)
+{
+	size_t used = strlen(s->iface);
+	char *word = s->words + s->words_length;
+
+	if (!length || length >= IF_NAMESIZE) {
+		fprintf(stderr, "weir daemon: '%.*s' is no name of an interface\n", (int)length,
+			name);
+		return 2;
+	}
+	if (s->iface_count == DATAPATH_LINKS_MAX) {
+		fprintf(stderr, "weir daemon: %u interfaces at most\n", DATAPATH_LINKS_MAX);
+		return 2;
+	}
+	memcpy(word, name, length);
+	word[length] = '\0';
+	for (size_t i = 0; i < s->iface_count; i++)
+		if (strcmp(s->ifaces[i], word) == 0) {
+			fprintf(stderr, "weir daemon: --iface %s is given twice\n", word);
+			return 2;
+		}
+	snprintf(s->iface + used, sizeof(s->iface) - used, "%s%s", used ? "," : "", word);
+	s->words_length += length + 1;
+	s->ifaces[s->iface_count++] = word;
+	return 0;
+}
+
+/* One name, or several with commas between. */
+static int add_interfaces(struct settings *s, const char *list)
+{
+	for (;;) {
+		size_t length = strcspn(list, ",");
+		int r = add_interface(s, list, length);
+
+		if (r || !list[length])
+			return r;
+		list += length + 1;
+	}
+}
+
 static int parse_options(int argc, char **argv, struct settings *s)
 {
 	struct option options[ARRAY_SIZE(option_table) + 1] = {0};
@@ -86,7 +140,8 @@ static int parse_options(int argc, char **argv, struct settings *s)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_IFACE:
-			s->iface = optarg;
+			if (add_interfaces(s, optarg))
+				return 2;
 			break;
 		case OPT_POLICY:
 			s->policy = optarg;
@@ -108,6 +163,9 @@ static int parse_options(int argc, char **argv, struct settings *s)
 		case OPT_GENERIC:
 			s->allow_generic = true;
 			break;
+		case OPT_WAIT:
+			s->wait_for_iface = true;
+			break;
 		case OPT_JSON:
 			s->json = true;
 			break;
@@ -122,8 +180,9 @@ static int parse_options(int argc, char **argv, struct settings *s)
 		fprintf(stderr, "weir daemon: unexpected argument '%s'\n", argv[optind]);
 		return 2;
 	}
-	if (!s->iface || !s->policy) {
-		fprintf(stderr, "weir daemon: --%s is required\n", s->iface ? "policy" : "iface");
+	if (!s->iface_count || !s->policy) {
+		fprintf(stderr, "weir daemon: --%s is required\n",
+			s->iface_count ? "policy" : "iface");
 		return 2;
 	}
 	return 0;
@@ -144,6 +203,13 @@ static void on_recorder(uv_async_t *handle)
 		engine_recorder_completions(d->engine);
 }
 
+static void on_interfaces(void *userdata)
+{
+	struct daemon *d = userdata;
+
+	engine_links_changed(d->engine);
+}
+
 static void on_tick(uv_timer_t *handle)
 {
 	struct daemon *d = handle->data;
@@ -157,6 +223,7 @@ static void stop(struct daemon *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	watch_stop(&d->interfaces);
 	engine_close(take_ptr(d->engine));
 	api_stop(take_ptr(d->api));
 	uv_close((uv_handle_t *)&d->terminate, NULL);
@@ -216,6 +283,9 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 {
 	const struct engine_options engine = {
 		.iface = s->iface,
+		.ifaces = s->ifaces,
+		.iface_count = s->iface_count,
+		.wait_for_iface = s->wait_for_iface,
 		.policy_path = s->policy,
 		.state_dir = s->state_dir,
 		.pin_dir = s->pin_dir,
@@ -238,6 +308,10 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 		r = api_serve(d->api, d->engine, reterr);
 	if (r < 0)
 		return r;
+	r = watch_start(&d->interfaces, &d->loop, on_interfaces, d);
+	if (r < 0)
+		log_warn("no news of interfaces: looking four times a second", "error",
+			 strerror(-r));
 	uv_signal_start(&d->terminate, on_terminate, SIGTERM);
 	uv_signal_start(&d->interrupt, on_terminate, SIGINT);
 	uv_signal_start(&d->reload, on_reload, SIGHUP);
@@ -253,7 +327,7 @@ int daemon_main(int argc, char **argv)
 		.pin_dir = "/sys/fs/bpf/weir",
 	};
 	struct fault f = {0};
-	struct daemon d = {0};
+	struct daemon d = {.interfaces.fd = -1};
 	int r = parse_options(argc, argv, &s);
 
 	if (r || s.help) {
@@ -271,8 +345,8 @@ int daemon_main(int argc, char **argv)
 		stop(&d);
 	} else {
 		log_info("protecting", "iface", s.iface, "attached",
-			 datapath_mode_to_str(datapath_mode(engine_datapath(d.engine), NULL)),
-			 "mode", policy_mode_str(engine_policy(d.engine)->mode), "policy",
+			 datapath_mode_to_str(engine_attach_mode(d.engine)), "mode",
+			 policy_mode_str(engine_policy(d.engine)->mode), "policy",
 			 engine_policy(d.engine)->sha256, "socket", s.socket);
 	}
 	uv_run(&d.loop, UV_RUN_DEFAULT);

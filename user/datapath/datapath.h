@@ -52,7 +52,7 @@ int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *rete
 void datapath_close(struct datapath *d);
 DEFINE_CLEANUP(struct datapath *, datapath_close)
 
-#define DATAPATH_LINKS_MAX  16			      /* interfaces of one instance */
+#define DATAPATH_LINKS_MAX  16U			      /* interfaces of one instance */
 #define DATAPATH_NAMES_SIZE (DATAPATH_LINKS_MAX * 16) /* of their names, with commas */
 
 /**

@@ -19,21 +19,23 @@
 #define STAT_SOFTIRQ 6
 
 struct sensors {
-	char iface[IF_NAMESIZE];
+	char *ifaces; /* names, separated by commas */
 	int netlink_fd;
 	uint32_t sequence;
 	struct sensors_sample *read; /* what is being read, of any kind */
 	char text[SENSORS_STAT_MAX];
 };
 
-int sensors_new(const char *iface, struct sensors **ret)
+int sensors_new(const char *ifaces, struct sensors **ret)
 {
 	_cleanup_(sensors_freep) struct sensors *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->netlink_fd = -1;
-	snprintf(s->iface, sizeof(s->iface), "%s", iface);
+	s->ifaces = strdup(ifaces);
+	if (!s->ifaces)
+		return -ENOMEM;
 	s->read = sensors_sample_new(POLICY_TARGET_SOFTIRQ);
 	if (!s->read)
 		return -ENOMEM;
@@ -47,6 +49,7 @@ void sensors_free(struct sensors *s)
 		return;
 	close_fdp(&s->netlink_fd);
 	free(s->read);
+	free(s->ifaces);
 	free(s);
 }
 
@@ -228,7 +231,7 @@ static int open_netlink(struct sensors *s)
 	return 0;
 }
 
-static int send_request(struct sensors *s)
+static int send_request(struct sensors *s, const char *name, size_t length)
 {
 	struct {
 		struct nlmsghdr header;
@@ -244,17 +247,21 @@ static int send_request(struct sensors *s)
 		.attribute.rta_type = IFLA_IFNAME,
 	};
 
-	memcpy(request.name, s->iface, sizeof(request.name));
+	if (length >= sizeof(request.name))
+		return -ENODEV;
+	memcpy(request.name, name, length);
 	return send(s->netlink_fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
-static int read_link(struct sensors *s)
+/* What the interface lost, added to *@lost. */
+static int read_link(struct sensors *s, const char *name, size_t length, uint64_t *lost)
 {
 	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
 	const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+	uint64_t here;
 	int r = open_netlink(s);
 
-	r = r ?: send_request(s);
+	r = r ?: send_request(s, name, length);
 	if (r < 0)
 		return r;
 	for (int attempt = 0; attempt < 8; attempt++) {
@@ -265,10 +272,32 @@ static int read_link(struct sensors *s)
 		if ((size_t)n > sizeof(answer))
 			return -EMSGSIZE;
 		/* An answer that came too late for the question before is not this one's. */
-		if ((size_t)n >= sizeof(*header) && header->nlmsg_seq == s->sequence)
-			return sensors_parse_link(answer, (size_t)n, &s->read->lost);
+		if ((size_t)n < sizeof(*header) || header->nlmsg_seq != s->sequence)
+			continue;
+		r = sensors_parse_link(answer, (size_t)n, &here);
+		if (r == 0)
+			*lost += here;
+		return r;
 	}
 	return -ETIMEDOUT;
+}
+
+/* All of them, or nothing: a sum that an interface is missing from would look like a loss later. */
+static int read_links(struct sensors *s)
+{
+	const char *name = s->ifaces;
+	int r = 0;
+
+	s->read->lost = 0;
+	while (r == 0) {
+		size_t length = strcspn(name, ",");
+
+		r = read_link(s, name, length, &s->read->lost);
+		if (!name[length])
+			break;
+		name += length + 1;
+	}
+	return r;
 }
 
 /* Packets per second, rounded up: one is not none. */
@@ -289,7 +318,7 @@ int sensors_measure(struct sensors *s, enum policy_target target, struct sensors
 		    uint64_t now_ns, uint64_t *ret)
 {
 	bool softirq = target == POLICY_TARGET_SOFTIRQ;
-	int r = softirq ? read_stat(s) : read_link(s);
+	int r = softirq ? read_stat(s) : read_links(s);
 
 	if (r < 0)
 		return r;

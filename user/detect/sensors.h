@@ -30,8 +30,9 @@ struct sensors_sample {
 
 struct sensors;
 
-/** For the interface @iface of the network namespace that the calling thread is in. -ENOMEM. */
-int sensors_new(const char *iface, struct sensors **ret);
+/** For @ifaces (names with commas between), of the network namespace that the calling thread is in.
+ * -ENOMEM. */
+int sensors_new(const char *ifaces, struct sensors **ret);
 void sensors_free(struct sensors *s);
 DEFINE_CLEANUP(struct sensors *, sensors_free)
 

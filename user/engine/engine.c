@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Start and end, attachment, the refused. */
+/* Start and end, the refused. */
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -78,7 +77,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	return r;
 }
 
-static void record_start(struct engine *e, bool adopted)
+static void record_start(struct engine *e)
 {
 	struct audit_details details = {0};
 	struct audit_record record = {
@@ -89,13 +88,6 @@ static void record_start(struct engine *e, bool adopted)
 
 	audit_details_string(&details, "version", WEIR_VERSION);
 	audit_details_u64(&details, "pid", (uint64_t)getpid());
-	engine_record(e, &record, &ENGINE_SYSTEM);
-
-	details = (struct audit_details){0};
-	record.event = adopted ? AUDIT_EVENT_SYSTEM_ADOPT : AUDIT_EVENT_SYSTEM_ATTACH;
-	audit_details_string(&details, "mode",
-			     datapath_mode_to_str(datapath_mode(e->datapath, NULL)));
-	audit_details_u64(&details, "generation", datapath_generation(e->datapath));
 	engine_record(e, &record, &ENGINE_SYSTEM);
 }
 
@@ -110,24 +102,11 @@ static int make_paths(struct engine *e, struct fault *reterr)
 	return fs_own_directory(e->options.state_dir, 0700, reterr);
 }
 
-static int attach(struct engine *e, struct fault *reterr)
-{
-	bool adopted;
-	int r = datapath_attach(e->datapath, e->options.iface, e->options.allow_generic, &adopted,
-				reterr);
-
-	if (r < 0)
-		return r;
-	if (datapath_mode(e->datapath, NULL) == DATAPATH_GENERIC)
-		log_warn("attached in the slow generic mode", "iface", e->options.iface);
-	record_start(e, adopted);
-	return 0;
-}
-
 /* With the datapath open: everything up to enforcing @policy. */
 static int take_over(struct engine *e, struct policy **policy, struct fault *reterr)
 {
-	int r = datapath_check_interface(e->datapath, e->options.iface, reterr);
+	int r = datapath_check_interfaces(e->datapath, e->options.ifaces, e->options.iface_count,
+					  e->options.wait_for_iface, reterr);
 
 	if (r == 0)
 		r = start_recorder(e, reterr);
@@ -139,7 +118,14 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	r = lists_load(e, reterr);
 	if (r == 0)
 		r = change_start(e, policy, reterr);
-	return r < 0 ? r : attach(e, reterr);
+	if (r < 0)
+		return r;
+	r = links_attach(e, reterr);
+	if (r < 0)
+		return r;
+	record_start(e);
+	links_record(e);
+	return 0;
 }
 
 int engine_open(const struct engine_options *options, struct engine **ret, struct fault *reterr)
@@ -244,7 +230,7 @@ void engine_denied(struct engine *e, const struct engine_actor *actor, const cha
 
 uint64_t engine_tick(struct engine *e)
 {
-	uint64_t now_ns = clock_monotonic_ns(), due_ns, wait_ms;
+	uint64_t now_ns = clock_monotonic_ns(), due_ns, links_due_ns, wait_ms;
 
 	if (e->detached)
 		return TICK_MSEC_MAX;
@@ -263,12 +249,15 @@ uint64_t engine_tick(struct engine *e)
 	change_tick(e);
 	control_tick(e);
 	safety_tick(e);
+	links_due_ns = links_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
 	if (change_due_ns(e) < due_ns)
 		due_ns = change_due_ns(e);
 	if (e->traffic && e->traffic_due_ns < due_ns)
 		due_ns = e->traffic_due_ns;
+	if (links_due_ns < due_ns)
+		due_ns = links_due_ns;
 	if (e->lists_due_ns < due_ns)
 		due_ns = e->lists_due_ns;
 	wait_ms = due_ns > now_ns ? (due_ns - now_ns) / NSEC_PER_MSEC + 1 : 1;

@@ -30,7 +30,10 @@
 struct engine;
 
 struct engine_options {
-	const char *iface;
+	const char *iface; /* all of them, for people: "eth0" or "eth0,eth1" */
+	const char *const *ifaces;
+	size_t iface_count;  /* 1 to DATAPATH_LINKS_MAX */
+	bool wait_for_iface; /* start even if some are not there yet */
 	const char *policy_path;
 	const char *state_dir;
 	const char *pin_dir;
@@ -155,6 +158,44 @@ bool engine_limit(const struct engine *e, size_t index, struct engine_limit *ret
  */
 int engine_post_target(struct engine *e, const char *name, uint64_t value,
 		       const struct engine_actor *actor, bool *ret_recorded, struct fault *reterr);
+
+enum engine_link_state {
+	ENGINE_LINK_ATTACHED,
+	ENGINE_LINK_ABSENT,  /* there is no such interface; it is attached to as soon as there is */
+	ENGINE_LINK_REFUSED, /* it is there and cannot be attached to: tried again and again */
+	ENGINE_LINK_AWAY,    /* in another network namespace, protected, out of our sight */
+	ENGINE_LINK_DETACHED, /* by an operator */
+	ENGINE_LINK_STATE_MAX,
+};
+
+const char *engine_link_state_to_str(enum engine_link_state state);
+
+/* An interface that is to be protected. */
+struct engine_link {
+	const char *asked; /* the name at start */
+	char name[16];	   /* what it is called now, or was last */
+	uint32_t ifindex;  /* likewise */
+	enum engine_link_state state;
+	enum datapath_mode mode; /* DATAPATH_DETACHED unless attached */
+	uint64_t since_ns;	 /* CLOCK_REALTIME: of the state */
+	uint64_t losses;	 /* how often it was lost while this daemon runs */
+	uint64_t gap_ns;	 /* gaps that have ended; see engine_link_gap_ns() */
+	struct fault error;	 /* why it is refused */
+};
+
+/** By number, counted from 0; NULL: there are no more. Valid until the next change. */
+const struct engine_link *engine_link(const struct engine *e, size_t index);
+/** How long it was there and unprotected while this daemon ran, up to now. */
+uint64_t engine_link_gap_ns(const struct engine *e, size_t index);
+/** Of all interfaces the least: none if one is unprotected. */
+enum datapath_mode engine_attach_mode(const struct engine *e);
+/** Why pins are missing that cannot be restored; NULL: none are. */
+const char *engine_pins_trouble(const struct engine *e);
+/** The kernel says that some interface changed. */
+void engine_links_changed(struct engine *e);
+/** End enforcement on one interface; on the last one, as engine_detach(). -ENOENT "engine.interface". */
+int engine_detach_link(struct engine *e, const char *iface, const struct engine_actor *actor,
+		       struct fault *reterr);
 
 /** Detach and remove all pins. After this only engine_close() makes sense. */
 int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr);

@@ -13,8 +13,23 @@
 #include "engine/traffic.h"
 #include "engine/safety.h"
 
+#define ENGINE_CAUSE_FORCED "the program was detached by somebody else"
+
+/* An interface that is to be protected. Times without "real" are CLOCK_MONOTONIC. */
+struct link_watch {
+	struct engine_link view;
+	uint64_t lost_ns, lost_real_ns;
+	uint64_t back_ns; /* the interface is there and unprotected since then; 0 = it is not so */
+	uint64_t retry_ns, backoff_ns;
+	char cause[64];
+	bool adopted;
+};
+
 struct engine {
 	struct engine_options options;
+	struct link_watch links[DATAPATH_LINKS_MAX]; /* by number, as the datapath has them */
+	uint64_t links_due_ns, pins_due_ns;	     /* CLOCK_MONOTONIC */
+	struct fault pins_fault; /* pins are missing and cannot be restored; err 0 = no */
 	char audit_dir[PATH_MAX];
 	char store_path[PATH_MAX];
 
@@ -49,6 +64,14 @@ struct engine {
 
 /* Start from what an actor is; the caller fills in the rest. */
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor);
+
+/* links.c */
+/** Attach to all interfaces, or to none; those that are waited for may be missing. */
+int links_attach(struct engine *e, struct fault *reterr);
+/** Record what came of it. */
+void links_record(struct engine *e);
+/** Look at interfaces and pins if it is time to. Returns when the next time is, CLOCK_MONOTONIC. */
+uint64_t links_tick(struct engine *e);
 
 /* store.c */
 /* Never fails: what is wrong is recorded, and the daemon goes on without. */
