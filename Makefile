@@ -18,6 +18,12 @@ BUILD := build/fuzz
 SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
+# Set by `make abi-test`: a weir with an ABI of its own, to upgrade to and from; see tests/abi.
+ifdef ABI_TEST
+BUILD := build/abi-$(ABI_TEST)
+ABI_FLAGS := -DWEIR_ABI_TEST=$(ABI_TEST)
+endif
+
 Q := $(if $(V),,@)
 msg = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
@@ -33,12 +39,13 @@ LIBRARIES := libbpf libuv libmicrohttpd jansson yaml-0.1 sqlite3 libcrypto libcu
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wcast-qual -Wno-format-nonliteral -Werror
-CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' $(if $(FAULTS),-DWEIR_FAULTS) -Iinclude -Iuser -I$(BUILD)
+CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' $(if $(FAULTS),-DWEIR_FAULTS) -Iinclude -Iuser -I$(BUILD) \
+	$(if $(ABI_TEST),$(ABI_FLAGS) -Itests/abi)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE)
 LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lz -lpthread
 BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror \
-	-idirafter /usr/include/$(shell uname -m)-linux-gnu -Iinclude -Ibpf
+	-idirafter /usr/include/$(shell uname -m)-linux-gnu -Iinclude -Ibpf $(ABI_FLAGS)
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
@@ -61,7 +68,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test test-gap test-kernels unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test abi-test test-gap test-kernels unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -169,7 +176,12 @@ test: all ## all tests, on this kernel: needs root
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
 	@$(MAKE) --no-print-directory FAULTS=1 fault-tests
 	@$(MAKE) --no-print-directory fuzz-build
+	@$(MAKE) --no-print-directory abi-test
 	$(Q)scripts/test.sh
+
+abi-test: ## what tests/e2e/41-upgrade.sh upgrades to: build/abi-1/weir, build/abi-2/weir
+	@$(MAKE) --no-print-directory -s ABI_TEST=1 build/abi-1/weir
+	@$(MAKE) --no-print-directory -s ABI_TEST=2 build/abi-2/weir
 
 test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emulation
 	@$(MAKE) --no-print-directory $(BPF_TESTS) $(KERNEL_INIT)

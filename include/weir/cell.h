@@ -20,9 +20,10 @@ WEIR_LAYOUT(struct weir_cell, 16);
 #define WEIR_CELL_WAYS 4
 
 struct weir_cell_set { /* a cache line */
+	WEIR_TEST_PAD(_test)
 	struct weir_cell cells[WEIR_CELL_WAYS];
 };
-WEIR_LAYOUT(struct weir_cell_set, 64);
+WEIR_LAYOUT(struct weir_cell_set, 64 + WEIR_TEST_PADDING);
 
 /* The first sets belong to keys that are few and must never lack room (one per limit or tenant) and
  * are found by number; the rest, a power of two, by hash. */

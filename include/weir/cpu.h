@@ -53,6 +53,7 @@ WEIR_LAYOUT(struct weir_destination, 40);
 #define WEIR_PACKET_BYTES 64 /* of struct packet in bpf/lib/packet.h */
 
 struct weir_cpu {
+	WEIR_TEST_PAD(_test)
 	struct weir_event_count events;
 	struct weir_clock clock;
 	struct weir_sampling sampling;
@@ -74,7 +75,7 @@ struct weir_cpu {
 WEIR_LAYOUT(struct weir_cpu, 64 + 32 + 16 + 24 * WEIR_LIMITS_PER_PACKET + WEIR_PACKET_BYTES + 16 +
 				     16 * WEIR_COUNTS + 64 * WEIR_LIMIT_SLOTS +
 				     40 * WEIR_DESTINATIONS + 2 * 64 * WEIR_TALLIES +
-				     56 * WEIR_SAMPLES);
+				     56 * WEIR_SAMPLES + WEIR_TEST_PADDING);
 _Static_assert(sizeof(struct weir_cpu) % 64 == 0, "CPUs would share a cache line");
 
 #endif

@@ -11,7 +11,7 @@
 
 struct weir_head {
 	__u32 abi; /* of the maps; they are in the directory v<abi> */
-	__u32 _pad;
+	__u32 from; /* not 0: some of what those of this ABI held may still have to be carried over */
 	__u64 created_ns; /* CLOCK_REALTIME: when it became the current one */
 	char version[24]; /* of the daemon that did it, NUL-terminated */
 	__u64 _reserved[3];

@@ -44,8 +44,9 @@ struct weir_entry {
 		__u64 until_word; /* both, to be written in one store */
 	};
 	__u64 state; /* see below */
+	WEIR_TEST_PAD(_test)
 };
-WEIR_LAYOUT(struct weir_entry, 32);
+WEIR_LAYOUT(struct weir_entry, 32 + WEIR_TEST_PADDING);
 
 /* struct weir_entry.state: the prefix length + 1 in the highest byte (0 = the entry is free), below it
  * packets that this entry decided, which the datapath adds to. */
@@ -63,7 +64,7 @@ WEIR_LAYOUT(struct weir_entry, 32);
 struct weir_entry_set { /* a cache line */
 	struct weir_entry entries[WEIR_ENTRY_WAYS];
 };
-WEIR_LAYOUT(struct weir_entry_set, 64);
+WEIR_LAYOUT(struct weir_entry_set, 64 + WEIR_ENTRY_WAYS * WEIR_TEST_PADDING);
 
 /* Packets that an entry decided and that were not added to its state yet; per CPU. Packets of one source
  * come in rows, and those of one prefix may come on all CPUs. */

@@ -25,8 +25,9 @@ struct weir_live {
 		__u32 overrides; /* 0 = there is none, which is all that packets look at */
 	};
 	__u32 _pad[5];
+	WEIR_TEST_PAD(_test)
 };
-WEIR_LAYOUT(struct weir_live, 64);
+WEIR_LAYOUT(struct weir_live, 64 + WEIR_TEST_PADDING);
 
 #define WEIR_OVERRIDE(mode)	 (1 + (mode))
 #define WEIR_OVERRIDE_MODE(byte) ((__u32)(byte)-1)
@@ -67,7 +68,8 @@ struct weir_meta {
 	__u32 hits_slot;  /* 0 or 1: of struct weir_cpu.hits, the table's; changes with it */
 	__u32 _pad;
 	char version[24]; /* of the daemon that created the maps, NUL-terminated */
+	WEIR_TEST_PAD(_test)
 };
-WEIR_LAYOUT(struct weir_meta, 112);
+WEIR_LAYOUT(struct weir_meta, 112 + WEIR_TEST_PADDING);
 
 #endif

@@ -17,7 +17,21 @@
 
 /* Bumped when the meaning or layout of anything in this folder changes. Pinned maps that carry another
  * number are never adopted: user/datapath/migrate.c carries over what older ones hold. */
+#ifndef WEIR_ABI_TEST
 #define WEIR_ABI 4
+#else
+#define WEIR_ABI (1000 + WEIR_ABI_TEST)
+#endif
+
+/* Tests have ABIs of their own to upgrade to and from (tests/abi): 1 is laid out as this one, in 2 what has
+ * WEIR_TEST_PAD() has more bytes. */
+#if defined(WEIR_ABI_TEST) && WEIR_ABI_TEST == 2
+#define WEIR_TEST_PADDING   64
+#define WEIR_TEST_PAD(name) __u64 name[WEIR_TEST_PADDING / 8];
+#else
+#define WEIR_TEST_PADDING 0
+#define WEIR_TEST_PAD(name)
+#endif
 
 #define WEIR_NSEC_PER_SEC 1000000000ULL
 

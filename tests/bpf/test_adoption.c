@@ -3,7 +3,9 @@
  * Enforcement outlives the daemon: what a second one finds in the pins that a first one left, what it
  * refuses to take over, and that nothing is left of pins that were removed.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +23,7 @@
 #include "../lib/packets.h"
 #include "../lib/runner.h"
 #include "base/address.h"
+#include "base/cleanup.h"
 
 static struct runner runner;
 
@@ -179,6 +182,135 @@ static void pins_of_a_newer_abi_are_refused(void **state)
 	runner_reopen(&runner);
 }
 
+/* Lay the pins out as ABI 3 did: all in one directory, and weir_meta among them. */
+static void lay_out_as_abi_3(void)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	const struct dirent *entry;
+	char ours[96], from[PATH_MAX], to[PATH_MAX];
+
+	datapath_meta(runner.datapath)->abi = 3;
+	datapath_close(take_ptr(runner.datapath));
+	snprintf(ours, sizeof(ours), "%s/v%u", runner.pin_dir, WEIR_ABI);
+	dir = opendir(ours);
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(from, sizeof(from), "%s/%s", ours, entry->d_name);
+		snprintf(to, sizeof(to), "%s/%s", runner.pin_dir, entry->d_name);
+		assert_int_equal(rename(from, to), 0);
+	}
+	assert_int_equal(rmdir(ours), 0);
+}
+
+static void assert_everything_is_there(void)
+{
+	struct weir_limit_count count;
+	struct list_image lists;
+	struct fault f = {0};
+
+	datapath_read_limit_count(runner.datapath,
+				  runner_limit(&runner, "second", WEIR_UNIT_PACKETS)->slot, &count);
+	assert_int_equal(count.passed, 3);
+	assert_int_equal(count.dropped, 2);
+	assert_int_equal(bucket_of("first").available, 6);
+	assert_int_equal(bucket_of("second").available, 0);
+	assert_int_equal(datapath_read_lists(runner.datapath, &lists, &f), 0);
+	assert_int_equal(lists.count, 3);
+	list_image_done(&lists);
+	assert_int_equal(send("192.0.2.1"), XDP_DROP);
+	assert_int_equal(send("192.0.2.7"), XDP_PASS);
+	assert_int_equal(send("198.51.100.1"), XDP_DROP);
+}
+
+static bool is_pinned(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", runner.pin_dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static void what_abi_3_has_pinned_is_carried_over(void **state)
+{
+	const char *version;
+	uint32_t abi;
+	uint64_t ms;
+
+	(void)state;
+	live_a_day();
+	lay_out_as_abi_3();
+	runner_reopen(&runner);
+	assert_true(datapath_upgraded_from(runner.datapath, &abi, &version, &ms));
+	assert_int_equal(abi, 3);
+	assert_everything_is_there();
+	assert_false(is_pinned("weir_config"));
+	/* From now on it is as if it had never been otherwise. */
+	runner_reopen(&runner);
+	assert_false(datapath_upgraded_from(runner.datapath, &abi, &version, &ms));
+	assert_int_equal(bucket_of("first").available, 6);
+}
+
+static void move_pin(const char *from, const char *to)
+{
+	char old[128], new[128];
+
+	snprintf(old, sizeof(old), "%s/%s", runner.pin_dir, from);
+	snprintf(new, sizeof(new), "%s/%s", runner.pin_dir, to);
+	assert_int_equal(rename(old, new), 0);
+}
+
+static void an_upgrade_that_fails_leaves_what_was(void **state)
+{
+	(void)state;
+	live_a_day();
+	lay_out_as_abi_3();
+	/* Maps of other kinds in each other's place. */
+	move_pin("weir_events", "weir_next_1");
+	move_pin("weir_dests", "weir_events");
+	refuse_to_open(runner.pin_dir, -EINVAL, "datapath.load");
+	assert_true(is_pinned("weir_config"));
+	assert_false(is_pinned("v4"));
+	move_pin("weir_events", "weir_dests");
+	move_pin("weir_next_1", "weir_events");
+	runner_reopen(&runner);
+	assert_everything_is_there();
+}
+
+static void removed_pins_are_pinned_again(void **state)
+{
+	struct fault f = {0};
+	char path[128];
+	size_t missing;
+
+	(void)state;
+	live_a_day();
+	assert_int_equal(datapath_keep_pins(runner.datapath, &missing, &f), 0);
+	assert_int_equal(missing, 0);
+	snprintf(path, sizeof(path), "%s/v%u/weir_cells", runner.pin_dir, WEIR_ABI);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/weir_meta", runner.pin_dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(datapath_keep_pins(runner.datapath, &missing, &f), 0);
+	assert_int_equal(missing, 2);
+	runner_reopen(&runner);
+	assert_everything_is_there();
+}
+
+static void the_map_that_names_the_abi_may_be_lost(void **state)
+{
+	char path[128];
+
+	(void)state;
+	live_a_day();
+	snprintf(path, sizeof(path), "%s/weir_meta", runner.pin_dir);
+	assert_int_equal(unlink(path), 0);
+	runner_reopen(&runner);
+	assert_everything_is_there();
+	assert_true(is_pinned("weir_meta"));
+}
+
 static void a_directory_that_others_may_write_to_is_refused(void **state)
 {
 	(void)state;
@@ -230,6 +362,10 @@ int main(void)
 		ADOPTION_TEST(a_second_daemon_goes_on_enforcing),
 		ADOPTION_TEST(drops_before_the_second_daemon_are_not_forgotten),
 		ADOPTION_TEST(pins_of_a_newer_abi_are_refused),
+		ADOPTION_TEST(what_abi_3_has_pinned_is_carried_over),
+		ADOPTION_TEST(an_upgrade_that_fails_leaves_what_was),
+		ADOPTION_TEST(removed_pins_are_pinned_again),
+		ADOPTION_TEST(the_map_that_names_the_abi_may_be_lost),
 		ADOPTION_TEST(a_directory_that_others_may_write_to_is_refused),
 		ADOPTION_TEST(a_directory_that_is_not_in_a_bpffs_is_refused),
 		ADOPTION_TEST(removed_pins_are_gone),

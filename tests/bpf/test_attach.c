@@ -311,6 +311,47 @@ static void a_link_ends_with_its_interface_and_can_be_made_anew(void **state)
 	blocked_packets_are_dropped_and_others_arrive();
 }
 
+static void several_interfaces_are_attached_to_all_or_none(void **state)
+{
+	const char *const both[] = {HOST, CLIENT}, *const missing[] = {HOST, "nowhere"};
+	struct datapath_link link;
+	bool adopted[2];
+	struct fault f = {0};
+
+	(void)state;
+	assert_int_equal(datapath_attach_all(runner.datapath, missing, 2, false, adopted, &f),
+			 -ENODEV);
+	assert_string_equal(f.code, "datapath.interface");
+	assert_false(datapath_is_attached(runner.datapath));
+	transmit("192.0.2.1");
+	arrives("192.0.2.1");
+
+	assert_int_equal(datapath_attach_all(runner.datapath, both, 2, false, adopted, &f), 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(adopted[i]);
+		datapath_link(runner.datapath, i, &link);
+		assert_int_equal(link.state, DATAPATH_LINK_ATTACHED);
+		assert_string_equal(link.name, both[i]);
+	}
+	/* Another shape of the program reaches both. */
+	runner_policy(&runner, RUNNER_UNLIMITED
+		      "limits:\n  - {name: w, scope: source, algorithm: fixed_window, "
+		      "rate: 9/h}\n");
+	assert_own_program_is_attached();
+	datapath_link(runner.datapath, 1, &link);
+	assert_int_equal(link.state, DATAPATH_LINK_ATTACHED);
+	/* A second daemon finds both, and refuses to know of one only. */
+	runner_reopen(&runner);
+	assert_int_equal(datapath_check_interface(runner.datapath, HOST, &f), -EBUSY);
+	assert_string_equal(f.code, "datapath.other_interface");
+	assert_int_equal(datapath_attach_all(runner.datapath, both, 2, false, adopted, &f), 0);
+	assert_true(adopted[0] && adopted[1]);
+	assert_int_equal(datapath_remove_link(runner.pin_dir, CLIENT, &f), 0);
+	datapath_link(runner.datapath, 1, &link);
+	assert_int_equal(link.state, DATAPATH_LINK_DEAD);
+	blocked_packets_are_dropped_and_others_arrive();
+}
+
 /* A namespace of our own, in which there are veth pairs. */
 static const char *obstacle(void)
 {
@@ -345,6 +386,7 @@ int main(void)
 		ATTACH_TEST(somebody_elses_program_is_left_alone),
 		ATTACH_TEST(the_slow_generic_mode_has_to_be_allowed),
 		ATTACH_TEST(a_link_ends_with_its_interface_and_can_be_made_anew),
+		ATTACH_TEST(several_interfaces_are_attached_to_all_or_none),
 	};
 
 	if (reason)

@@ -250,6 +250,7 @@ bpffs_trouble() {
 	check 'a bpffs that cannot be written to: named' grep -q 'Read-only' "$LAB_DIR/refusal"
 	"${WEIR_INSIDE[@]}" mount -o remount,rw "$LAB_DIR/bpf"
 	start_weir --bpffs "$LAB_DIR/bpf/weir"
+	# shellcheck disable=SC2016 # of the inner shell
 	"${WEIR_INSIDE[@]}" sh -c 'rm "$0"/weir/link_* && mount -o remount,ro "$0"' "$LAB_DIR/bpf"
 	check 'pins that cannot be restored are told of' wait_for 3 status_says 'PINS LOST'
 	check 'and recorded as failure' recorded system.pins_lost '.outcome == "failure"'

@@ -12,10 +12,10 @@
 #include "base/text.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
+#include "datapath/migrate.h"
 #include "datapath/pins.h"
 
-/* What the maps themselves say, where there are any: where keys are in them. */
-static int read_meta(const struct datapath *d, struct weir_meta *ret, struct fault *reterr)
+int datapath_read_meta(const struct datapath *d, struct weir_meta *ret, struct fault *reterr)
 {
 	struct weir_meta meta = {0};
 	char path[PATH_MAX];
@@ -88,6 +88,14 @@ static int load(struct datapath *d, const struct weir_meta *theirs, struct fault
 		snprintf(meta->version, sizeof(meta->version), "%s", WEIR_VERSION);
 		__atomic_store_n(&meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
 	}
+	return 0;
+}
+
+/* What the maps hold, whoever filled them. */
+static int adopt(struct datapath *d, struct fault *reterr)
+{
+	int r;
+
 	tables_adopt(d);
 	r = entries_adopt(d, reterr);
 	/* A daemon may have died while it replaced the table of cells; its program still moves them, one
@@ -105,36 +113,78 @@ static int start_grace(struct datapath *d, struct fault *reterr)
 	return 0;
 }
 
-/* The pins are ours and of our ABI from here on. */
-static int take_pins(struct datapath *d, struct pins *pins, struct fault *reterr)
+static int check_abi(const char *base_dir, const struct pins *pins, struct fault *reterr)
 {
-	int r = pins_find(d->base_dir, pins, reterr);
+	if (pins->head.abi == WEIR_ABI)
+		return 0;
+	if (!migrate_is_possible(pins->head.abi))
+		return refuse_abi(base_dir, &pins->head, reterr);
+	if (pins->head.from)
+		return fault(
+			reterr, -EPROTONOSUPPORT, "datapath.abi",
+			"an upgrade of the pins in %s to weir %.23s (ABI %u) was not finished: "
+			"start that version once more",
+			base_dir, pins->head.version, pins->head.abi);
+	return 0;
+}
 
-	if (r == 0 && pins->head.abi != WEIR_ABI)
-		return refuse_abi(d->base_dir, &pins->head, reterr);
+static int upgrade(struct datapath *d, const struct pins *pins, struct fault *reterr)
+{
+	uint64_t began_ns = clock_monotonic_ns();
+	int r = migrate(d, pins, reterr);
+
+	if (r < 0)
+		return r;
+	d->upgraded.abi = pins->head.from ?: pins->head.abi;
+	d->upgraded.ms = (clock_monotonic_ns() - began_ns) / NSEC_PER_MSEC;
+	memcpy(d->upgraded.version, pins->head.version, sizeof(d->upgraded.version));
+	return 0;
+}
+
+bool datapath_upgraded_from(const struct datapath *d, uint32_t *ret_abi, const char **ret_version,
+			    uint64_t *ret_ms)
+{
+	*ret_abi = d->upgraded.abi;
+	*ret_version = d->upgraded.version;
+	*ret_ms = d->upgraded.ms;
+	return d->upgraded.abi;
+}
+
+/* Load the program on what is pinned, which is ours from here on. */
+static int take_pins(struct datapath *d, const struct pins *pins, struct fault *reterr)
+{
+	struct weir_meta theirs = {0};
+	int r;
+
 	d->fresh = pins->fresh;
-	memcpy(d->pin_dir, pins->dir, sizeof(d->pin_dir));
-	r = r ?: pins_sweep(d->base_dir, pins->fresh ? 0 : WEIR_ABI, reterr);
-	return r ?: pins_prepare(d->pin_dir, reterr);
+	r = pins_abi_dir(d->base_dir, WEIR_ABI, d->pin_dir);
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", d->base_dir);
+	if (pins->head.abi != WEIR_ABI || pins->head.from)
+		return upgrade(d, pins, reterr);
+	r = pins_sweep(d->base_dir, pins->fresh ? 0 : WEIR_ABI, reterr);
+	r = r ?: pins_prepare(d->pin_dir, reterr);
+	r = r ?: datapath_read_meta(d, &theirs, reterr);
+	r = r ?: load(d, &theirs, reterr);
+	if (r == 0 && (pins->fresh || pins->headless))
+		r = pins_write_head(d->base_dir, 0, reterr);
+	return r;
 }
 
 static int open_pins(struct datapath *d, struct fault *reterr)
 {
-	struct weir_meta theirs = {0};
 	struct pins pins;
 	int r = pins_prepare(d->base_dir, reterr);
 
 	r = r ?: pins_find(d->base_dir, &pins, reterr);
-	if (r == 0 && pins.head.abi != WEIR_ABI)
-		r = refuse_abi(d->base_dir, &pins.head, reterr);
+	r = r ?: check_abi(d->base_dir, &pins, reterr);
 	r = r ?: pins_lock(d->base_dir, &d->lock_fd, reterr);
-	r = r ?: take_pins(d, &pins, reterr);
-	r = r ?: read_meta(d, &theirs, reterr);
+	/* Once more: they may have changed hands before. */
+	r = r ?: pins_find(d->base_dir, &pins, reterr);
+	r = r ?: check_abi(d->base_dir, &pins, reterr);
 	r = r ?: start_grace(d, reterr);
-	r = r ?: load(d, &theirs, reterr);
-	if (r == 0 && (pins.fresh || pins.headless))
-		r = pins_write_head(d->base_dir, reterr);
-	return r;
+	r = r ?: take_pins(d, &pins, reterr);
+	return r ?: adopt(d, reterr);
 }
 
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr)

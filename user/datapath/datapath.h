@@ -41,10 +41,12 @@ const char *datapath_mode_to_str(enum datapath_mode mode); /* "none", "native", 
 /**
  * Load the program and create its maps below @pin_dir, or adopt the maps that are pinned there by an
  * earlier daemon: lists, buckets and counters are then as they were. Creates @pin_dir (mode 0700) in a
- * bpffs. Does not attach.
+ * bpffs. Does not attach. What an older ABI has pinned is carried over, and the links that it has attached
+ * run our program from then on (migrate.c).
  *
  * Faults: datapath.bpffs (not a bpffs), datapath.owner (the directory is not ours, or others may
- * write to it), datapath.abi (pins of an incompatible weir), datapath.locked (another process has them
+ * write to it), datapath.abi (pins of a newer weir, or of
+ * one too old), datapath.migrate, datapath.locked (another process has them
  * open), datapath.load (the kernel refused).
  */
 int datapath_open(const char *pin_dir, struct datapath **ret, struct fault *reterr);
@@ -62,6 +64,12 @@ DEFINE_CLEANUP(struct datapath *, datapath_close)
 int datapath_check_interfaces(const struct datapath *d, const char *const ifaces[], size_t count,
 			      bool may_miss, struct fault *reterr);
 int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr);
+/**
+ * What was pinned by another ABI when it was opened, and has been carried over. False: nothing was. @ret_version:
+ * of 24 bytes; @ret_ms: how long it took.
+ */
+bool datapath_upgraded_from(const struct datapath *d, uint32_t *ret_abi, const char **ret_version,
+			    uint64_t *ret_ms);
 /* Starting failed later on: remove the pins if nobody had any before and nothing is attached by them. */
 void datapath_abandon(struct datapath *d);
 
@@ -105,6 +113,7 @@ void datapath_link_renamed(struct datapath *d, size_t number, const char *name);
 void datapath_let_go(struct datapath *d, size_t number);
 /** End enforcement on one interface. */
 int datapath_detach(struct datapath *d, size_t number, struct fault *reterr);
+bool datapath_is_attached(const struct datapath *d); /* by any link, however that is */
 /** Of link number 0 (@ret_ifindex may be NULL; 0 = nowhere). */
 enum datapath_mode datapath_mode(const struct datapath *d, uint32_t *ret_ifindex);
 

@@ -73,8 +73,13 @@ struct datapath {
 	struct grace *grace;
 	char base_dir[PATH_MAX]; /* what the operator named; links are pinned there */
 	char pin_dir[PATH_MAX];	 /* below it: of maps and program */
-	bool fresh;		 /* the pins are ours: no daemon was here before */
-	int lock_fd;		 /* base_dir: locked as long as it is open */
+	struct {
+		uint32_t abi; /* 0 = there was nothing to carry over */
+		uint64_t ms;
+		char version[24];
+	} upgraded;
+	bool fresh;  /* the pins are ours: no daemon was here before */
+	int lock_fd; /* base_dir: locked as long as it is open */
 	struct link links[DATAPATH_LINKS_MAX];
 
 	struct weir_panic *panic;	     /* mapped */
@@ -117,6 +122,11 @@ int program_reshape(struct datapath *d, const struct shape *shape, struct fault 
 const char *program_map_name(const struct program *p, const struct bpf_map *map);
 bool program_is_pinned(const struct program *p, const struct bpf_map *map);
 
+/* datapath.c */
+
+/** What the maps themselves say, where there are any; otherwise a new seed. */
+int datapath_read_meta(const struct datapath *d, struct weir_meta *ret, struct fault *reterr);
+
 /* pins.c */
 
 int pin_path(const char *pin_dir, const char *name, char ret[static PATH_MAX]);
@@ -127,7 +137,6 @@ int pin(int fd, const char *pin_dir, const char *name, struct fault *reterr);
 
 /** Have all links run @program, or all of them @before. */
 int links_swap(const struct datapath *d, int program, int before, struct fault *reterr);
-bool datapath_is_attached(const struct datapath *d);
 
 /* entries.c */
 

@@ -476,6 +476,32 @@ int links_swap(const struct datapath *d, int program, int before, struct fault *
 	return 0;
 }
 
+/* Links of a datapath that is not attached yet */
+
+int links_swap_pinned(const char *base_dir, int program, struct fault *reterr)
+{
+	_cleanup_(pinned_links_freep) struct pinned_links *pinned = NULL;
+	int r = read_pinned(base_dir, &pinned, reterr);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < pinned->count; i++) {
+		r = bpf_link_update(pinned->links[i].fd, program, NULL);
+		if (r == 0 || r == -ENOLINK)
+			continue;
+		while (i-- > 0) {
+			_cleanup_close_ int before =
+				bpf_prog_get_fd_by_id(pinned->links[i].info.prog_id);
+
+			if (before >= 0)
+				bpf_link_update(pinned->links[i].fd, before, NULL);
+		}
+		return fault(reterr, r, "datapath.attach", "cannot swap the program: %s",
+			     strerror(-r));
+	}
+	return 0;
+}
+
 /* Removing without a datapath */
 
 static void add_name(char *names, uint32_t ifindex)

@@ -117,7 +117,7 @@ int pins_lock(const char *base_dir, int *ret_fd, struct fault *reterr)
 		     strerror(errno));
 }
 
-static int abi_dir(const char *base_dir, uint32_t abi, char ret[static PATH_MAX])
+int pins_abi_dir(const char *base_dir, uint32_t abi, char ret[static PATH_MAX])
 {
 	char name[16];
 
@@ -149,8 +149,10 @@ static int read_head(const char *dir, struct weir_head *ret, struct fault *reter
 		return fault(reterr, -EPROTO, "datapath.abi", "%s is not weir's: cannot read it",
 			     path);
 	memcpy(ret, value, sizeof(*ret));
-	if (ret->abi && ret->abi <= FLAT_ABI_MAX)
+	if (ret->abi && ret->abi <= FLAT_ABI_MAX) {
 		memcpy(ret->version, value + FLAT_VERSION, sizeof(ret->version));
+		ret->from = 0;
+	}
 	ret->version[sizeof(ret->version) - 1] = '\0';
 	return 0;
 }
@@ -161,8 +163,9 @@ int pins_find(const char *base_dir, struct pins *ret, struct fault *reterr)
 	int r = read_head(base_dir, &pins.head, reterr);
 
 	if (r == -ENOENT) { /* somebody may have removed it, and left what it leads to */
-		r = abi_dir(base_dir, WEIR_ABI, pins.dir)
+		r = pins_abi_dir(base_dir, WEIR_ABI, pins.dir)
 			    ?: read_head(pins.dir, &pins.head, reterr);
+		pins.head.from = 0; /* of struct weir_meta, that is another word */
 		if (r == 0 && pins.head.abi == WEIR_ABI)
 			pins.headless = true;
 		else if (r == 0)
@@ -173,16 +176,16 @@ int pins_find(const char *base_dir, struct pins *ret, struct fault *reterr)
 		return r;
 	if (pins.fresh)
 		pins.head.abi = WEIR_ABI;
-	r = abi_dir(base_dir, pins.head.abi, pins.dir);
+	r = pins_abi_dir(base_dir, pins.head.abi, pins.dir);
 	if (r < 0)
 		return fault(reterr, r, "datapath.bpffs", "%s is too long a path", base_dir);
 	*ret = pins;
 	return 0;
 }
 
-int pins_write_head(const char *base_dir, struct fault *reterr)
+int pins_write_head(const char *base_dir, uint32_t from, struct fault *reterr)
 {
-	struct weir_head head = {.abi = WEIR_ABI, .created_ns = clock_real_ns()};
+	struct weir_head head = {.abi = WEIR_ABI, .from = from, .created_ns = clock_real_ns()};
 	uint32_t zero = 0;
 	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "weir_meta", sizeof(zero),
 						sizeof(head), 1, NULL);
@@ -275,6 +278,18 @@ static int remove_flat(const char *base_dir)
 	return 0;
 }
 
+int pins_sweep_other(const char *base_dir, uint32_t keep, struct fault *reterr)
+{
+	bool found;
+	int r = remove_abi_dirs(base_dir, keep, &found);
+
+	if (r < 0)
+		return fault(reterr, r, "datapath.bpffs",
+			     "cannot remove what is left of another attempt in %s: %s", base_dir,
+			     strerror(-r));
+	return 0;
+}
+
 int pins_sweep(const char *base_dir, uint32_t keep, struct fault *reterr)
 {
 	bool found;
@@ -332,6 +347,10 @@ int datapath_pins_dir(const char *pin_dir, char ret[static PATH_MAX], struct fau
 		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
 			     "the pins in %s were made by weir %.23s (ABI %u), this is ABI %u",
 			     pin_dir, pins.head.version, pins.head.abi, WEIR_ABI);
+	if (pins.head.from)
+		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
+			     "an upgrade of the pins in %s was not finished: start the daemon",
+			     pin_dir);
 	memcpy(ret, pins.dir, PATH_MAX);
 	return 0;
 }
@@ -410,6 +429,6 @@ int datapath_keep_pins(struct datapath *d, size_t *ret_missing, struct fault *re
 		if (!is_there(rows[i].dir, rows[i].name))
 			r = pin(rows[i].fd, rows[i].dir, rows[i].name, reterr);
 	if (r == 0 && !head)
-		r = pins_write_head(d->base_dir, reterr);
+		r = pins_write_head(d->base_dir, 0, reterr);
 	return r;
 }

@@ -91,6 +91,28 @@ static void record_start(struct engine *e)
 	engine_record(e, &record, &ENGINE_SYSTEM);
 }
 
+static void record_upgrade(struct engine *e)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SYSTEM_UPGRADE,
+		.resource = {"interface", e->options.iface},
+		.details = &details,
+	};
+	const char *version;
+	uint64_t ms;
+	uint32_t abi;
+
+	if (!datapath_upgraded_from(e->datapath, &abi, &version, &ms))
+		return;
+	log_info("what another version had pinned was carried over", "version", version);
+	audit_details_string(&details, "version", version);
+	audit_details_u64(&details, "abi", abi);
+	audit_details_u64(&details, "abi_now", WEIR_ABI);
+	audit_details_u64(&details, "ms", ms);
+	engine_record(e, &record, &ENGINE_SYSTEM);
+}
+
 static int make_paths(struct engine *e, struct fault *reterr)
 {
 	int a = snprintf(e->audit_dir, sizeof(e->audit_dir), "%s/audit", e->options.state_dir);
@@ -124,6 +146,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	if (r < 0)
 		return r;
 	record_start(e);
+	record_upgrade(e);
 	links_record(e);
 	return 0;
 }

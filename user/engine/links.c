@@ -121,8 +121,8 @@ static void refuse(struct engine *e, struct link_watch *w, const char *iface, co
 		return;
 	set_state(w, ENGINE_LINK_REFUSED);
 	w->view.error = *f;
-	log_error("AN INTERFACE IS NOT PROTECTED and is tried again", "iface", iface, "code", f->code,
-		  "error", f->text);
+	log_error("AN INTERFACE IS NOT PROTECTED and is tried again", "iface", iface, "code",
+		  f->code, "error", f->text);
 	audit_details_string(&details, "code", f->code);
 	audit_details_string(&details, "error", f->text);
 	record(e, AUDIT_EVENT_SYSTEM_LINK_REFUSED, iface, &details, true);
@@ -167,7 +167,8 @@ static void renamed(struct engine *e, size_t number, const char *name)
 	struct link_watch *w = &e->links[number];
 	struct audit_details details = {0};
 
-	log_warn("an interface was renamed; it stays protected", "iface", w->view.name, "now", name);
+	log_warn("an interface was renamed; it stays protected", "iface", w->view.name, "now",
+		 name);
 	audit_details_string(&details, "now", name);
 	audit_details_u64(&details, "ifindex", w->view.ifindex);
 	record(e, AUDIT_EVENT_SYSTEM_LINK_RENAMED, w->view.name, &details, false);
@@ -218,9 +219,10 @@ static void look_at_pins(struct engine *e)
 	audit_details_u64(&details, "missing", missing);
 	if (r < 0) {
 		audit_details_string(&details, "error", f.text);
-		log_error("pins are missing and cannot be restored: enforcement would end with this "
-			  "daemon",
-			  "error", f.text);
+		log_error(
+			"pins are missing and cannot be restored: enforcement would end with this "
+			"daemon",
+			"error", f.text);
 	} else {
 		log_error("pins were missing; they are restored", "bpffs", e->options.pin_dir);
 	}
