@@ -154,6 +154,8 @@ made_again_under_fire() {
 }
 
 moved() {
+	local index
+
 	ip netns add "weir-$LAB-else"
 	lab_host ip link set "$LAB_IF_HOST" netns "weir-$LAB-else"
 	check 'an interface that moves to another namespace is missed' wait_for 1 link_is \
@@ -165,6 +167,19 @@ moved() {
 	ip -n "weir-$LAB-else" link set "$LAB_IF_HOST" netns "$LAB_HOST"
 	check 'back again, it is as it was' wait_for 1 link_is "$LAB_IF_HOST" \
 		'.state == "attached" and .gap_seconds < 1'
+
+	index=$(index_of "$LAB_IF_HOST")
+	lab_host ip link set "$LAB_IF_HOST" netns "weir-$LAB-else"
+	stop_weir KILL || true
+	lab_host ip link add "$LAB_IF_HOST" index "$index" type veth peer name other1
+	check 'a link elsewhere does not pass for one on the interface with its name and index here' \
+		fail_to_start
+	check 'it is named' grep -q 'another network namespace' "$LAB_DIR/refusal"
+	lab_host ip link del "$LAB_IF_HOST"
+	start_weir --wait-for-iface
+	ip -n "weir-$LAB-else" link set "$LAB_IF_HOST" netns "$LAB_HOST"
+	check 'a daemon that waits takes it over when it is back' wait_for 1 link_is \
+		"$LAB_IF_HOST" '.state == "attached"'
 	ip netns del "weir-$LAB-else"
 	lab_end "$LAB_HOST" "$LAB_IF_HOST"
 	readdress

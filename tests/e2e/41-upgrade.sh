@@ -53,6 +53,7 @@ write_policy() {
 		limits:
 		  - {name: spent, scope: source, service: flooded, rate: 1/d, burst: 1, rollout: {sources: [198.18.67.0/24]}}
 		  - {name: some, scope: source, service: flooded, rate: 1/h, burst: 100, rollout: {sources: [198.18.4.0/24]}}
+		  - {name: long, scope: source, service: flooded, rate: 1/m, burst: 100k, rollout: {sources: [198.18.5.0/24]}}
 		  - {name: wide, scope: source, service: served, rate: 1M/s, burst: 1M}
 	YAML
 }
@@ -159,7 +160,7 @@ killed_in_the_middle() {
 		use $((ABI % 2 + 1))
 		start
 		wait_for 5 test -e "$LAB_BPFFS/v$((1000 + ABI))"
-		sleep "0.$(printf %03d $((RANDOM % 60)))"
+		sleep "0.$(printf %03d $((RANDOM % 300)))"
 		stop_weir KILL || true
 		found="$found $(how_far)"
 		start_and_wait || return 1
@@ -216,6 +217,27 @@ all_counted() {
 	((counted == sent))
 }
 
+# A burst that begins before two upgrades and ends behind them is one burst.
+burst_over_upgrades() {
+	local pid got
+
+	mark
+	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:9" --base 198.18.5.1 \
+		--sources 8 --rate 200000 --packets 1200000 >/dev/null
+	pid=$LAB_PID
+	stop_weir
+	use $((ABI % 2 + 1))
+	start_and_wait
+	stop_weir
+	use $((ABI % 2 + 1))
+	start_and_wait
+	is_alive "$pid" || echo 'the upgrades came too late'
+	wait "$pid"
+	got=$(($(host_counter Udp NoPorts) - marked))
+	echo "$got passed"
+	((got >= 800000 && got <= 800008))
+}
+
 use 0
 write_policy
 start_and_wait
@@ -235,6 +257,7 @@ end_of_traffic
 check 'the flood was as dense as it was to be' flood_was_dense
 check 'of the stream beside it nothing was lost' test "$lost" = 0
 check 'each packet is in one counter' all_counted
+check 'a burst that lasts longer than two upgrades is one burst' burst_over_upgrades
 check 'each dropped packet is in the chain once' wait_for 15 all_in_chain
 check 'the chain verifies after all of that' verify
 echo "# killed upgrades had got this far:$found"

@@ -89,6 +89,7 @@ struct pinned {
 	int fd;
 	char name[NAME_MAX + 1];
 	struct bpf_link_info info; /* xdp.ifindex 0: it will never work again */
+	bool here; /* the interface is in our network namespace; if not, its index may be another's here */
 };
 
 struct pinned_links {
@@ -108,6 +109,7 @@ static int open_pinned(const char *base_dir, const char *name, struct pinned *re
 		       struct fault *reterr)
 {
 	char path[PATH_MAX];
+	unsigned int mode;
 	int r = pin_path(base_dir, name, path);
 
 	if (r < 0)
@@ -123,6 +125,8 @@ static int open_pinned(const char *base_dir, const char *name, struct pinned *re
 		return fault(reterr, r < 0 ? r : -EPROTO, "datapath.attach", "cannot read %s: %s",
 			     path, strerror(r < 0 ? -r : EPROTO));
 	}
+	ret->here = ret->info.xdp.ifindex &&
+		    program_on(ret->info.xdp.ifindex, &mode) == ret->info.prog_id;
 	return 0;
 }
 
@@ -157,7 +161,8 @@ static int read_pinned(const char *base_dir, struct pinned_links **ret, struct f
 static struct pinned *find_pinned(struct pinned_links *p, uint32_t ifindex)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (p->links[i].fd >= 0 && p->links[i].info.xdp.ifindex == ifindex)
+		if (p->links[i].fd >= 0 && p->links[i].here &&
+		    p->links[i].info.xdp.ifindex == ifindex)
 			return &p->links[i];
 	return NULL;
 }
@@ -175,21 +180,25 @@ static bool is_named(const char *const ifaces[], size_t count, const char *name)
 	return false;
 }
 
-/* No link of ours is where nobody asked for one. */
+/* No link of ours is where nobody asked for one. One in another namespace may come back. */
 static int check_others(const struct datapath *d, const struct pinned_links *pinned,
-			const char *const ifaces[], size_t count, struct fault *reterr)
+			const char *const ifaces[], size_t count, bool may_miss,
+			struct fault *reterr)
 {
 	for (size_t i = 0; i < pinned->count; i++) {
 		uint32_t ifindex = pinned->links[i].info.xdp.ifindex;
 		char name[IF_NAMESIZE];
-		bool here = ifindex && if_indextoname(ifindex, name);
+		bool here = pinned->links[i].here && if_indextoname(ifindex, name);
 
+		if (!here && may_miss)
+			continue;
 		if (ifindex && (!here || !is_named(ifaces, count, name)))
 			return fault(reterr, -EBUSY, "datapath.other_interface",
 				     "%s/%s is attached to %s, not to %s: name it, too, use "
 				     "another --bpffs, or 'weir detach' first",
 				     d->base_dir, pinned->links[i].name,
-				     here ? name : "another interface", ifaces[0] ?: "any");
+				     here ? name : "an interface of another network namespace",
+				     ifaces[0]);
 	}
 	return 0;
 }
@@ -208,7 +217,7 @@ int datapath_check_interfaces(const struct datapath *d, const char *const ifaces
 		else if (ifindex && !find_pinned(pinned, ifindex))
 			r = check_free(ifaces[i], ifindex, reterr);
 	}
-	return r ?: check_others(d, pinned, ifaces, count, reterr);
+	return r ?: check_others(d, pinned, ifaces, count, may_miss, reterr);
 }
 
 int datapath_check_interface(const struct datapath *d, const char *iface, struct fault *reterr)

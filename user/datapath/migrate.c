@@ -521,7 +521,6 @@ static void fill(struct migration *m, const struct weir_meta *theirs)
 	if (m->cells.memory) {
 		copy_cells_was(m);
 		copy_cells(m);
-		copy_cells(m); /* what changed meanwhile: less to be added up later */
 	}
 	__atomic_store_n(&meta->abi, WEIR_ABI, __ATOMIC_RELEASE);
 }
@@ -569,9 +568,12 @@ static int take_over(struct migration *m, struct fault *reterr)
 {
 	struct datapath *d = m->d;
 	int program = bpf_program__fd(d->program.skeleton->progs.weir_ingress);
-	uint64_t swapped = now();
+	uint64_t swapped;
 	int r = pin(program, d->pin_dir, "program", reterr);
 
+	if (m->copied)
+		copy_cells(m); /* the later, the less is to be added up */
+	swapped = now();
 	r = r ?: links_swap_pinned(d->base_dir, program, reterr);
 	if (r < 0)
 		return r;

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "bpf/connections.skel.h"
 #include "bpf/limiter.skel.h"
 
 #define HEAD_BYTES_MAX 512 /* more than any ABI's weir_meta has */
@@ -380,6 +381,10 @@ static size_t list_rows(const struct datapath *d, struct row rows[static ROWS_MA
 	for (size_t i = 0; i < DATAPATH_LINKS_MAX; i++)
 		if (d->links[i].fd >= 0)
 			rows[count++] = (struct row){d->links[i].fd, d->base_dir, d->links[i].pin};
+	if (d->connections)
+		bpf_object__for_each_map(map, d->connections->obj) if (bpf_map__pin_path(map))
+			rows[count++] =
+				(struct row){bpf_map__fd(map), d->pin_dir, bpf_map__name(map)};
 	if (d->connections_link)
 		rows[count++] = (struct row){bpf_link__fd(d->connections_link), d->pin_dir,
 					     CONNECTIONS_LINK_PIN};
