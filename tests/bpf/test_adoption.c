@@ -3,9 +3,7 @@
  * Enforcement outlives the daemon: what a second one finds in the pins that a first one left, what it
  * refuses to take over, and that nothing is left of pins that were removed.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +21,6 @@
 #include "../lib/packets.h"
 #include "../lib/runner.h"
 #include "base/address.h"
-#include "base/cleanup.h"
 
 static struct runner runner;
 
@@ -182,28 +179,6 @@ static void pins_of_a_newer_abi_are_refused(void **state)
 	runner_reopen(&runner);
 }
 
-/* Lay the pins out as ABI 3 did: all in one directory, and weir_meta among them. */
-static void lay_out_as_abi_3(void)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	const struct dirent *entry;
-	char ours[96], from[PATH_MAX], to[PATH_MAX];
-
-	datapath_meta(runner.datapath)->abi = 3;
-	datapath_close(take_ptr(runner.datapath));
-	snprintf(ours, sizeof(ours), "%s/v%u", runner.pin_dir, WEIR_ABI);
-	dir = opendir(ours);
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(from, sizeof(from), "%s/%s", ours, entry->d_name);
-		snprintf(to, sizeof(to), "%s/%s", runner.pin_dir, entry->d_name);
-		assert_int_equal(rename(from, to), 0);
-	}
-	assert_int_equal(rmdir(ours), 0);
-}
-
 static void assert_everything_is_there(void)
 {
 	struct weir_limit_count count;
@@ -240,7 +215,7 @@ static void what_abi_3_has_pinned_is_carried_over(void **state)
 
 	(void)state;
 	live_a_day();
-	lay_out_as_abi_3();
+	runner_lay_out_as_abi_3(&runner);
 	runner_reopen(&runner);
 	assert_true(datapath_upgraded_from(runner.datapath, &abi, &version, &ms));
 	assert_int_equal(abi, 3);
@@ -265,7 +240,7 @@ static void an_upgrade_that_fails_leaves_what_was(void **state)
 {
 	(void)state;
 	live_a_day();
-	lay_out_as_abi_3();
+	runner_lay_out_as_abi_3(&runner);
 	/* Maps of other kinds in each other's place. */
 	move_pin("weir_events", "weir_next_1");
 	move_pin("weir_dests", "weir_events");

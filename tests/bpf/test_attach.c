@@ -352,6 +352,28 @@ static void several_interfaces_are_attached_to_all_or_none(void **state)
 	blocked_packets_are_dropped_and_others_arrive();
 }
 
+static void what_abi_3_has_attached_is_taken_over_without_a_gap(void **state)
+{
+	char path[128];
+
+	(void)state;
+	attach(HOST, false);
+	runner_count_from_here(&runner);
+	blocked_packets_are_dropped_and_others_arrive();
+	runner_lay_out_as_abi_3(&runner);
+	blocked_packets_are_dropped_and_others_arrive();
+	runner_reopen(&runner);
+	assert_own_program_is_attached(); /* before anybody has said which interfaces there are */
+	blocked_packets_are_dropped_and_others_arrive();
+	assert_true(attach(HOST, false));
+	assert_own_program_is_attached();
+	assert_int_equal(runner_count(&runner, WEIR_VERDICT_DROP, WEIR_REASON_BLOCKED), 3);
+	snprintf(path, sizeof(path), "%s/link_%u", runner.pin_dir, if_nametoindex(HOST));
+	assert_int_equal(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/link", runner.pin_dir);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* A namespace of our own, in which there are veth pairs. */
 static const char *obstacle(void)
 {
@@ -387,6 +409,7 @@ int main(void)
 		ATTACH_TEST(the_slow_generic_mode_has_to_be_allowed),
 		ATTACH_TEST(a_link_ends_with_its_interface_and_can_be_made_anew),
 		ATTACH_TEST(several_interfaces_are_attached_to_all_or_none),
+		ATTACH_TEST(what_abi_3_has_attached_is_taken_over_without_a_gap),
 	};
 
 	if (reason)

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <linux/magic.h>
 #include <setjmp.h>
@@ -84,6 +85,35 @@ void runner_reopen(struct runner *r)
 {
 	close_datapath(r);
 	open_datapath(r);
+}
+
+static void move_pins(const char *from_dir, const char *prefix, const char *to_dir,
+		      const char *to_name)
+{
+	_cleanup_closedir_ DIR *dir = opendir(from_dir);
+	const struct dirent *entry;
+	char from[PATH_MAX], to[PATH_MAX];
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(from, sizeof(from), "%s/%s", from_dir, entry->d_name);
+		snprintf(to, sizeof(to), "%s/%s", to_dir, to_name ?: entry->d_name);
+		assert_int_equal(rename(from, to), 0);
+	}
+}
+
+void runner_lay_out_as_abi_3(struct runner *r)
+{
+	char ours[96];
+
+	datapath_meta(r->datapath)->abi = 3;
+	close_datapath(r);
+	snprintf(ours, sizeof(ours), "%s/v%u", r->pin_dir, WEIR_ABI);
+	move_pins(ours, "", r->pin_dir, NULL);
+	move_pins(r->pin_dir, "link_", r->pin_dir, "link");
+	assert_int_equal(rmdir(ours), 0);
 }
 
 void runner_close(struct runner *r)
