@@ -7,7 +7,6 @@
 #ifndef TESTS_ABI_STEPS_H
 #define TESTS_ABI_STEPS_H
 
-#define IN_USE 4 /* WEIR_ABI of include/weir/types.h */
 #define PLAIN  1001
 #define PADDED 1002
 #define PAD    64
@@ -39,13 +38,13 @@
 #if WEIR_ABI == PLAIN
 static const struct change changes[] = CHANGES(PAD, 0);
 static const struct step steps[] = {
-	{IN_USE, NULL, 0},
+	{WEIR_ABI_IN_USE, NULL, 0},
 	{PADDED, changes, ARRAY_SIZE(changes)},
 };
 #else
 static const struct change changes[] = CHANGES(0, PAD);
 static const struct step steps[] = {
-	{IN_USE, changes, ARRAY_SIZE(changes)},
+	{WEIR_ABI_IN_USE, changes, ARRAY_SIZE(changes)},
 	{PLAIN, changes, ARRAY_SIZE(changes)},
 };
 #endif
