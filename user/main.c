@@ -11,11 +11,10 @@
 #define APPLY_OPTIONS                                                                              \
 	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) | CLI_TAKES(FORCE))
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
-#define FLAG_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
-#define DETACH_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
-#define PANIC_OPTIONS  (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
+#define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
+#define PANIC_OPTIONS	 (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",

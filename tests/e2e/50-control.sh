@@ -176,6 +176,14 @@ refusals() {
 	problem 'a method that is not for this path' 405 request.method DELETE /v1/status
 	check 'a method that is not for this path: Allow names one that is' \
 		grep -qiE '^allow: GET' "$LAB_DIR/headers"
+	problem 'a force that is none' 400 request.force DELETE '/v1/lists/block/198.18.1.1?force=maybe'
+	problem 'a panic without a mode' 422 request.member PUT /v1/panic -d '{}'
+	problem 'a panic of an unknown mode' 422 panic.mode PUT /v1/panic -d '{"mode": "on"}'
+	problem 'a panic that is no JSON' 400 request.json PUT /v1/panic -d 'off'
+	problem 'a panic with more to it' 422 request.member PUT /v1/panic -d '{"mode": "off", "x": 1}'
+	problem 'a panic with too long a reason' 422 panic.reason PUT /v1/panic \
+		-d "{\"mode\": \"off\", \"reason\": \"$(printf 'x%.0s' {1..250})\"}"
+	problem 'clearing with a mode' 422 request.member DELETE /v1/panic -d '{"mode": "off"}'
 	problem 'a method that none of three is' 405 request.method PATCH /v1/lists/block
 	check 'a method that none of three is: Allow names all three' \
 		grep -qiE '^allow: GET, POST, DELETE' "$LAB_DIR/headers"

@@ -199,12 +199,12 @@ static bool from_browser(const struct http_request *request)
 	return http_header(request, "Origin") || http_header(request, "Referer");
 }
 
-/* ?force=true: whatever it does to whoever asks. */
+/* ?force, ?force=true: whatever it does to whoever asks. */
 static int read_force(struct call *c)
 {
 	const char *word = http_argument(c->request, "force");
 
-	c->actor.force = word && strcmp(word, "true") == 0;
+	c->actor.force = word && (!*word || strcmp(word, "true") == 0);
 	if (!word || c->actor.force || strcmp(word, "false") == 0)
 		return 0;
 	reply_problem(c, 400, "request.force", "force must be true or false");

@@ -35,7 +35,8 @@ struct step {
 #ifdef WEIR_ABI_TEST
 #include "steps.h" /* tests/abi */
 #else
-/* ABI 3 had the same maps, all in one directory, which had one link. */
+/* ABI 3, of which there is no release, had its maps in one directory, which had one link. Those that are ours
+ * by kind and size are handed on; with others its program stays as it is, and the start says why. */
 static const struct step steps[] = {{3, NULL, 0}};
 #endif
 

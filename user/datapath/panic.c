@@ -163,33 +163,13 @@ static void area_done(struct area *area)
 		munmap(area->notes, sizeof(*area->notes));
 }
 
-/* The words that are written lie elsewhere in another ABI. */
-static int check_abi(const char *pin_dir, struct fault *reterr)
-{
-	_cleanup_close_ int fd = -1;
-	const struct weir_meta *meta;
-	uint32_t abi;
-	int r = open_pinned(pin_dir, "weir_meta", &fd);
-
-	if (r < 0)
-		return broken(pin_dir, "weir_meta", r, reterr);
-	meta = map_pinned(fd, sizeof(*meta));
-	if (!meta)
-		return broken(pin_dir, "weir_meta", -errno, reterr);
-	abi = meta->abi;
-	munmap((void *)(uintptr_t)meta, sizeof(*meta));
-	if (abi != WEIR_ABI)
-		return fault(reterr, -EPROTONOSUPPORT, "datapath.abi",
-			     "the pins in %s have ABI %u, this is ABI %u: use that version's weir",
-			     pin_dir, abi, WEIR_ABI);
-	return 0;
-}
-
-static int area_open(const char *pin_dir, struct area *ret, struct fault *reterr)
+/* The words that are written lie elsewhere in another ABI, which datapath_pins_dir() refuses. */
+static int area_open(const char *base_dir, struct area *ret, struct fault *reterr)
 {
 	_cleanup_(area_done) struct area area = {0};
 	_cleanup_close_ int fd = -1;
-	int r = check_abi(pin_dir, reterr);
+	char pin_dir[PATH_MAX];
+	int r = datapath_pins_dir(base_dir, pin_dir, reterr);
 
 	if (r < 0)
 		return r;

@@ -140,7 +140,6 @@ int peers_gateways(uint32_t ifindex, struct peers_gateways *ret)
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	int r = 0;
 
-	*ret = (struct peers_gateways){0};
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
 		const struct {
 			struct nlmsghdr header;

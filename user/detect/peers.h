@@ -20,7 +20,7 @@ struct peers_gateways {
 	size_t count;
 };
 
-/** The gateways of default routes that leave by @ifindex; IPv4 and IPv6. -errno. */
+/** Add the gateways of default routes that leave by @ifindex to *ret; IPv4 and IPv6. -errno. */
 int peers_gateways(uint32_t ifindex, struct peers_gateways *ret);
 
 struct peers {

@@ -10,8 +10,8 @@
 #include "engine/engine.h"
 #include "engine/feeds.h"
 #include "engine/flags.h"
-#include "engine/traffic.h"
 #include "engine/safety.h"
+#include "engine/traffic.h"
 
 #define ENGINE_CAUSE_FORCED "the program was detached by somebody else"
 

@@ -86,11 +86,15 @@ static void read_gateways(struct engine *e)
 	struct safety *s = &e->safety;
 	uint64_t now_ns = clock_monotonic_ns();
 	struct peers_gateways found = {0};
+	bool failed = false;
 
 	if (s->gateways_ns && now_ns - s->gateways_ns < GATEWAYS_NS)
 		return;
 	/* Better those of before than none. */
-	if (peers_gateways(if_nametoindex(e->options.iface), &found) == 0)
+	for (size_t i = 0; i < e->options.iface_count; i++)
+		if (peers_gateways(if_nametoindex(e->options.ifaces[i]), &found) < 0)
+			failed = true;
+	if (!failed)
 		s->gateways = found;
 	s->gateways_ns = now_ns;
 }

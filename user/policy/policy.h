@@ -41,22 +41,22 @@
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
 #define POLICY_FIXED_SETS_MAX                                                                      \
-	(WEIR_CELL_COARSE / 2 - 1)	  /* cells that scopes without an address take */
-#define POLICY_SYN_RATE_DEFAULT	    10000 /* per second */
-#define POLICY_MSS_DEFAULT	    1460
-#define POLICY_MSS_MIN		    536
-#define POLICY_MSS_MAX		    8960
-#define POLICY_WINDOW_MIN_NS	    (NSEC_PER_MSEC)
-#define POLICY_WINDOW_MAX_NS	    (31 * 86400 * NSEC_PER_SEC)
-#define POLICY_STEP_MIN		    64ULL /* bytes per unit of cost */
-#define POLICY_STEP_MAX		    65536ULL
-#define POLICY_FACTOR_MAX	    10000 /* per mille, of adaptive limits */
-#define POLICY_POSTED_MAX	    1000000000000ULL
-#define POLICY_REJECT_MAX	    1000000
-#define POLICY_JUMBO_BYTES	    9216 /* a frame of this length must be able to pass */
-#define POLICY_WATCHDOG_TIME_MAX_NS (3600 * NSEC_PER_SEC)
-#define POLICY_SHA256_HEX_SIZE	    65
-#define POLICY_FRAGMENTS	    "fragments" /* name of the built-in limit on later fragments */
+	(WEIR_CELL_COARSE / 2 - 1)    /* cells that scopes without an address take */
+#define POLICY_SYN_RATE_DEFAULT 10000 /* per second */
+#define POLICY_MSS_DEFAULT	1460
+#define POLICY_MSS_MIN		536
+#define POLICY_MSS_MAX		8960
+#define POLICY_WINDOW_MIN_NS	(NSEC_PER_MSEC)
+#define POLICY_WINDOW_MAX_NS	(31 * 86400 * NSEC_PER_SEC)
+#define POLICY_STEP_MIN		64ULL /* bytes per unit of cost */
+#define POLICY_STEP_MAX		65536ULL
+#define POLICY_FACTOR_MAX	10000 /* per mille, of adaptive limits */
+#define POLICY_POSTED_MAX	1000000000000ULL
+#define POLICY_REJECT_MAX	1000000
+#define POLICY_HOLD_MAX_NS	(3600 * NSEC_PER_SEC) /* of the watchdog */
+#define POLICY_JUMBO_BYTES	9216 /* a frame of this length must be able to pass */
+#define POLICY_SHA256_HEX_SIZE	65
+#define POLICY_FRAGMENTS	"fragments" /* name of the built-in limit on later fragments */
 
 enum policy_action { /* of what is no well-formed packet of a known kind */
 		     POLICY_PASS,

@@ -47,7 +47,7 @@ int value_watchdog_time(struct reader *r, const struct node *n, void *into)
 	uint64_t *ns = into;
 	int err = value_ttl(r, n, into);
 
-	if (err == 0 && (*ns < NSEC_PER_SEC || *ns > POLICY_WATCHDOG_TIME_MAX_NS))
+	if (err == 0 && (*ns < NSEC_PER_SEC || *ns > POLICY_HOLD_MAX_NS))
 		return refuse(r, n, "policy.number.range", "'%.64s' is not within 1s to 1h",
 			      n->text);
 	return err;
