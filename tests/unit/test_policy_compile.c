@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "policy/policy.h"
+#include "test_policy_collect.h"
 
 #define HEAD	"apiVersion: weir/v1\nmode: enforce\n"
 #define TICK_NS 4000000ULL
@@ -26,7 +27,11 @@ static int compile(const char *text, struct policy_image **ret, struct fault *re
 	_cleanup_(policy_freep) struct policy *p = NULL;
 	int r = policy_parse("p", text, strlen(text), &p, reterr);
 
-	return r < 0 ? r : policy_compile(p, TICK_NS, ret, reterr);
+	if (r == 0)
+		r = policy_compile(p, TICK_NS, ret, reterr);
+	if (r == 0)
+		policy_collect(p);
+	return r;
 }
 
 static struct policy_image *compiled(const char *text)

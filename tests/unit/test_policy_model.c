@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "policy/policy.h"
 #include "policy/tree.h"
+#include "test_policy_collect.h"
 
 #define HEAD "apiVersion: weir/v1\nmode: enforce\n"
 
@@ -55,6 +56,7 @@ static struct policy *parse(const char *text, size_t length)
 	if (policy_parse("p", text, length, &p, &f) < 0)
 		print_error("%s\n", f.text);
 	assert_non_null(p);
+	policy_collect(p);
 	return p;
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "policy/policy.h"
+#include "test_policy_collect.h"
 
 #define HEAD	"apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 #define TICK_NS 4000000ULL
@@ -39,6 +40,7 @@ static struct both compiled(const char *text)
 	    policy_compile(b.policy, TICK_NS, &b.image, &f) < 0)
 		print_error("%s\n", f.text);
 	assert_non_null(b.image);
+	policy_collect(b.policy);
 	return b;
 }
 

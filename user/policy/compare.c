@@ -211,14 +211,16 @@ static int compare(struct policy_changes *c, struct text *path, const struct nod
 int policy_compare(const char *before, size_t before_length, const char *after, size_t after_length,
 		   struct policy_changes *ret, struct fault *reterr)
 {
+	const struct policy_file from = {"before", (char *)(uintptr_t)before, before_length};
+	const struct policy_file to = {"after", (char *)(uintptr_t)after, after_length};
 	_cleanup_(tree_freep) struct tree *a = NULL, *b = NULL;
 	_cleanup_(text_done) struct text path = {0};
 	int r;
 
 	*ret = (struct policy_changes){0};
-	r = tree_parse("before", before, before_length, &a, reterr);
+	r = tree_parse(&from, NULL, &a, reterr);
 	if (r == 0)
-		r = tree_parse("after", after, after_length, &b, reterr);
+		r = tree_parse(&to, NULL, &b, reterr);
 	if (r < 0)
 		return r;
 	text_init_growing(&path);

@@ -9,12 +9,25 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
 _Static_assert(POLICY_NAME_MAX == WEIR_NAME_BYTES, "a name must fit into its limit");
+
+int refuse_rule(struct compiler *c, const struct policy_limit *rule, int err, const char *code,
+		const char *format, ...)
+{
+	struct place top = {c->policy->files[0], 1, 1, 0};
+	va_list ap;
+
+	va_start(ap, format);
+	diagnose_va(c->report, c->reterr, rule->line ? &rule->place : &top, err, code, format, ap);
+	va_end(ap);
+	return err;
+}
 
 static void describe_service(struct text *t, const struct policy_service *s)
 {
@@ -200,7 +213,8 @@ static int cookies_add(struct compiler *c, const struct policy_service *service)
 
 	*rule = (struct policy_limit){
 		.line = service->line,
-		.column = 1,
+		.column = service->place.column,
+		.place = service->place,
 		.scope = POLICY_SCOPE_SERVICE,
 		.service = service,
 		.has_connections = true,
@@ -300,21 +314,12 @@ uint64_t policy_active(const struct policy_image_limit *limits, size_t count, in
 	return active;
 }
 
-int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_image **ret,
+static int compile(const struct policy *policy, const struct policy_flag_value *values,
+		   uint64_t tick_ns, struct policy_report *report, struct policy_image **ret,
 		   struct fault *reterr)
 {
-	struct policy_flag_value flags[POLICY_FLAGS_MAX];
-
-	for (size_t i = 0; i < policy->flag_count; i++)
-		flags[i] = policy_flag_value(&policy->flags[i]);
-	return policy_compile_flags(policy, flags, tick_ns, ret, reterr);
-}
-
-int policy_compile_flags(const struct policy *policy, const struct policy_flag_value *values,
-			 uint64_t tick_ns, struct policy_image **ret, struct fault *reterr)
-{
 	_cleanup_(policy_image_freep) struct policy_image *image = calloc(1, sizeof(*image));
-	struct compiler c = {.policy = policy, .flags = values, .image = image, .reterr = reterr};
+	struct compiler c = {.policy = policy, .flags = values, .image = image, .report = report, .reterr = reterr};
 	int r = image ? 0 : -ENOMEM;
 
 	if (r == 0) {
@@ -339,6 +344,28 @@ int policy_compile_flags(const struct policy *policy, const struct policy_flag_v
 		return r;
 	*ret = take_ptr(image);
 	return 0;
+}
+
+int policy_compile_flags(const struct policy *policy, const struct policy_flag_value *values,
+			 uint64_t tick_ns, struct policy_image **ret, struct fault *reterr)
+{
+	return compile(policy, values, tick_ns, NULL, ret, reterr);
+}
+
+int compile_report(const struct policy *policy, uint64_t tick_ns, struct policy_report *report,
+		   struct policy_image **ret, struct fault *reterr)
+{
+	struct policy_flag_value flags[POLICY_FLAGS_MAX];
+
+	for (size_t i = 0; i < policy->flag_count; i++)
+		flags[i] = policy_flag_value(&policy->flags[i]);
+	return compile(policy, flags, tick_ns, report, ret, reterr);
+}
+
+int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_image **ret,
+		   struct fault *reterr)
+{
+	return compile_report(policy, tick_ns, NULL, ret, reterr);
 }
 
 void policy_image_free(struct policy_image *image)

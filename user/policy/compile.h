@@ -25,12 +25,17 @@ struct compiler {
 	struct draft drafts[WEIR_LIMITS_MAX]; /* by bit */
 	struct policy_limit
 		cookies[POLICY_SERVICES_MAX]; /* what stands for services' syn_cookies */
+	struct policy_report *report;
 	struct fault *reterr;
 };
 
-#define refuse_rule(c, rule, err, code, ...)                                                       \
-	fault_at((c)->reterr, (c)->policy->name, (rule)->line ? (rule)->line : 1,                  \
-		 (rule)->line ? (rule)->column : 1, err, code, __VA_ARGS__)
+/** policy_compile(), and what is wrong goes into @report (may be NULL) as well. */
+int compile_report(const struct policy *policy, uint64_t tick_ns, struct policy_report *report,
+		   struct policy_image **ret, struct fault *reterr);
+
+/** Say what is wrong with @rule; returns @err. */
+int refuse_rule(struct compiler *c, const struct policy_limit *rule, int err, const char *code,
+		const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /** Fill @limit, zeroed, with all that makes it what it is; not with its place among others. */
 int compile_limit(struct compiler *c, const struct draft *d, struct weir_limit *limit);

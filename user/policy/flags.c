@@ -78,6 +78,11 @@ void policy_rollout_format(unsigned int permille, char ret[static POLICY_ROLLOUT
 		snprintf(ret, POLICY_ROLLOUT_SIZE, "%u%%", permille / 10 % 1000);
 }
 
+void pattern_flag_share(struct text *t)
+{
+	text_puts(t, "^[0-9]+(\\.[0-9])?%$");
+}
+
 int value_flag_rollout(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_flag *flag = into;
@@ -101,6 +106,11 @@ int value_flag_tenants(struct reader *r, const struct node *n, void *into)
 	struct policy_flag *flag = into;
 
 	return value_tenant_numbers(r, n, &flag->tenants, &flag->tenant_count);
+}
+
+void pattern_flag_time(struct text *t)
+{
+	text_puts(t, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?Z$");
 }
 
 int value_flag_expires(struct reader *r, const struct node *n, void *into)
@@ -163,6 +173,11 @@ int value_flags(struct reader *r, const struct node *n, void *into)
 			return err;
 	}
 	return 0;
+}
+
+void pattern_flag_name(struct text *t)
+{
+	text_puts(t, "^!?[a-z0-9][a-z0-9-]*$");
 }
 
 /* The flag of a limit; "!name": where that one does not hold. */

@@ -214,6 +214,7 @@ int limit_finish(struct reader *r, const struct node *n, struct policy_limit *l)
 
 	l->line = n->line;
 	l->column = n->column;
+	l->place = node_place(n);
 	err = finish_costs(r, n, l);
 	if (err == 0)
 		err = finish_amounts(r, n, l);

@@ -33,29 +33,31 @@ int value_list(struct reader *r, const struct node *n, void *into)
 	return err;
 }
 
+static int read_entry(struct reader *r, const struct node *n, struct policy_entry *entry)
+{
+	entry->place = node_place(n);
+	entry->line = n->line;
+	if (n->kind == NODE_SEQUENCE)
+		return refuse(r, n, "policy.value.kind",
+			      "a list entry is a prefix or a mapping, not a list");
+	return n->kind == NODE_MAPPING ? schema_object(r, OBJECT_ENTRY, n, entry)
+				       : value_cidr(r, n, &entry->prefix);
+}
+
 int value_entries(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_list *list = into;
+	int first = 0;
 
 	if (n->count > POLICY_ENTRIES_MAX - r->policy->allow.count)
 		return refuse_number(r, n, POLICY_ENTRIES_MAX, "list entries");
 	list->entries = calloc(n->count + 1, sizeof(*list->entries));
 	if (!list->entries)
 		return -ENOMEM;
-	for (const struct node *e = n->children; e; e = e->next) {
-		struct policy_entry *entry = &list->entries[list->count++];
-		int err;
-
-		entry->line = e->line;
-		if (e->kind == NODE_SEQUENCE)
-			return refuse(r, e, "policy.value.kind",
-				      "a list entry is a prefix or a mapping, not a list");
-		err = e->kind == NODE_MAPPING ? schema_object(r, OBJECT_ENTRY, e, entry)
-					      : value_cidr(r, e, &entry->prefix);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	for (const struct node *e = n->children; e; e = e->next)
+		if (!schema_go_on(r, read_entry(r, e, &list->entries[list->count++]), &first))
+			break;
+	return first;
 }
 
 static const struct policy_feed *find_feed(const struct policy_list *list, const char *name)
@@ -82,6 +84,11 @@ int value_feed_name(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+void pattern_file(struct text *t)
+{
+	text_puts(t, "^/");
+}
+
 int value_feed_file(struct reader *r, const struct node *n, void *into)
 {
 	char **file = into;
@@ -99,10 +106,15 @@ int value_feed_file(struct reader *r, const struct node *n, void *into)
 	return *file ? 0 : -ENOMEM;
 }
 
+const char *word_feed_format(unsigned int i)
+{
+	return policy_feed_format_str((enum policy_feed_format)i);
+}
+
 int value_feed_format(struct reader *r, const struct node *n, void *into)
 {
 	unsigned int word;
-	int err = schema_word(r, n, "format", format_names, ARRAY_SIZE(format_names), &word);
+	int err = schema_word(r, n, "format", &word);
 
 	if (err == 0)
 		*(enum policy_feed_format *)into = (enum policy_feed_format)word;
@@ -129,33 +141,37 @@ int value_feed_column(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+static int read_feed(struct reader *r, const struct node *n, struct policy_list *list)
+{
+	struct policy_feed *feed = &list->feeds[list->feed_count];
+	int err;
+
+	feed->line = n->line;
+	if (n->kind != NODE_MAPPING)
+		return refuse(r, n, "policy.value.kind",
+			      "a feed is a mapping with a name and a file");
+	err = schema_object(r, OBJECT_FEED, n, feed);
+	list->feed_count++;
+	if (err == 0 && (feed->column || *feed->column_name) && feed->format != POLICY_FEED_CSV)
+		return refuse(r, n, "policy.feed.column",
+			      "feed '%s' has a column, so its format must be csv", feed->name);
+	return err;
+}
+
 int value_feeds(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_list *list = into;
+	int first = 0;
 
 	if (n->count > POLICY_FEEDS_MAX - r->policy->allow.feed_count)
 		return refuse_number(r, n, POLICY_FEEDS_MAX, "feeds");
 	list->feeds = calloc(n->count + 1, sizeof(*list->feeds));
 	if (!list->feeds)
 		return -ENOMEM;
-	for (const struct node *e = n->children; e; e = e->next) {
-		struct policy_feed *feed = &list->feeds[list->feed_count];
-		int err;
-
-		feed->line = e->line;
-		if (e->kind != NODE_MAPPING)
-			return refuse(r, e, "policy.value.kind",
-				      "a feed is a mapping with a name and a file");
-		err = schema_object(r, OBJECT_FEED, e, feed);
-		list->feed_count++;
-		if (err < 0)
-			return err;
-		if ((feed->column || *feed->column_name) && feed->format != POLICY_FEED_CSV)
-			return refuse(r, e, "policy.feed.column",
-				      "feed '%s' has a column, so its format must be csv",
-				      feed->name);
-	}
-	return 0;
+	for (const struct node *e = n->children; e; e = e->next)
+		if (!schema_go_on(r, read_feed(r, e, list), &first))
+			break;
+	return first;
 }
 
 void policy_list_done(struct policy_list *list)

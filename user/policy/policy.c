@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The life of a policy: read a file that only its owner can write, take the text, hash it, check
- * it, free it. What the text means is schema.c's business.
+ * The life of a policy: take its text, hash it, lay a profile over it, check it, free it. Which files
+ * are read is load.c's business, what the text means schema.c's.
  */
 #include "policy/policy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "policy/compile.h"
+#include "policy/fmt.h"
+#include "policy/load.h"
 #include "policy/schema.h"
-#include "policy/tree.h"
 
 static const char *const scope_names[] = {
 	[POLICY_SCOPE_SOURCE] = "source",
@@ -98,30 +98,188 @@ static int text_hash(const char *text, size_t length, char ret[static POLICY_SHA
 	return 0;
 }
 
-int policy_parse(const char *name, const char *text, size_t length, struct policy **ret,
-		 struct fault *reterr)
+/* One way to read a policy: what is asked for, and where what is wrong goes. */
+struct build {
+	struct policy *p;
+	struct tree *tree;
+	const struct policy_options *options;
+	uint64_t tick_ns; /* 0 = do not compile */
+	struct fault *reterr;
+};
+
+/* Read the tree below @root into @p, and judge it as far as is asked for. */
+static int read_variant(const struct build *b, const struct node *root, struct policy *p)
 {
-	_cleanup_(tree_freep) struct tree *tree = NULL;
-	_cleanup_(policy_freep) struct policy *p = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	struct policy_report *report = b->options->report;
+	int r = schema_read(root, p, report, b->reterr);
+
+	if (r == 0 && b->tick_ns)
+		r = compile_report(p, b->tick_ns, report, &image, b->reterr);
+	if (r == 0 && report)
+		r = policy_lint(p, clock_real_ns() / NSEC_PER_SEC, report);
+	return r;
+}
+
+/* Lay the profile @key over a copy of the policy, and read that into @p. */
+static int read_profile(const struct build *b, const struct node *key, struct policy *p)
+{
+	_cleanup_(tree_freep) struct tree *scratch = calloc(1, sizeof(*scratch));
+	struct node *root = scratch ? tree_copy(scratch, b->tree->root) : NULL;
+	struct policy_report *report = b->options->report;
 	int r;
 
-	r = tree_parse(name, text, length, &tree, reterr);
+	if (!root)
+		return -ENOMEM;
+	if (report)
+		report->profile = key->text;
+	r = merge_profile(scratch, root, key->next, report, b->reterr);
 	if (r == 0)
+		r = read_variant(b, root, p);
+	if (report)
+		report->profile = NULL;
+	return r;
+}
+
+/* Profiles that are not in force must be correct, too: one day they are. */
+static int check_profiles(const struct build *b, const struct node *profiles, const char *chosen)
+{
+	int first = 0;
+
+	if (profiles->kind != NODE_MAPPING || profiles->count / 2 > POLICY_PROFILES_MAX)
+		return 0; /* has been said */
+	for (const struct node *key = profiles->children; key; key = key->next->next) {
+		_cleanup_(policy_freep) struct policy *p = NULL;
+		struct build variant = *b;
+		int r;
+
+		variant.reterr = first ? NULL : b->reterr; /* which has the first fault */
+		if (key->next->kind != NODE_MAPPING || (chosen && strcmp(key->text, chosen) == 0))
+			continue;
 		p = calloc(1, sizeof(*p));
-	if (p) {
-		p->name = strdup(name);
-		p->text = malloc(length + 1);
-		p->length = length;
+		if (!p)
+			return -ENOMEM;
+		p->name = strdup(b->p->name);
+		p->files = b->p->files; /* and no count: they are not its own */
+		r = p->name ? read_profile(&variant, key, p) : -ENOMEM;
+		p->files = NULL;
+		first = first ? first : r;
+		if (r == -ENOMEM || (r < 0 && (!b->options->report || b->options->report->full)))
+			break;
 	}
-	if (r == 0 && (!p || !p->name || !p->text))
-		r = -ENOMEM;
-	if (r == 0) {
-		memcpy(p->text, text, length);
-		p->text[length] = '\0';
-		r = text_hash(text, length, p->sha256);
+	return first;
+}
+
+static int refuse_profile(const struct build *b, const struct node *profiles)
+{
+	struct place top = {b->p->files[0], 1, 1, 0}, place = top;
+	const char *known[POLICY_PROFILES_MAX];
+	char hint[SCHEMA_SUGGESTION_SIZE];
+	size_t count = 0;
+
+	if (profiles)
+		place = node_place(profiles);
+	if (profiles && profiles->kind == NODE_MAPPING)
+		for (const struct node *key = profiles->children; key && count < ARRAY_SIZE(known);
+		     key = key->next->next)
+			known[count++] = key->text;
+	schema_suggest(b->options->profile, known, count, hint);
+	return diagnose(b->options->report, b->reterr, &place, -EINVAL, "policy.profile.unknown",
+			"there is no profile '%.64s'%s", b->options->profile, hint);
+}
+
+static int read_model(const struct build *b)
+{
+	struct node *profiles = tree_key(b->tree->root, "profiles"), *chosen = NULL;
+	const char *name = b->options->profile;
+	struct build others = *b;
+	int r, err;
+
+	if (name && profiles)
+		chosen = tree_key(profiles->next, name);
+	if (name && (!chosen || chosen->next->kind != NODE_MAPPING))
+		return refuse_profile(b, profiles ? profiles->next : NULL);
+	if (name) {
+		b->p->profile = strdup(name);
+		if (!b->p->profile)
+			return -ENOMEM;
+	}
+	r = chosen ? read_profile(b, chosen, b->p) : read_variant(b, b->tree->root, b->p);
+	if (!profiles || (r < 0 && !b->options->report))
+		return r;
+	if (r < 0)
+		others.reterr = NULL; /* the first fault is known */
+	err = check_profiles(&others, profiles->next, name);
+	return r < 0 ? r : err;
+}
+
+static struct policy *policy_new(const char *name)
+{
+	_cleanup_(policy_freep) struct policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->name = strdup(name);
+	return p->name ? take_ptr(p) : NULL;
+}
+
+/* The text is that of the only file, or one of all. */
+static int take_text(struct policy *p, const struct tree *tree, struct fault *reterr)
+{
+	_cleanup_(text_done) struct text t = {.growing = true};
+	struct place top = {p->files[0], 1, 1, 0};
+
+	if (p->file_count == 1) {
+		p->text = p->files[0]->text;
+		p->length = p->files[0]->length;
+		return text_hash(p->text, p->length, p->sha256);
+	}
+	text_puts(&t, "# One text of these files:\n");
+	for (size_t i = 0; i < p->file_count; i++)
+		text_printf(&t, "#   %s\n", p->files[i]->name);
+	text_puts(&t, "\n");
+	fmt_write(tree->root, &t);
+	if (t.truncated)
+		return -ENOMEM;
+	if (t.length > POLICY_TEXT_MAX)
+		return diagnose(NULL, reterr, &top, -E2BIG, "policy.text.long",
+				"one text of all files is longer than %u bytes", POLICY_TEXT_MAX);
+	p->length = t.length;
+	p->text = text_take(&t);
+	return text_hash(p->text, p->length, p->sha256);
+}
+
+static const struct policy_options no_options;
+
+/* Read @path, or @text if there is no path. */
+static int build(const char *path, const char *name, const char *text, size_t length,
+		 const struct policy_options *options, uint64_t tick_ns, struct policy **ret,
+		 struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *p = policy_new(name);
+	_cleanup_(tree_freep) struct tree *tree = NULL;
+	struct build b = {p, NULL, options ?: &no_options, tick_ns, reterr};
+	const struct policy_file *file;
+	char *copy;
+	int r = p ? 0 : -ENOMEM;
+
+	if (r == 0 && path) {
+		r = load_tree(p, path, b.options->report, &tree, reterr);
+	} else if (r == 0) {
+		copy = malloc(length + 1);
+		if (copy) {
+			memcpy(copy, text, length);
+			copy[length] = '\0';
+		}
+		r = copy ? policy_add_file(p, name, copy, length, &file) : -ENOMEM;
+		if (r == 0)
+			r = tree_parse(file, b.options->report, &tree, reterr);
 	}
 	if (r == 0)
-		r = schema_read(tree, p, reterr);
+		r = take_text(p, tree, reterr);
+	b.tree = tree;
+	if (r == 0)
+		r = read_model(&b);
 	if (r == -ENOMEM)
 		return fault(reterr, r, "policy.memory", "%.200s: out of memory", name);
 	if (r < 0)
@@ -130,60 +288,56 @@ int policy_parse(const char *name, const char *text, size_t length, struct polic
 	return 0;
 }
 
-static int file_fault(struct fault *reterr, const char *path, int err)
+int policy_parse_with(const char *name, const char *text, size_t length,
+		      const struct policy_options *options, struct policy **ret,
+		      struct fault *reterr)
 {
-	return fault(reterr, err, "policy.file.read", "%.300s: %s", path, strerror(-err));
+	return build(NULL, name, text, length, options, 0, ret, reterr);
 }
 
-/* Read what is there, at most one byte more than a policy may have. */
-static int file_read(int fd, char **ret, size_t *ret_length)
+int policy_parse(const char *name, const char *text, size_t length, struct policy **ret,
+		 struct fault *reterr)
 {
-	_cleanup_free_ char *text = malloc(POLICY_TEXT_MAX + 1);
-	size_t length = 0;
+	return build(NULL, name, text, length, NULL, 0, ret, reterr);
+}
 
-	if (!text)
-		return -ENOMEM;
-	while (length <= POLICY_TEXT_MAX) {
-		ssize_t n = read(fd, text + length, POLICY_TEXT_MAX + 1 - length);
-
-		if (n == 0)
-			break;
-		if (n > 0)
-			length += (size_t)n;
-		else if (errno != EINTR)
-			return -errno;
-	}
-	*ret = take_ptr(text);
-	*ret_length = length;
-	return 0;
+int policy_load_with(const char *path, const struct policy_options *options, struct policy **ret,
+		     struct fault *reterr)
+{
+	return build(path, path, NULL, 0, options, 0, ret, reterr);
 }
 
 int policy_load(const char *path, struct policy **ret, struct fault *reterr)
 {
-	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	size_t length = 0;
-	int r;
+	return build(path, path, NULL, 0, NULL, 0, ret, reterr);
+}
 
-	/* O_NONBLOCK: the open of a fifo must not wait for somebody to write to it. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return file_fault(reterr, path, -errno);
-	if (S_ISDIR(st.st_mode))
-		return file_fault(reterr, path, -EISDIR);
-	if (!S_ISREG(st.st_mode))
-		return fault(reterr, -EINVAL, "policy.file.type", "%.300s: not a regular file",
-			     path);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return fault(reterr, -EPERM, "policy.file.writable",
-			     "%.200s: others can write to it, and a policy is as powerful as root: "
-			     "chmod go-w %.200s",
-			     path, path);
-	r = file_read(fd, &text, &length);
+int policy_check(const char *path, const struct policy_options *options, uint64_t tick_ns,
+		 struct policy **ret, struct fault *reterr)
+{
+	struct fault why = {0};
+	int r = build(path, path, NULL, 0, options, tick_ns, ret, &why);
+
+	if (r < 0 && !options->report->error_count)
+		report_fault(options->report, path, &why);
+	policy_report_sort(options->report);
+	if (r < 0 && reterr)
+		*reterr = why;
+	return r;
+}
+
+int policy_bundle(const char *path, char **ret, size_t *ret_length, struct fault *reterr)
+{
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	int r = policy_load(path, &p, reterr);
+
 	if (r < 0)
-		return file_fault(reterr, path, r);
-	return policy_parse(path, text, length, ret, reterr);
+		return r;
+	*ret = strndup(p->text, p->length);
+	if (!*ret)
+		return fault(reterr, -ENOMEM, "policy.memory", "%.200s: out of memory", path);
+	*ret_length = p->length;
+	return 0;
 }
 
 void policy_free(struct policy *policy)
@@ -218,6 +372,14 @@ void policy_free(struct policy *policy)
 	free(policy->metadata.owner);
 	free(policy->metadata.change);
 	free(policy->name);
-	free(policy->text);
+	if (!policy->file_count || policy->text != policy->files[0]->text)
+		free(policy->text);
+	for (size_t i = 0; i < policy->file_count; i++) {
+		free(policy->files[i]->name);
+		free(policy->files[i]->text);
+		free(policy->files[i]);
+	}
+	free(policy->files);
+	free(policy->profile);
 	free(policy);
 }

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "policy/flags.h"
+#include "policy/report.h"
 #include "policy/units.h"
 
 #define POLICY_TCP 6 /* protocol numbers */
@@ -40,6 +41,9 @@
 #define POLICY_PREFIXES_TOTAL WEIR_PREFIXES_MAX /* destinations of all; sources of all */
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
+#define POLICY_PROFILES_MAX   16
+#define POLICY_INCLUDES_MAX   256 /* files that one policy is made of */
+#define POLICY_INCLUDE_DEPTH  8
 #define POLICY_FIXED_SETS_MAX                                                                      \
 	(WEIR_CELL_COARSE / 2 - 1)    /* cells that scopes without an address take */
 #define POLICY_SYN_RATE_DEFAULT 10000 /* per second */
@@ -90,6 +94,7 @@ struct policy_entry {
 	uint64_t ttl_ns; /* from the moment of loading; 0 = for ever */
 	char *reason;	 /* NULL = none given */
 	unsigned int line;
+	struct place place;
 };
 
 /* How to read a feed's file: what each means stands in lists/feed.h. */
@@ -138,6 +143,7 @@ enum policy_cookie_mode {
 struct policy_service {
 	char name[POLICY_NAME_MAX + 1];
 	unsigned int line;
+	struct place place;  /* of its name */
 	struct prefix *dsts; /* sorted, no duplicates; none = any */
 	size_t dst_count;
 	struct policy_port_range *ports; /* sorted, neither overlapping nor adjacent; none = any */
@@ -153,6 +159,7 @@ struct policy_service {
 struct policy_tenant {
 	char name[POLICY_NAME_MAX + 1];
 	unsigned int line;
+	struct place place;	    /* of its name */
 	struct prefix *dsts, *srcs; /* sorted, no duplicates; at least one in all */
 	size_t dst_count, src_count;
 };
@@ -202,6 +209,7 @@ struct policy_limit {
 	char name[POLICY_NAME_MAX + 1];
 	unsigned int line; /* 0 = built in */
 	unsigned int column;
+	struct place place;
 	enum policy_scope scope;
 	const struct policy_service *service; /* one of the policy's; NULL = every packet */
 	uint8_t prefix4, prefix6;	      /* of a source: 1..32; 1..64 or 128 */
@@ -247,9 +255,12 @@ struct policy_safety {
 
 struct policy {
 	char *name; /* what the text was called: a path, or "request" */
-	char *text; /* as it was given, followed by a NUL */
+	char *text; /* as it was given, or one text of all files; followed by a NUL */
 	size_t length;
 	char sha256[POLICY_SHA256_HEX_SIZE]; /* of the text */
+	char *profile;			     /* that was laid over the rest; NULL = none */
+	struct policy_file **files; /* what it was read from; the first is the policy's own */
+	size_t file_count;
 	struct {
 		char *name, *owner, *change; /* NULL = not given */
 	} metadata;
@@ -283,6 +294,33 @@ int policy_parse(const char *name, const char *text, size_t length, struct polic
 int policy_load(const char *path, struct policy **ret, struct fault *reterr);
 void policy_free(struct policy *policy);
 DEFINE_CLEANUP(struct policy *, policy_free)
+
+struct policy_options {
+	const char *profile;	      /* to lay over the policy; NULL = none */
+	struct policy_report *report; /* NULL = end at the first thing that is wrong */
+};
+
+/*
+ * The same with @options. Errors and, if there are none, warnings go to the report, the first error also
+ * to @reterr. The report may name things in files of a policy that was refused: it copies what it needs.
+ */
+int policy_parse_with(const char *name, const char *text, size_t length,
+		      const struct policy_options *options, struct policy **ret,
+		      struct fault *reterr);
+int policy_load_with(const char *path, const struct policy_options *options, struct policy **ret,
+		     struct fault *reterr);
+/**
+ * Everything that is to be known of a policy without a kernel: load it, lay each of its profiles
+ * over it and compile each time; errors and warnings go to @options->report, which must be given. Fails
+ * if there is an error.
+ */
+int policy_check(const char *path, const struct policy_options *options, uint64_t tick_ns,
+		 struct policy **ret, struct fault *reterr);
+/**
+ * One text of the file at @path and all that it includes, as policy_load() has it in its text. It
+ * is the caller's to free.
+ */
+int policy_bundle(const char *path, char **ret, size_t *ret_length, struct fault *reterr);
 
 /** "source_per_service", "sliding_window", "nic_drops". NULL for a number that has no word. */
 const char *policy_scope_str(enum policy_scope scope);

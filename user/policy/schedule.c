@@ -46,6 +46,14 @@ static uint8_t days_parse(const char *text)
 	return days;
 }
 
+void pattern_days(struct text *t)
+{
+	text_puts(t, "^(");
+	for (size_t i = 0; i < 14; i++)
+		text_printf(t, "%s%s", i == 7 ? ")(-(" : i ? "|" : "", day_names[i % 7]);
+	text_puts(t, "))?$");
+}
+
 int value_days(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_schedule *s = into;
@@ -79,6 +87,11 @@ static bool minute_parse(const char *text, uint16_t *ret)
 	return minutes < 60 && *ret <= DAY_MINUTES;
 }
 
+void pattern_hours(struct text *t)
+{
+	text_puts(t, "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$");
+}
+
 int value_hours(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_schedule *s = into;
@@ -103,6 +116,12 @@ int value_hours(struct reader *r, const struct node *n, void *into)
 		s->hours[s->hours_count++].to = to;
 	}
 	return 0;
+}
+
+/* What base/zone.h takes for a name. */
+void pattern_zone(struct text *t)
+{
+	text_puts(t, "^[A-Za-z0-9_+/-]+$");
 }
 
 int value_time_zone(struct reader *r, const struct node *n, void *into)

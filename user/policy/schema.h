@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From a tree to the model; for this module only. schema.c has the table, values.c, values_match.c,
- * values_limit.c, lists.c and schedule.c the readers. */
+/* From a tree to the model; for this module only. keys.def has the table of keys, keys.c their types,
+ * schema.c reads by them; values.c, values_match.c, values_limit.c, lists.c and schedule.c are the
+ * readers. */
 #ifndef POLICY_SCHEMA_H
 #define POLICY_SCHEMA_H
 
+#include "base/text.h"
 #include "policy/policy.h"
 #include "policy/tree.h"
 
 #define SCHEMA_API_VERSION     "weir/v1"
 #define SCHEMA_SUGGESTION_SIZE 360
+#define SCHEMA_KEYS_MAX	       128 /* of all objects */
 
 enum object {
 	OBJECT_NONE,
@@ -35,22 +38,44 @@ enum object {
 	OBJECT_SAFETY,
 	OBJECT_WATCHDOG,
 	OBJECT_SHORTEST,
+	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
 
 struct reader {
-	const char *name; /* of the text */
 	struct policy *policy;
-	struct fault *reterr;
+	struct policy_report *report; /* NULL = the first thing that is wrong ends it */
+	struct fault *reterr;	      /* the first */
+	bool refused;		      /* there was one */
 	const struct field *field; /* whose value a reader is called for; inner objects change it */
 	size_t dst_total, src_total; /* prefixes so far, of everything that names some */
 };
 
+/* How the value of a key is built. */
+enum form {
+	FORM_SCALAR, /* one value, or a list of them, as its kinds say; or else an object */
+	FORM_OBJECT, /* keys */
+	FORM_NAMES,  /* names that the operator chooses, each with an object */
+	FORM_LIST,   /* a list of objects, or of single values that stand for one */
+};
+
+/*
+ * What a value is. Readers and descriptions take ranges and words from here, or both from the same
+ * function or constant, so that what is described is what is accepted.
+ */
 struct type {
 	unsigned int kinds; /* enum node_kind; others never reach the reader */
+	enum form form;
 	int (*read)(struct reader *r, const struct node *n, void *into);
-	const char *wanted; /* in words */
+	const char *wanted; /* in words; NULL: the words below */
 	enum object inner;
+	const struct type *element; /* FORM_LIST: what may stand for an object; NULL = nothing */
+	const char *(*word)(unsigned int i); /* the closed vocabulary; NULL behind its end */
+	void (*pattern)(struct text *t);     /* of other texts: a regular expression (ECMA-262) */
+	bool is_number;			     /* digits alone, from min to max, besides words */
+	bool is_digits; /* may be digits alone, which YAML takes for a number */
+	uint64_t min, max;
+	unsigned int most; /* elements or names; 0 = no limit of its own */
 };
 
 struct field {
@@ -59,16 +84,43 @@ struct field {
 	const struct type *type;
 	size_t offset; /* of what the reader fills, in the object */
 	bool required;
+	const char *fallback; /* what holds when it is not given */
+	const char *unit;
+	const char *see;      /* paths, by spaces */
+	const char *examples; /* values, by lines */
+	const char *help;
 };
 
-#define refuse_as(r, n, err, code, ...)                                                            \
-	fault_at((r)->reterr, (r)->name, (n)->line, (n)->column, err, code, __VA_ARGS__)
-#define refuse(r, n, code, ...) refuse_as(r, n, -EINVAL, code, __VA_ARGS__)
-#define refuse_number(r, n, max, what)                                                             \
-	refuse_as(r, n, -E2BIG, "policy.count", "more than %u %s", (unsigned int)(max), what)
+extern const struct field schema_fields[];
+extern const size_t schema_field_count;
 
-/** Fill @policy, which is zeroed but for its text, from @tree. On failure it may be half filled. */
-int schema_read(const struct tree *tree, struct policy *policy, struct fault *reterr);
+/** The keys of @object in their order: the first at or behind @i; SIZE_MAX behind the last. */
+size_t schema_next(enum object object, size_t i);
+/** The field of that name, NULL = none. */
+const struct field *schema_find(enum object object, const char *key);
+/** "a limit"; for titles. */
+const char *schema_object_str(enum object object);
+/** What @type takes, in words. */
+void schema_wanted(const struct type *type, struct text *t);
+
+/** Say what is wrong with @n; returns @err. */
+int schema_refuse(struct reader *r, const struct node *n, int err, const char *code,
+		  const char *format, ...) __attribute__((format(printf, 5, 6)));
+/** Keep the first @err in *@first; is it worthwhile to go on behind it, to find more? */
+bool schema_go_on(const struct reader *r, int err, int *first);
+
+#define refuse_as(r, n, err, code, ...) schema_refuse(r, n, err, code, __VA_ARGS__)
+#define refuse(r, n, code, ...)		schema_refuse(r, n, -EINVAL, code, __VA_ARGS__)
+#define refuse_number(r, n, max, what)                                                             \
+	schema_refuse(r, n, -E2BIG, "policy.count", "more than %u %s", (unsigned int)(max), what)
+
+/** Fill @policy, which is zeroed but for its text, from @root. On failure it may be half filled. */
+int schema_read(const struct node *root, struct policy *policy, struct policy_report *report,
+		struct fault *reterr);
+
+/** All keys of the mapping @n are keys of @object. */
+int schema_check_keys(const struct node *n, enum object object, struct policy_report *report,
+		      struct fault *reterr);
 
 /** Read the mapping @n as an @object into the struct at @into. */
 int schema_object(struct reader *r, enum object object, const struct node *n, void *into);
@@ -82,14 +134,42 @@ int schema_refuse_word(struct reader *r, const struct node *n, const char *what,
 		       const char *const *known, size_t count);
 /** Refuse @n for the fault of a lower module, which learns where it happened. */
 int schema_refuse_value(struct reader *r, const struct node *n, const struct fault *f);
-/** The place of the scalar @n among the known words, or refuse. */
-int schema_word(struct reader *r, const struct node *n, const char *what, const char *const *known,
-		size_t count, unsigned int *ret);
+/** The place of the scalar @n among the words of the field's type, or refuse. */
+int schema_word(struct reader *r, const struct node *n, const char *what, unsigned int *ret);
+/** Refuse the scalar @n, which is none of the words of the field's type. */
+int schema_refuse_vocabulary(struct reader *r, const struct node *n, const char *what);
 /** @n is a well-formed name, or refuse. */
 int schema_name(struct reader *r, const struct node *n);
 /** A value that may be one scalar or a list of them: the first, and how many (at least one). */
 int schema_elements(struct reader *r, const struct node *n, const struct node **ret_first,
 		    size_t *ret_count);
+
+/* Words of the vocabularies of values, and patterns of the others, beside their readers. */
+const char *word_version(unsigned int i);
+const char *word_mode(unsigned int i);
+const char *word_packet_action(unsigned int i);
+const char *word_bool(unsigned int i);
+const char *word_scope(unsigned int i);
+const char *word_algorithm(unsigned int i);
+const char *word_action(unsigned int i);
+const char *word_dscp(unsigned int i);
+const char *word_on_full(unsigned int i);
+const char *word_protocol(unsigned int i);
+const char *word_syn_cookies(unsigned int i);
+const char *word_feed_format(unsigned int i);
+void pattern_name(struct text *t);
+void pattern_cidr(struct text *t);
+void pattern_duration(struct text *t);
+void pattern_share(struct text *t);
+void pattern_flag_share(struct text *t);
+void pattern_flag_time(struct text *t);
+void pattern_flag_name(struct text *t);
+void pattern_reject(struct text *t);
+void pattern_port(struct text *t);
+void pattern_file(struct text *t);
+void pattern_days(struct text *t);
+void pattern_hours(struct text *t);
+void pattern_zone(struct text *t);
 
 /* The readers; @into is the field at its offset, or the object if that is 0. values.c */
 int value_version(struct reader *r, const struct node *n, void *into);
@@ -97,6 +177,7 @@ int value_string(struct reader *r, const struct node *n, void *into);
 int value_mode(struct reader *r, const struct node *n, void *into);
 int value_packet_action(struct reader *r, const struct node *n, void *into);
 int value_bool(struct reader *r, const struct node *n, void *into);
+int value_number(struct reader *r, const struct node *n, void *into);
 int value_cidr(struct reader *r, const struct node *n, void *into);
 int value_ttl(struct reader *r, const struct node *n, void *into);
 int value_rate(struct reader *r, const struct node *n, void *into);
@@ -104,6 +185,8 @@ int value_count(struct reader *r, const struct node *n, void *into);
 int value_byte_rate(struct reader *r, const struct node *n, void *into);
 int value_byte_burst(struct reader *r, const struct node *n, void *into);
 int value_sources(struct reader *r, const struct node *n, void *into);
+int value_include(struct reader *r, const struct node *n, void *into);
+int value_profiles(struct reader *r, const struct node *n, void *into);
 
 /* values_match.c: what packets are matched by */
 int value_dsts(struct reader *r, const struct node *n, void *into);
@@ -138,12 +221,9 @@ int value_flag_name(struct reader *r, const struct node *n, void *into);
 int value_limit_name(struct reader *r, const struct node *n, void *into);
 int value_scope(struct reader *r, const struct node *n, void *into);
 int value_algorithm(struct reader *r, const struct node *n, void *into);
-int value_prefix4(struct reader *r, const struct node *n, void *into);
 int value_prefix6(struct reader *r, const struct node *n, void *into);
 int value_window(struct reader *r, const struct node *n, void *into);
-int value_cost(struct reader *r, const struct node *n, void *into);
 int value_bytes_per_unit(struct reader *r, const struct node *n, void *into);
-int value_percent(struct reader *r, const struct node *n, void *into);
 int value_share(struct reader *r, const struct node *n, void *into);
 int value_softirq(struct reader *r, const struct node *n, void *into);
 int value_nic_drops(struct reader *r, const struct node *n, void *into);

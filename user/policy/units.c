@@ -296,6 +296,46 @@ void policy_bytes_format(uint64_t bytes, char ret[static POLICY_UNITS_TEXT_SIZE]
 	quantity_format(byte_units, ARRAY_SIZE(byte_units), bytes, "", ret);
 }
 
+/* "(M|k|)": one of the units. */
+static void units_pattern(struct text *t, const struct unit *units, size_t count)
+{
+	text_puts(t, "(");
+	for (size_t i = 0; i < count; i++)
+		text_printf(t, "%s%s", i ? "|" : "", units[i].text);
+	text_puts(t, ")");
+}
+
+void policy_rate_pattern(struct text *t)
+{
+	text_puts(t, "^[0-9]+");
+	units_pattern(t, scales, ARRAY_SIZE(scales));
+	units_pattern(t, periods, ARRAY_SIZE(periods));
+	text_puts(t, "$");
+}
+
+void policy_count_pattern(struct text *t)
+{
+	text_puts(t, "^[0-9]+");
+	units_pattern(t, scales, ARRAY_SIZE(scales));
+	text_puts(t, "$");
+}
+
+void policy_byte_rate_pattern(struct text *t)
+{
+	text_puts(t, "^[0-9]+(");
+	units_pattern(t, byte_units, ARRAY_SIZE(byte_units));
+	text_puts(t, "|");
+	units_pattern(t, bit_units, ARRAY_SIZE(bit_units));
+	text_puts(t, ")/s$");
+}
+
+void policy_size_pattern(struct text *t)
+{
+	text_puts(t, "^[0-9]+");
+	units_pattern(t, byte_units, ARRAY_SIZE(byte_units));
+	text_puts(t, "$");
+}
+
 static const char *const unit_names[] = {
 	[WEIR_UNIT_PACKETS] = "packets",
 	[WEIR_UNIT_BYTES] = "bytes",

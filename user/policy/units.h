@@ -13,6 +13,7 @@
 #include <weir/vocabulary.h>
 
 #include "base/fault.h"
+#include "base/text.h"
 
 #define POLICY_RATE_MAX_PPS	 100000000ULL /* the bucket's time has 1/256 ns: 10 ns per packet */
 #define POLICY_BURST_MAX	 100000000ULL /* packets */
@@ -51,6 +52,12 @@ void policy_rate_format(const struct policy_rate *rate, char ret[static POLICY_U
 void policy_count_format(uint64_t count, char ret[static POLICY_UNITS_TEXT_SIZE]);
 void policy_byte_rate_format(uint64_t bps, char ret[static POLICY_UNITS_TEXT_SIZE]);
 void policy_bytes_format(uint64_t bytes, char ret[static POLICY_UNITS_TEXT_SIZE]);
+
+/* Write a regular expression (ECMA-262) that the texts of a quantity match. */
+void policy_rate_pattern(struct text *t);
+void policy_count_pattern(struct text *t);
+void policy_byte_rate_pattern(struct text *t);
+void policy_size_pattern(struct text *t);
 
 /* "packets" and "bytes"; "off", "monitor" and "enforce". NULL for a number that has no word. */
 const char *policy_unit_str(enum weir_unit unit);

@@ -9,13 +9,17 @@
 #include "base/text.h"
 #include "policy/schema.h"
 
+const char *word_version(unsigned int i)
+{
+	return i == 0 ? SCHEMA_API_VERSION : NULL;
+}
+
 int value_version(struct reader *r, const struct node *n, void *into)
 {
-	static const char *const known[] = {SCHEMA_API_VERSION};
 	unsigned int word;
 
 	(void)into;
-	return schema_word(r, n, "apiVersion", known, 1, &word);
+	return schema_word(r, n, "apiVersion", &word);
 }
 
 int value_string(struct reader *r, const struct node *n, void *into)
@@ -29,37 +33,70 @@ int value_string(struct reader *r, const struct node *n, void *into)
 	return *string ? 0 : -ENOMEM;
 }
 
+const char *word_mode(unsigned int i)
+{
+	return policy_mode_str((enum weir_mode)i);
+}
+
 int value_mode(struct reader *r, const struct node *n, void *into)
 {
-	const char *known[WEIR_MODE_MAX];
+	unsigned int word;
+	int err = schema_word(r, n, "mode", &word);
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		known[i] = policy_mode_str((enum weir_mode)i);
-	if (policy_mode_from_str(n->text, into) < 0)
-		return schema_refuse_word(r, n, "mode", known, ARRAY_SIZE(known));
-	return 0;
+	if (err == 0)
+		*(enum weir_mode *)into = (enum weir_mode)word;
+	return err;
+}
+
+const char *word_packet_action(unsigned int i)
+{
+	static const char *const words[] = {[POLICY_PASS] = "pass", [POLICY_DROP] = "drop"};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
 }
 
 int value_packet_action(struct reader *r, const struct node *n, void *into)
 {
-	static const char *const known[] = {[POLICY_PASS] = "pass", [POLICY_DROP] = "drop"};
 	unsigned int word;
-	int err = schema_word(r, n, "action", known, ARRAY_SIZE(known), &word);
+	int err = schema_word(r, n, "action", &word);
 
 	if (err == 0)
 		*(enum policy_action *)into = (enum policy_action)word;
 	return err;
 }
 
+const char *word_bool(unsigned int i)
+{
+	static const char *const words[] = {"false", "true"};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
 int value_bool(struct reader *r, const struct node *n, void *into)
 {
-	static const char *const known[] = {"false", "true"};
 	unsigned int word;
-	int err = schema_word(r, n, r->field->key, known, ARRAY_SIZE(known), &word);
+	int err = schema_word(r, n, r->field->key, &word);
 
 	if (err == 0)
 		*(bool *)into = word;
 	return err;
+}
+
+int value_number(struct reader *r, const struct node *n, void *into)
+{
+	uint32_t min = (uint32_t)r->field->type->min, max = (uint32_t)r->field->type->max, number;
+
+	if (parse_u32(n->text, min, max, &number) < 0)
+		return refuse(r, n, "policy.number.range", "'%.64s' is no number from %u to %u",
+			      n->text, min, max);
+	*(uint8_t *)into = (uint8_t)number;
+	return 0;
+}
+
+/* Only what tells an address from a word: base/address.h decides. */
+void pattern_cidr(struct text *t)
+{
+	text_puts(t, "^[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*(/[0-9]{1,3})?$");
 }
 
 int value_cidr(struct reader *r, const struct node *n, void *into)
@@ -82,6 +119,12 @@ int value_cidr(struct reader *r, const struct node *n, void *into)
 		return refuse(r, n, "policy.cidr.syntax",
 			      "'%.64s' is no address and no prefix such as 192.0.2.0/24", n->text);
 	}
+}
+
+/* The units of parse_duration_ns(). */
+void pattern_duration(struct text *t)
+{
+	text_puts(t, "^[0-9]+(ms|s|m|h|d|w)$");
 }
 
 int value_ttl(struct reader *r, const struct node *n, void *into)
@@ -142,4 +185,37 @@ int value_sources(struct reader *r, const struct node *n, void *into)
 			      n->text, WEIR_CELL_SETS_MIN, WEIR_CELL_SETS_MAX);
 	*(uint32_t *)into = (uint32_t)count;
 	return 0;
+}
+
+int value_include(struct reader *r, const struct node *n, void *into)
+{
+	(void)into;
+	return refuse(r, n, "policy.include.text",
+		      "this text has no place to look for files: include works in files, and "
+		      "'weir policy apply FILE' sends what they include along");
+}
+
+/* What a profile says is checked when it has been laid over the rest (overlay.c). */
+int value_profiles(struct reader *r, const struct node *n, void *into)
+{
+	int first = 0;
+
+	(void)into;
+	if (n->count / 2 > POLICY_PROFILES_MAX)
+		return refuse_number(r, n, POLICY_PROFILES_MAX, "profiles");
+	for (const struct node *key = n->children; key; key = key->next->next) {
+		int err = schema_name(r, key);
+
+		if (err == 0 && tree_key(n, key->text) != key)
+			err = refuse(r, key, "policy.name.duplicate",
+				     "profile '%s' is already defined in line %u", key->text,
+				     tree_key(n, key->text)->line);
+		if (err == 0 && key->next->kind != NODE_MAPPING)
+			err = refuse(r, key->next, "policy.value.kind",
+				     "profile '%s' takes a mapping of what is different in it",
+				     key->text);
+		if (!schema_go_on(r, err, &first))
+			break;
+	}
+	return first;
 }

@@ -28,56 +28,41 @@ int value_limit_name(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+const char *word_scope(unsigned int i)
+{
+	return policy_scope_str((enum policy_scope)i);
+}
+
 int value_scope(struct reader *r, const struct node *n, void *into)
 {
-	const char *known[POLICY_SCOPE_MAX];
 	unsigned int word;
-	int err;
+	int err = schema_word(r, n, "scope", &word);
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		known[i] = policy_scope_str((enum policy_scope)i);
-	err = schema_word(r, n, "scope", known, ARRAY_SIZE(known), &word);
 	if (err == 0)
 		*(enum policy_scope *)into = (enum policy_scope)word;
 	return err;
 }
 
+const char *word_algorithm(unsigned int i)
+{
+	return policy_algorithm_str((enum policy_algorithm)i);
+}
+
 int value_algorithm(struct reader *r, const struct node *n, void *into)
 {
-	const char *known[POLICY_ALGORITHM_MAX];
 	unsigned int word;
-	int err;
+	int err = schema_word(r, n, "algorithm", &word);
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		known[i] = policy_algorithm_str((enum policy_algorithm)i);
-	err = schema_word(r, n, "algorithm", known, ARRAY_SIZE(known), &word);
 	if (err == 0)
 		*(enum policy_algorithm *)into = (enum policy_algorithm)word;
 	return err;
-}
-
-static int read_number(struct reader *r, const struct node *n, uint32_t min, uint32_t max,
-		       uint8_t *ret)
-{
-	uint32_t number;
-
-	if (parse_u32(n->text, min, max, &number) < 0)
-		return refuse(r, n, "policy.number.range", "'%.64s' is no number from %u to %u",
-			      n->text, min, max);
-	*ret = (uint8_t)number;
-	return 0;
-}
-
-int value_prefix4(struct reader *r, const struct node *n, void *into)
-{
-	return read_number(r, n, 1, 32, into);
 }
 
 /* A packet's cell is found by the first half of its source, or by all of it. */
 int value_prefix6(struct reader *r, const struct node *n, void *into)
 {
 	uint8_t bits = 0;
-	int err = read_number(r, n, 1, 128, &bits);
+	int err = value_number(r, n, &bits);
 
 	if (err < 0)
 		return err;
@@ -112,11 +97,6 @@ int value_window(struct reader *r, const struct node *n, void *into)
 	return read_duration(r, n, POLICY_WINDOW_MIN_NS, POLICY_WINDOW_MAX_NS, "1ms to 31d", into);
 }
 
-int value_cost(struct reader *r, const struct node *n, void *into)
-{
-	return read_number(r, n, 1, UINT8_MAX, into);
-}
-
 int value_bytes_per_unit(struct reader *r, const struct node *n, void *into)
 {
 	struct fault why;
@@ -128,9 +108,9 @@ int value_bytes_per_unit(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
-int value_percent(struct reader *r, const struct node *n, void *into)
+void pattern_share(struct text *t)
 {
-	return read_number(r, n, 0, 100, into);
+	text_puts(t, "^[0-9]+%$");
 }
 
 static int read_share(struct reader *r, const struct node *n, uint32_t max, uint16_t *ret)
@@ -220,12 +200,18 @@ int value_adaptive(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+const char *word_action(unsigned int i)
+{
+	static const char *const words[] = {"drop", "monitor"};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
 int value_action(struct reader *r, const struct node *n, void *into)
 {
 	static const char *const known[] = {"drop", "monitor", "mark"};
 	struct policy_limit *l = into;
-	unsigned int word;
-	int err;
+	size_t i = 0;
 
 	if (n->kind == NODE_MAPPING) {
 		l->action = WEIR_ACTION_MARK;
@@ -234,10 +220,12 @@ int value_action(struct reader *r, const struct node *n, void *into)
 	if (strcmp(n->text, "mark") == 0)
 		return refuse(r, n, "policy.action.mark",
 			      "'mark' needs a DSCP: write {mark: af11}");
-	err = schema_word(r, n, "action", known, ARRAY_SIZE(known), &word);
-	if (err == 0)
-		l->action = word ? WEIR_ACTION_MONITOR : WEIR_ACTION_DROP;
-	return err;
+	while (word_action((unsigned int)i) && strcmp(n->text, word_action((unsigned int)i)) != 0)
+		i++;
+	if (!word_action((unsigned int)i))
+		return schema_refuse_word(r, n, "action", known, ARRAY_SIZE(known));
+	l->action = i ? WEIR_ACTION_MONITOR : WEIR_ACTION_DROP;
+	return 0;
 }
 
 /* RFC 2474, 2597, 3246, 5865 and 8622. */
@@ -250,6 +238,11 @@ static const struct {
 	{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"af41", 34},
 	{"af42", 36}, {"af43", 38}, {"ef", 46},	  {"va", 44},	{"le", 1},
 };
+
+const char *word_dscp(unsigned int i)
+{
+	return i < ARRAY_SIZE(dscps) ? dscps[i].name : NULL;
+}
 
 int value_mark(struct reader *r, const struct node *n, void *into)
 {
@@ -270,6 +263,11 @@ int value_mark(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+void pattern_reject(struct text *t)
+{
+	text_puts(t, "^1/[0-9]+$");
+}
+
 int value_reject(struct reader *r, const struct node *n, void *into)
 {
 	if (strncmp(n->text, "1/", 2) != 0 ||
@@ -280,16 +278,22 @@ int value_reject(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
-/* Only cells that are found by hash can run out. */
-int value_on_full(struct reader *r, const struct node *n, void *into)
+const char *word_on_full(unsigned int i)
 {
-	static const char *const known[] = {
+	static const char *const words[] = {
 		[WEIR_ON_FULL_PASS] = "pass",
 		[WEIR_ON_FULL_DROP] = "drop",
 	};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+/* Only cells that are found by hash can run out. */
+int value_on_full(struct reader *r, const struct node *n, void *into)
+{
 	struct policy_limit *l = into;
 	unsigned int word;
-	int err = schema_word(r, n, "word", known, ARRAY_SIZE(known), &word);
+	int err = schema_word(r, n, "word", &word);
 
 	if (err < 0)
 		return err;
@@ -303,29 +307,31 @@ int value_on_full(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
+static int read_limit(struct reader *r, const struct node *n, struct policy_limit *l)
+{
+	int err;
+
+	limit_begin(l);
+	if (n->kind != NODE_MAPPING)
+		return refuse(r, n, "policy.value.kind", "a limit is a mapping");
+	err = schema_object(r, OBJECT_LIMIT, n, l);
+	return err < 0 ? err : limit_finish(r, n, l);
+}
+
 int value_limits(struct reader *r, const struct node *n, void *into)
 {
 	struct policy *p = into;
+	int first = 0;
 
 	if (n->count > WEIR_LIMITS_MAX)
 		return refuse_number(r, n, WEIR_LIMITS_MAX, "limits");
 	p->limits = calloc(n->count + 1, sizeof(*p->limits));
 	if (!p->limits)
 		return -ENOMEM;
-	for (const struct node *e = n->children; e; e = e->next) {
-		struct policy_limit *l = &p->limits[p->limit_count++];
-		int err;
-
-		if (e->kind != NODE_MAPPING)
-			return refuse(r, e, "policy.value.kind", "a limit is a mapping");
-		limit_begin(l);
-		err = schema_object(r, OBJECT_LIMIT, e, l);
-		if (err == 0)
-			err = limit_finish(r, e, l);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	for (const struct node *e = n->children; e; e = e->next)
+		if (!schema_go_on(r, read_limit(r, e, &p->limits[p->limit_count++]), &first))
+			break;
+	return first;
 }
 
 int value_fragments(struct reader *r, const struct node *n, void *into)

@@ -20,7 +20,7 @@ int value_prefixes(struct reader *r, const struct node *n, size_t *total, const 
 	const struct node *e;
 	size_t count, kept = 0;
 	struct prefix *p;
-	int err;
+	int err, first = 0;
 
 	err = schema_elements(r, n, &e, &count);
 	if (err < 0)
@@ -35,11 +35,11 @@ int value_prefixes(struct reader *r, const struct node *n, size_t *total, const 
 	p = *ret = calloc(count, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++, e = e->next) {
-		err = value_cidr(r, e, &p[i]);
-		if (err < 0)
-			return err;
-	}
+	for (size_t i = 0; i < count; i++, e = e->next)
+		if (!schema_go_on(r, value_cidr(r, e, &p[i]), &first))
+			break;
+	if (first < 0)
+		return first;
 	qsort(p, count, sizeof(*p), compare_prefixes);
 	for (size_t i = 1; i < count; i++)
 		if (prefix_compare(&p[kept], &p[i]) != 0)
@@ -58,31 +58,46 @@ int value_dsts(struct reader *r, const struct node *n, void *into)
 static const char *const protocol_names[] = {"tcp", "udp", "icmp", "icmp6", "sctp"};
 static const uint8_t protocol_numbers[] = {6, 17, 1, 58, 132};
 
+const char *word_protocol(unsigned int i)
+{
+	return i < ARRAY_SIZE(protocol_names) ? protocol_names[i] : NULL;
+}
+
+static int read_protocol(struct reader *r, const struct node *n, struct policy_service *s)
+{
+	uint32_t number = 0;
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(protocol_names) && strcmp(n->text, protocol_names[i]) != 0)
+		i++;
+	if (i < ARRAY_SIZE(protocol_names))
+		number = protocol_numbers[i];
+	else if (parse_u32(n->text, 0, WEIR_PROTOCOLS - 1, &number) < 0)
+		return schema_refuse_vocabulary(r, n, "protocol");
+	s->protocols[number] = true;
+	return 0;
+}
+
 int value_protos(struct reader *r, const struct node *n, void *into)
 {
 	struct policy_service *s = into;
 	const struct node *e;
 	size_t count;
-	int err;
+	int err, first = 0;
 
 	err = schema_elements(r, n, &e, &count);
 	if (err < 0)
 		return err;
 	s->any_protocol = false;
-	for (; count--; e = e->next) {
-		size_t i = 0;
-		uint32_t number;
+	for (; count--; e = e->next)
+		if (!schema_go_on(r, read_protocol(r, e, s), &first))
+			break;
+	return first;
+}
 
-		while (i < ARRAY_SIZE(protocol_names) && strcmp(e->text, protocol_names[i]) != 0)
-			i++;
-		if (i < ARRAY_SIZE(protocol_names))
-			number = protocol_numbers[i];
-		else if (parse_u32(e->text, 0, WEIR_PROTOCOLS - 1, &number) < 0)
-			return schema_refuse_word(r, e, "protocol", protocol_names,
-						  ARRAY_SIZE(protocol_names));
-		s->protocols[number] = true;
-	}
-	return 0;
+void pattern_port(struct text *t)
+{
+	text_puts(t, "^[0-9]{1,5}(-[0-9]{1,5})?$");
 }
 
 static int read_port_range(struct reader *r, const struct node *n, struct policy_port_range *ret)
@@ -120,7 +135,7 @@ int value_ports(struct reader *r, const struct node *n, void *into)
 	struct policy_service *s = into;
 	const struct node *e;
 	size_t count, kept = 0;
-	int err;
+	int err, first = 0;
 
 	err = schema_elements(r, n, &e, &count);
 	if (err < 0)
@@ -130,11 +145,11 @@ int value_ports(struct reader *r, const struct node *n, void *into)
 	s->ports = calloc(count, sizeof(*s->ports));
 	if (!s->ports)
 		return -ENOMEM;
-	for (; s->port_count < count; e = e->next) {
-		err = read_port_range(r, e, &s->ports[s->port_count++]);
-		if (err < 0)
-			return err;
-	}
+	for (; s->port_count < count; e = e->next)
+		if (!schema_go_on(r, read_port_range(r, e, &s->ports[s->port_count++]), &first))
+			break;
+	if (first < 0)
+		return first;
 	qsort(s->ports, count, sizeof(*s->ports), compare_ranges);
 	for (size_t i = 1; i < count; i++) {
 		if (s->ports[i].first > s->ports[kept].last + 1)
@@ -146,15 +161,21 @@ int value_ports(struct reader *r, const struct node *n, void *into)
 	return 0;
 }
 
-int value_syn_cookies(struct reader *r, const struct node *n, void *into)
+const char *word_syn_cookies(unsigned int i)
 {
-	static const char *const known[] = {
+	static const char *const words[] = {
 		[POLICY_COOKIES_OFF] = "off",
 		[POLICY_COOKIES_AUTO] = "auto",
 		[POLICY_COOKIES_ALWAYS] = "always",
 	};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+int value_syn_cookies(struct reader *r, const struct node *n, void *into)
+{
 	unsigned int word;
-	int err = schema_word(r, n, "word", known, ARRAY_SIZE(known), &word);
+	int err = schema_word(r, n, "word", &word);
 
 	if (err == 0)
 		*(enum policy_cookie_mode *)into = (enum policy_cookie_mode)word;
@@ -223,43 +244,47 @@ static int check_service(struct reader *r, const struct node *n, const struct po
 	return 0;
 }
 
+static int read_service(struct reader *r, const struct node *key)
+{
+	struct policy *p = r->policy;
+	struct policy_service *s = &p->services[p->service_count];
+	int err = schema_name(r, key);
+
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < p->service_count; i++)
+		if (strcmp(p->services[i].name, key->text) == 0)
+			return refuse(r, key, "policy.name.duplicate",
+				      "service '%s' is already defined in line %u", key->text,
+				      p->services[i].line);
+	memcpy(s->name, key->text, strlen(key->text) + 1);
+	s->place = node_place(key);
+	s->line = key->line;
+	s->any_protocol = true;
+	p->service_count++; /* limits may name it, whatever it is */
+	if (key->next->kind != NODE_MAPPING)
+		return refuse(r, key->next, "policy.value.kind",
+			      "service '%s' takes a mapping of dst, proto and dport", key->text);
+	err = schema_object(r, OBJECT_SERVICE, key->next, s);
+	if (err == 0)
+		err = check_service(r, key, s);
+	return err < 0 ? err : check_cookies(r, key, s);
+}
+
 int value_services(struct reader *r, const struct node *n, void *into)
 {
 	struct policy *p = into;
+	int first = 0;
 
 	if (n->count / 2 > POLICY_SERVICES_MAX)
 		return refuse_number(r, n, POLICY_SERVICES_MAX, "services");
 	p->services = calloc(n->count / 2 + 1, sizeof(*p->services));
 	if (!p->services)
 		return -ENOMEM;
-	for (const struct node *key = n->children; key; key = key->next->next) {
-		struct policy_service *s = &p->services[p->service_count];
-		int err = schema_name(r, key);
-
-		if (err < 0)
-			return err;
-		for (size_t i = 0; i < p->service_count; i++)
-			if (strcmp(p->services[i].name, key->text) == 0)
-				return refuse(r, key, "policy.name.duplicate",
-					      "service '%s' is already defined in line %u",
-					      key->text, p->services[i].line);
-		if (key->next->kind != NODE_MAPPING)
-			return refuse(r, key->next, "policy.value.kind",
-				      "service '%s' takes a mapping of dst, proto and dport",
-				      key->text);
-		memcpy(s->name, key->text, strlen(key->text) + 1);
-		s->line = key->line;
-		s->any_protocol = true;
-		p->service_count++;
-		err = schema_object(r, OBJECT_SERVICE, key->next, s);
-		if (err == 0)
-			err = check_service(r, key, s);
-		if (err == 0)
-			err = check_cookies(r, key, s);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	for (const struct node *key = n->children; key; key = key->next->next)
+		if (!schema_go_on(r, read_service(r, key), &first))
+			break;
+	return first;
 }
 
 int value_tenant_dsts(struct reader *r, const struct node *n, void *into)
@@ -311,22 +336,26 @@ static int check_owner(struct reader *r, const struct node *n, const struct poli
 	return 0;
 }
 
-static int read_tenant(struct reader *r, const struct node *key, struct policy_tenant *t)
+static int read_tenant(struct reader *r, const struct node *key)
 {
+	struct policy *p = r->policy;
+	struct policy_tenant *t = &p->tenants[p->tenant_count];
 	int err = schema_name(r, key);
 
 	if (err < 0)
 		return err;
-	for (const struct policy_tenant *o = r->policy->tenants; o < t; o++)
+	for (const struct policy_tenant *o = p->tenants; o < t; o++)
 		if (strcmp(o->name, key->text) == 0)
 			return refuse(r, key, "policy.name.duplicate",
 				      "tenant '%s' is already defined in line %u", key->text,
 				      o->line);
+	memcpy(t->name, key->text, strlen(key->text) + 1);
+	t->place = node_place(key);
+	t->line = key->line;
+	p->tenant_count++; /* limits may name it, whatever it is */
 	if (key->next->kind != NODE_MAPPING)
 		return refuse(r, key->next, "policy.value.kind",
 			      "tenant '%s' takes a mapping of dst and src", key->text);
-	memcpy(t->name, key->text, strlen(key->text) + 1);
-	t->line = key->line;
 	err = schema_object(r, OBJECT_TENANT, key->next, t);
 	if (err == 0 && !t->dst_count && !t->src_count)
 		return refuse(r, key, "policy.tenant.empty", "tenant '%s' has no dst and no src",
@@ -339,32 +368,43 @@ static int read_tenant(struct reader *r, const struct node *key, struct policy_t
 int value_tenants(struct reader *r, const struct node *n, void *into)
 {
 	struct policy *p = into;
+	int first = 0;
 
 	if (n->count / 2 > POLICY_TENANTS_MAX)
 		return refuse_number(r, n, POLICY_TENANTS_MAX, "tenants");
 	p->tenants = calloc(n->count / 2 + 1, sizeof(*p->tenants));
 	if (!p->tenants)
 		return -ENOMEM;
-	for (const struct node *key = n->children; key; key = key->next->next) {
-		int err = read_tenant(r, key, &p->tenants[p->tenant_count++]);
-
-		if (err < 0)
-			return err;
-	}
+	for (const struct node *key = n->children; key; key = key->next->next)
+		if (!schema_go_on(r, read_tenant(r, key), &first))
+			break;
 	qsort(p->tenants, p->tenant_count, sizeof(*p->tenants), compare_tenants);
-	return 0;
+	return first;
+}
+
+/* The place of the scalar @n among names that the policy defines, or refuse. */
+static int find_name(struct reader *r, const struct node *n, const char *what,
+		     const char *const *known, size_t count, unsigned int *ret)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (strcmp(n->text, known[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return schema_refuse_word(r, n, what, known, count);
 }
 
 int value_service_name(struct reader *r, const struct node *n, void *into)
 {
 	const char *known[POLICY_SERVICES_MAX];
 	const struct policy *p = r->policy;
-	unsigned int word;
+	unsigned int word = 0;
 	int err;
 
 	for (size_t i = 0; i < p->service_count; i++)
 		known[i] = p->services[i].name;
-	err = schema_word(r, n, "service", known, p->service_count, &word);
+	err = find_name(r, n, "service", known, p->service_count, &word);
 	if (err == 0)
 		*(const struct policy_service **)into = &p->services[word];
 	return err;
@@ -390,7 +430,7 @@ int value_tenant_numbers(struct reader *r, const struct node *n, uint16_t **ret,
 	const struct node *e;
 	size_t count, kept = 0;
 	uint16_t *numbers;
-	int err;
+	int err, first = 0;
 
 	for (size_t i = 0; i < p->tenant_count; i++)
 		known[i] = p->tenants[i].name;
@@ -403,13 +443,15 @@ int value_tenant_numbers(struct reader *r, const struct node *n, uint16_t **ret,
 	if (!numbers)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++, e = e->next) {
-		unsigned int word;
+		unsigned int word = 0;
 
-		err = schema_word(r, e, "tenant", known, p->tenant_count, &word);
-		if (err < 0)
-			return err;
-		numbers[i] = (uint16_t)(word + 1);
+		err = find_name(r, e, "tenant", known, p->tenant_count, &word);
+		if (!schema_go_on(r, err, &first))
+			return first;
+		numbers[i] = err < 0 ? 0 : (uint16_t)(word + 1);
 	}
+	if (first < 0)
+		return first;
 	qsort(numbers, count, sizeof(*numbers), compare_numbers);
 	for (size_t i = 1; i < count; i++)
 		if (numbers[kept] != numbers[i])
