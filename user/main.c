@@ -15,6 +15,8 @@
 #define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
 #define PANIC_OPTIONS	 (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
+#define CHECK_OPTIONS  (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
+#define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -38,8 +40,15 @@ static const struct command commands[] = {
 	 .fn = cmd_limits},
 	{"source", "ADDRESS", "all that is known of one address, and why it passes or not",
 	 CLI_ONLINE, .fn = cmd_source},
-	{"policy check", "FILE", "say whether a policy is correct; needs no daemon", CLI_OFFLINE,
-	 .fn = cmd_policy_check},
+	{"policy check", "FILE", "say all that is wrong with a policy, or odd; needs no daemon",
+	 CHECK_OPTIONS, .fn = cmd_policy_check},
+	{"policy fmt", "[FILE]", "write a policy (or stdin) the one way that all are written",
+	 FMT_OPTIONS, .fn = cmd_policy_fmt},
+	{"policy schema", "", "the JSON Schema of policies, for editors", CLI_OFFLINE,
+	 .fn = cmd_policy_schema},
+	{"policy explain", "[KEY]",
+	 "what a key of a policy means, such as limits.rate; or all keys", CLI_OFFLINE,
+	 .fn = cmd_policy_explain},
 	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
 	 APPLY_OPTIONS, .fn = cmd_policy_apply},
 	{"policy plan", "[FILE]",

@@ -106,6 +106,11 @@ each_command() {
 	tried+=('flags unset')
 	both source 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
+	both policy schema
+	both policy explain limits.rate
+	both policy explain
+	check 'weir policy fmt prints something' says apiVersion weir policy fmt "$LAB_DIR/policy.yaml"
+	tried+=('policy fmt')
 	both policy apply
 	both policy plan
 	check 'weir policy apply --confirm -o json prints JSON' \

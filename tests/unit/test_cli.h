@@ -34,6 +34,8 @@
 #define ENTRY_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
+#define CHECK_OPTIONS  (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
+#define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK))
 
 /* Stands for the daemon: takes its arguments as they are. */
 static inline int count_arguments(int argc, char **argv)
@@ -50,7 +52,10 @@ static const struct command commands[] = {
 	{"limits post", "LIMIT NUMBER", "", CLI_ONLINE, .fn = cmd_limits_post},
 	{"limits", "", "", CLI_ONLINE, .fn = cmd_limits},
 	{"source", "ADDRESS", "", CLI_ONLINE, .fn = cmd_source},
-	{"policy check", "FILE", "", CLI_OFFLINE, .fn = cmd_policy_check},
+	{"policy check", "FILE", "", CHECK_OPTIONS, .fn = cmd_policy_check},
+	{"policy fmt", "[FILE]", "", FMT_OPTIONS, .fn = cmd_policy_fmt},
+	{"policy schema", "", "", CLI_OFFLINE, .fn = cmd_policy_schema},
+	{"policy explain", "[KEY]", "", CLI_OFFLINE, .fn = cmd_policy_explain},
 	{"policy apply", "[FILE]", "", CLI_ONLINE, .fn = cmd_policy_apply},
 	{"audit tail", "", "", TAIL_OPTIONS, .fn = cmd_audit_tail},
 	{"audit verify", "[DIR]", "", CLI_OFFLINE, .fn = cmd_audit_verify},

@@ -50,6 +50,10 @@ enum cli_option {
 	CLI_OPTION_IFACE,
 	CLI_OPTION_BASE,
 	CLI_OPTION_CONFIRM,
+	CLI_OPTION_PROFILE,
+	CLI_OPTION_STRICT,
+	CLI_OPTION_WRITE,
+	CLI_OPTION_CHECK,
 	CLI_OPTION_MAX,
 };
 
@@ -123,6 +127,9 @@ int cmd_unblock(struct cli *cli);
 int cmd_source(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
+int cmd_policy_fmt(struct cli *cli);
+int cmd_policy_schema(struct cli *cli);
+int cmd_policy_explain(struct cli *cli);
 int cmd_policy_apply(struct cli *cli);
 int cmd_policy_plan(struct cli *cli);
 int cmd_policy_confirm(struct cli *cli);

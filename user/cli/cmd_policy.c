@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Policies: check one without a daemon; show, replace, confirm, compare, and go back. */
+/* Policies: show, plan, replace, confirm, compare, and go back. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -26,29 +26,6 @@ static int load(const char *path, struct policy **ret, struct fault *reterr)
 	return 0;
 }
 
-static int print_summary(const struct cli *cli, const char *path, const struct policy *p)
-{
-	_cleanup_(json_decrefp) json_t *summary = NULL;
-	const char *mode = policy_mode_str(p->mode);
-	size_t feed_count = p->allow.feed_count + p->block.feed_count;
-	char feeds[32] = "";
-
-	if (!cli->json) {
-		if (feed_count)
-			snprintf(feeds, sizeof(feeds), ", %zu feeds", feed_count);
-		cli_say(cli,
-			"%s: ok: mode %s, %zu limits, %zu services, %zu allowed and %zu blocked%s",
-			path, mode, p->limit_count, p->service_count, p->allow.count,
-			p->block.count, feeds);
-		return CLI_OK;
-	}
-	summary = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "mode", mode,
-			    "sha256", p->sha256, "limits", (json_int_t)p->limit_count, "services",
-			    (json_int_t)p->service_count, "allow", (json_int_t)p->allow.count,
-			    "block", (json_int_t)p->block.count, "feeds", (json_int_t)feed_count);
-	return render_json(cli, summary);
-}
-
 /* The place of what is wrong comes first, as compilers write it, so that editors find it. */
 static int refuse(const struct cli *cli, const struct fault *f)
 {
@@ -60,17 +37,6 @@ static int refuse(const struct cli *cli, const struct fault *f)
 	verdict = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", f->code, "detail", f->text);
 	render_json(cli, verdict);
 	return CLI_FAILED;
-}
-
-int cmd_policy_check(struct cli *cli)
-{
-	_cleanup_(policy_freep) struct policy *policy = NULL;
-	const char *path = cli_operand(cli, 0, "");
-	struct fault f = {0};
-
-	if (load(path, &policy, &f) < 0)
-		return refuse(cli, &f);
-	return print_summary(cli, path, policy);
 }
 
 /* GENERATION as an operand or as the value of an option; 0 if it was not given. */
