@@ -25,7 +25,7 @@ struct daemon {
 };
 
 struct settings {
-	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address;
+	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address, *profile;
 	const char *ifaces[DATAPATH_LINKS_MAX];
 	size_t iface_count;
 	char iface[DATAPATH_NAMES_SIZE]; /* all of them, for people */
@@ -46,6 +46,7 @@ enum {
 	OPT_WAIT,
 	OPT_JSON,
 	OPT_HELP,
+	OPT_PROFILE,
 };
 
 static const struct {
@@ -77,6 +78,9 @@ static const struct {
 	 "start even if an interface is not there yet, and attach as soon as it is"},
 	{{"log-json", no_argument, NULL, OPT_JSON}, "", "log JSON lines instead of logfmt"},
 	{{"help", no_argument, NULL, OPT_HELP}, "", "this text"},
+	{{"profile", required_argument, NULL, OPT_PROFILE},
+	 "NAME",
+	 "profile of the policy that holds on this host"},
 };
 
 static void print_help(void)
@@ -168,6 +172,9 @@ static int parse_options(int argc, char **argv, struct settings *s)
 			break;
 		case OPT_JSON:
 			s->json = true;
+			break;
+		case OPT_PROFILE:
+			s->profile = optarg;
 			break;
 		case OPT_HELP:
 			s->help = true;
@@ -287,6 +294,7 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 		.iface_count = s->iface_count,
 		.wait_for_iface = s->wait_for_iface,
 		.policy_path = s->policy,
+		.profile = s->profile,
 		.state_dir = s->state_dir,
 		.pin_dir = s->pin_dir,
 		.allow_generic = s->allow_generic,

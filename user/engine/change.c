@@ -150,7 +150,7 @@ static int spare_file(struct engine *e, const struct policy *policy, bool *ret_s
 	char beside[PATH_MAX];
 	int r;
 
-	if (policy_load(e->options.policy_path, &file, NULL) < 0 ||
+	if (policy_read(e, NULL, 0, &file, NULL) < 0 ||
 	    strcmp(file->sha256, policy->sha256) != 0 ||
 	    strcmp(file->sha256, e->policy->sha256) == 0)
 		return 0;
@@ -310,8 +310,7 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 	int r = check_change(e, c, &f);
 
 	if (r == 0)
-		r = text ? policy_parse("request", text, length, &policy, &f)
-			 : policy_load(e->options.policy_path, &policy, &f);
+		r = policy_read(e, text, length, &policy, &f);
 	if (r == 0)
 		r = flags_compile(e, policy, &image, &f);
 	if (r == 0)
@@ -432,9 +431,9 @@ static void undo(struct engine *e)
 
 	/* The file has the same text, as long as nobody edits it. */
 	if (r == 0)
-		r = policy_parse("history", text, length, &policy, &f);
+		r = policy_read(e, text, length, &policy, &f);
 	else
-		r = policy_load(e->options.policy_path, &policy, &f);
+		r = policy_read(e, NULL, 0, &policy, &f);
 	if (r == 0)
 		r = carry_out(e, &c, &policy, &f);
 	if (r == 0) {
@@ -504,7 +503,7 @@ static int end_begun(struct engine *e, struct policy **policy, struct fault *ret
 		if (r < 0)
 			return r;
 		policy_free(take_ptr(*policy));
-		r = policy_load(e->options.policy_path, policy, reterr);
+		r = policy_read(e, NULL, 0, policy, reterr);
 		if (r < 0)
 			return r;
 	}
@@ -538,7 +537,7 @@ static int go_on_waiting(struct engine *e, struct policy **policy, struct change
 		log_warn("a policy was not confirmed in time: the policy file is in force again");
 		return 0;
 	}
-	r = policy_parse("history", text, length, &waiting, reterr);
+	r = policy_read(e, text, length, &waiting, reterr);
 	if (r < 0)
 		return r;
 	policy_free(*policy);

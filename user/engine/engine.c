@@ -154,6 +154,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 int engine_open(const struct engine_options *options, struct engine **ret, struct fault *reterr)
 {
 	_cleanup_(engine_closep) struct engine *e = calloc(1, sizeof(*e));
+	const struct policy_options profile = {.profile = options->profile};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	int r;
 
@@ -163,7 +164,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	e->started_ns = clock_real_ns();
 	e->traffic = traffic_new();
 	pthread_mutex_init(&e->names, NULL);
-	r = policy_load(options->policy_path, &policy, reterr);
+	r = policy_load_with(options->policy_path, &profile, &policy, reterr);
 	if (r == 0)
 		r = make_paths(e, reterr);
 	if (r == 0)

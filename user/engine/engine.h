@@ -35,6 +35,7 @@ struct engine_options {
 	size_t iface_count;  /* 1 to DATAPATH_LINKS_MAX */
 	bool wait_for_iface; /* start even if some are not there yet */
 	const char *policy_path;
+	const char *profile; /* of the policy, for every policy that is applied; NULL = none */
 	const char *state_dir;
 	const char *pin_dir;
 	bool allow_generic;

@@ -83,6 +83,9 @@ void store_start(struct engine *e);
 void store_recover(struct engine *e, const struct list_image *image, unsigned int kinds);
 
 /* policy.c */
+/** @text, or what the policy file holds if that is NULL, with the profile that was chosen. */
+int policy_read(const struct engine *e, const char *text, size_t length, struct policy **ret,
+		struct fault *reterr);
 /**
  * Make *@policy the one in force: lists, feeds, datapath; on failure nothing is changed. On success it
  * belongs to the engine, and *@policy is the one before, or NULL. @must: each new feed's file can be

@@ -128,8 +128,7 @@ int engine_plan(struct engine *e, const char *text, size_t length, struct plan *
 {
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
 	struct plan plan = {.traffic.confidence = "none"};
-	int r = text ? policy_parse("request", text, length, &plan.policy, reterr)
-		     : policy_load(e->options.policy_path, &plan.policy, reterr);
+	int r = policy_read(e, text, length, &plan.policy, reterr);
 
 	if (r == 0)
 		r = flags_compile(e, plan.policy, &image, reterr);

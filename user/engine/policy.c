@@ -7,6 +7,15 @@
 #include "base/log.h"
 #include "engine/internal.h"
 
+int policy_read(const struct engine *e, const char *text, size_t length, struct policy **ret,
+		struct fault *reterr)
+{
+	const struct policy_options profile = {.profile = e->options.profile};
+
+	return text ? policy_parse_with("request", text, length, &profile, ret, reterr)
+		    : policy_load_with(e->options.policy_path, &profile, ret, reterr);
+}
+
 /* Back to the entries of the policy that stays in force. */
 static void take_back(struct engine *e)
 {
