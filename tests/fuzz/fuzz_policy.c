@@ -2,7 +2,8 @@
 /*
  * Any text as a policy. What is refused must be refused in words that say where and why; what is
  * accepted must compile, or be refused by the compiler for one of the reasons it has, and the image
- * must be one that the datapath can take.
+ * must be one that the datapath can take. A report must agree with the first fault, and what is YAML must
+ * be formatted to a text that means the same and is formatted to itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "fuzz.h"
+#include "policy/fmt.h"
 #include "policy/policy.h"
 
 #define NAME "p"
@@ -71,6 +73,54 @@ static void check_image(const struct policy_image *image)
 		(unsigned int)image->policy.limit_count);
 }
 
+static void check_report(const char *text, size_t size, int r, const struct fault *first)
+{
+	_cleanup_(policy_report_freep) struct policy_report *report = policy_report_new();
+	const struct policy_options options = {.report = report};
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	bool found = r == 0;
+
+	REQUIRE(report, "no memory");
+	REQUIRE((policy_parse_with(NAME, text, size, &options, &policy, NULL) < 0) == (r < 0),
+		"with a report the answer is another one");
+	REQUIRE((report->error_count > 0) == (r < 0), "%zu errors", report->error_count);
+	for (size_t i = 0; i < report->count; i++) {
+		const struct policy_diagnostic *d = &report->items[i];
+		_cleanup_(text_done) struct text t = {.growing = true};
+
+		REQUIRE(d->line && d->column, "an error without a place: %s", d->text);
+		REQUIRE(utf8_valid(d->text, strlen(d->text)), "words that are not UTF-8");
+		REQUIRE(!d->source || utf8_valid(d->source, strlen(d->source)), "a cut character");
+		policy_diagnostic_format(d, &t);
+		REQUIRE(!t.truncated, "no memory");
+		found |= !d->is_warning && strcmp(d->code, first->code) == 0;
+	}
+	REQUIRE(found || report->full, "the first error, %s, is not in the report", first->code);
+}
+
+static void check_fmt(const char *text, size_t size, const struct policy *before)
+{
+	_cleanup_free_ char *once = NULL, *twice = NULL;
+	_cleanup_(policy_freep) struct policy *after = NULL;
+	size_t length = 0, length2 = 0;
+	struct fault f = {0};
+
+	if (policy_fmt(NAME, text, size, &once, &length, &f) < 0) {
+		REQUIRE(!before, "a policy that cannot be formatted: %s", f.text);
+		return;
+	}
+	REQUIRE(policy_fmt(NAME, once, length, &twice, &length2, &f) == 0, "%s in:\n%s", f.text,
+		once);
+	REQUIRE(length == length2 && memcmp(once, twice, length) == 0,
+		"formatted twice is something else:\n%s---\n%s", once, twice);
+	if (!before)
+		return;
+	REQUIRE(policy_parse(NAME, once, length, &after, &f) == 0, "%s in:\n%s", f.text, once);
+	REQUIRE(before->limit_count == after->limit_count &&
+			before->block.count == after->block.count && before->mode == after->mode,
+		"formatted it means something else");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(policy_freep) struct policy *policy = NULL;
@@ -78,6 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fault f = {0};
 	int r = policy_parse(NAME, text, size, &policy, &f);
 
+	check_report(text, size, r, &f);
+	check_fmt(text, size, policy);
 	if (r < 0) {
 		REQUIRE(!policy, "a result in spite of failure");
 		check_fault(&f, r);
