@@ -13,10 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <cmocka.h>
 #include <linux/bpf.h>
-#include <weir/head.h>
 
 #include "../lib/packets.h"
 #include "../lib/runner.h"
@@ -150,32 +148,15 @@ static void refuse_to_open(const char *pin_dir, int err, const char *code)
 	assert_string_equal(f.code, code);
 }
 
-/* Have @pin_dir say that another ABI is the current one. */
-static void say_abi(const char *pin_dir, uint32_t abi)
-{
-	struct weir_head head;
-	uint32_t zero = 0;
-	char path[96];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/weir_meta", pin_dir);
-	fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &head), 0);
-	head.abi = abi;
-	assert_int_equal(bpf_map_update_elem(fd, &zero, &head, BPF_ANY), 0);
-	close(fd);
-}
-
 static void pins_of_a_newer_abi_are_refused(void **state)
 {
 	(void)state;
 	live_a_day();
-	say_abi(runner.pin_dir, WEIR_ABI + 1);
+	runner_say_abi(&runner, WEIR_ABI + 1);
 	refuse_to_open(runner.pin_dir, -EPROTONOSUPPORT, "datapath.abi");
 	/* What runs there goes on. */
 	assert_int_equal(send("192.0.2.1"), XDP_DROP);
-	say_abi(runner.pin_dir, WEIR_ABI);
+	runner_say_abi(&runner, WEIR_ABI);
 	runner_reopen(&runner);
 }
 

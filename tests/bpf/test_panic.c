@@ -191,7 +191,6 @@ static void what_does_not_fit_is_cut_between_characters(void **state)
 static void pins_that_are_not_ours_are_refused(void **state)
 {
 	const struct panic_request request = {.mode = WEIR_MODE_OFF};
-	struct weir_meta *meta = datapath_meta(runner.datapath);
 	struct fault f = {0};
 	int was;
 
@@ -199,10 +198,10 @@ static void pins_that_are_not_ours_are_refused(void **state)
 	assert_int_equal(panic_set_pinned("/sys/fs/bpf/weir-test-none", &request, &was, &f),
 			 -ENOENT);
 	assert_string_equal(f.code, "datapath.bpffs");
-	meta->abi = WEIR_ABI + 1;
+	runner_say_abi(&runner, WEIR_ABI + 1);
 	assert_int_equal(panic_set_pinned(runner.pin_dir, &request, &was, &f), -EPROTONOSUPPORT);
 	assert_string_equal(f.code, "datapath.abi");
-	meta->abi = WEIR_ABI;
+	runner_say_abi(&runner, WEIR_ABI);
 	assert_int_equal(panic_mode(runner.datapath), PANIC_NONE);
 }
 

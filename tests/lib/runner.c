@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <weir/head.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -102,6 +103,21 @@ static void move_pins(const char *from_dir, const char *prefix, const char *to_d
 		snprintf(to, sizeof(to), "%s/%s", to_dir, to_name ?: entry->d_name);
 		assert_int_equal(rename(from, to), 0);
 	}
+}
+
+void runner_say_abi(const struct runner *r, uint32_t abi)
+{
+	_cleanup_close_ int fd = -1;
+	struct weir_head head;
+	uint32_t zero = 0;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/weir_meta", r->pin_dir);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &head), 0);
+	head.abi = abi;
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &head, BPF_ANY), 0);
 }
 
 void runner_lay_out_as_abi_3(struct runner *r)

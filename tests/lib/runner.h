@@ -38,6 +38,8 @@ const char *runner_obstacle(void);
 void runner_open(struct runner *r);
 /** Let go of the maps and take them up again, as a daemon does that starts over. Lists are forgotten. */
 void runner_reopen(struct runner *r);
+/** Have the pins say that another ABI is the current one. */
+void runner_say_abi(const struct runner *r, uint32_t abi);
 /** Let go of the maps, and lay the pins out as ABI 3 did: all in one directory, and one link. */
 void runner_lay_out_as_abi_3(struct runner *r);
 /** Remove the pins. Accepts a runner that was zeroed or half opened. */

@@ -150,8 +150,7 @@ static int spare_file(struct engine *e, const struct policy *policy, bool *ret_s
 	char beside[PATH_MAX];
 	int r;
 
-	if (policy_read(e, NULL, 0, &file, NULL) < 0 ||
-	    strcmp(file->sha256, policy->sha256) != 0 ||
+	if (policy_read(e, NULL, 0, &file, NULL) < 0 || strcmp(file->sha256, policy->sha256) != 0 ||
 	    strcmp(file->sha256, e->policy->sha256) == 0)
 		return 0;
 	if (snprintf(beside, sizeof(beside), "%s.unconfirmed", e->options.policy_path) >=

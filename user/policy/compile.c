@@ -319,7 +319,11 @@ static int compile(const struct policy *policy, const struct policy_flag_value *
 		   struct fault *reterr)
 {
 	_cleanup_(policy_image_freep) struct policy_image *image = calloc(1, sizeof(*image));
-	struct compiler c = {.policy = policy, .flags = values, .image = image, .report = report, .reterr = reterr};
+	struct compiler c = {.policy = policy,
+			     .flags = values,
+			     .image = image,
+			     .report = report,
+			     .reterr = reterr};
 	int r = image ? 0 : -ENOMEM;
 
 	if (r == 0) {

@@ -153,8 +153,9 @@ static bool costs_no_more(const struct policy_limit *a, const struct policy_limi
 /* @b refuses for all sources at all times, and changes with nothing. */
 static bool is_constant(const struct policy_limit *b)
 {
-	return b->action == WEIR_ACTION_DROP && !b->shadow && !b->schedule && !b->flag && !b->is_adaptive &&
-	       b->rollout.percent == 100 && !b->rollout.source_count && !b->rollout.tenant_count;
+	return b->action == WEIR_ACTION_DROP && !b->shadow && !b->schedule && !b->flag &&
+	       !b->is_adaptive && b->rollout.percent == 100 && !b->rollout.source_count &&
+	       !b->rollout.tenant_count;
 }
 
 /* Whatever @a would refuse in this unit, @b refuses. */
