@@ -189,7 +189,7 @@ test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emul
 
 test-gap: all ## 200 policies, restarts, kills and upgrades under traffic: what leaked, what was lost
 	@$(MAKE) --no-print-directory $(TOOLS) abi-test
-	$(Q)GAP_APPLIES=200 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
+	$(Q)GAP_APPLIES=200 GAP_ROLLBACKS=20 GAP_PANICS=20 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
 	$(Q)GAP_KILLS=20 tests/e2e/41-upgrade.sh
 
 unit-tests: $(UNIT_TESTS)

@@ -330,6 +330,15 @@ lockout_by_policy() {
 	check 'to enforce it then does' refused safety.lockout from "$me" weir policy apply
 	sed -i 's|^lists: {|lists: {allow: {entries: [198.18.90.1]}, |' "$LAB_DIR/policy.yaml"
 	check 'unless it allows who applies it' from "$me" weir policy apply
+
+	write_policy enforce
+	weir policy apply >/dev/null
+	sed -i 's|198.18.66.0/24|198.18.66.0/24, 198.18.90.0/24|' "$LAB_DIR/policy.yaml"
+	check 'the plan says whom it would cut off' \
+		grep -q '^UNSAFE: .*safety.lockout' <(from "$me" weir policy plan)
+	check 'with a time to confirm it is applied' \
+		from "$me" weir policy apply --confirm 60s
+	check 'and can be taken back' weir policy rollback
 }
 
 lockout_by_feed() {

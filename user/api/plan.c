@@ -62,17 +62,32 @@ static json_t *json_lacks(const struct plan *plan)
 	return items;
 }
 
+/* What applying it takes --force or a time to confirm for. */
+static json_t *json_safety(const struct call *c, const struct plan *plan)
+{
+	struct safety_findings findings;
+	json_t *items = json_array();
+
+	engine_policy_findings(c->engine, plan->policy, &c->actor, &findings);
+	for (size_t i = 0; i < findings.count; i++)
+		json_array_append_new(items, json_pack("{s:s, s:s}", "code", findings.items[i].code,
+						       "detail", findings.items[i].text));
+	return items;
+}
+
 void handle_policy_plan(struct call *c)
 {
 	struct fault f = {0};
 	struct plan plan;
+	json_t *safety;
 
 	if (engine_plan(c->engine, c->request->length ? c->request->body : NULL, c->request->length,
 			&plan, &f) < 0)
 		return reply_fault(c, &f);
+	safety = json_safety(c, &plan);
 	reply_json(c, 200,
 		   json_pack("{s:I, s:s, s:s, s:b, s:I, s:o, s:o, s:{s:{s:I, s:I, s:I, s:I}, "
-			     "s:{s:I, s:I, s:I, s:I}}, s:o, s:o}",
+			     "s:{s:I, s:I, s:I, s:I}}, s:o, s:o, s:o}",
 			     "base", (json_int_t)datapath_generation(engine_datapath(c->engine)),
 			     "sha256", plan.policy->sha256, "mode",
 			     policy_mode_str(plan.policy->mode), "changed", plan.changes.count != 0,
@@ -86,6 +101,6 @@ void handle_policy_plan(struct call *c)
 			     (json_int_t)plan.after.cells_bytes, "entries",
 			     (json_int_t)plan.after.entries, "entries_bytes",
 			     (json_int_t)plan.after.entries_bytes, "lacks", json_lacks(&plan),
-			     "traffic", json_traffic(&plan.traffic)));
+			     "safety", safety, "traffic", json_traffic(&plan.traffic)));
 	plan_done(&plan);
 }

@@ -113,7 +113,7 @@ int cmd_policy_plan(struct cli *cli)
 	_cleanup_(json_decrefp) json_t *plan = NULL;
 	const char *path = cli_operand(cli, 0, NULL);
 	struct fault f = {0};
-	const json_t *lack;
+	const json_t *lack, *finding;
 	size_t i;
 	int exit;
 
@@ -132,6 +132,12 @@ int cmd_policy_plan(struct cli *cli)
 	json_array_foreach (json_object_get(plan, "lacks"), i, lack) {
 		cli_say(cli, "LACKING: %s", json_string_value(lack) ?: "");
 	}
+	json_array_foreach (json_object_get(plan, "safety"), i, finding) {
+		cli_say(cli, "UNSAFE: %s [%s]", member_text(finding, "detail"),
+			member_text(finding, "code"));
+	}
+	if (json_array_size(json_object_get(plan, "safety")))
+		cli_say(cli, "apply refuses that without --confirm or --force");
 	exit = say_traffic(cli, plan);
 	cli_talk(cli, "nothing has changed; weir policy apply%s%s --base %" PRIu64, path ? " " : "",
 		 path ?: "", member_u64(plan, "base"));
