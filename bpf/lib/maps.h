@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps of the limiter, but for those that lib/state.h and lib/limits.h have to themselves. Each: key
- * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu by the CPUs, weir_entries by the lists and weir_cells by the
- * policy before loading. */
+ * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu by the CPUs,
+ * weir_entries by the lists and weir_cells by the policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
 

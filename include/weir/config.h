@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What userspace tells the datapath, all in one place: one area of memory whose address is part of the
- * program, so that no packet has to look anything of it up. Written through a mapping, read only by
- * packets. Sized for the largest policy; pages are zero until they are written.
+ * program, so that no packet has to look anything of it up. Userspace writes it through a mapping, and the
+ * watchdog in the kernel one byte of live; packets only read. Sized for the largest policy.
  */
 #ifndef WEIR_CONFIG_H
 #define WEIR_CONFIG_H

@@ -7,14 +7,14 @@
 # can go on from; and there is no way back to an older one.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/e2e/traffic.sh
+. tests/e2e/traffic.sh
 need_root
 
 readonly UPGRADES=${GAP_UPGRADES:-5} KILLS=${GAP_KILLS:-8}
-readonly BASE=198.18.66.0 SOURCES=512 LIMITED=256 # of which the first half is listed
-readonly FLOOD_RATE=100000 STREAM_RATE=2000 PORT=9000
 readonly OURS=$WEIR
 
-leaked=0 lost=0 found=
+found=
 
 if [[ ! -x build/abi-1/weir || ! -x build/abi-2/weir ]]; then
 	skip 'upgrades to another ABI' "make abi-test has not been run"
@@ -56,34 +56,6 @@ write_policy() {
 		  - {name: long, scope: source, service: flooded, rate: 1/m, burst: 100k, rollout: {sources: [198.18.5.0/24]}}
 		  - {name: wide, scope: source, service: served, rate: 1M/s, burst: 1M}
 	YAML
-}
-
-start_flood() {
-	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:9" --base "$BASE" \
-		--sources "$SOURCES" --seconds 3600 >"$LAB_DIR/flood" --json
-	FLOOD_PID=$LAB_PID
-}
-
-start_stream() {
-	lab_spawn host "$PWD/build/tests/tools/sink" --listen "$LAB_HOST4" --port "$PORT" \
-		--seconds 3600 >"$LAB_DIR/sink" 2>"$LAB_DIR/sink.log"
-	SINK_PID=$LAB_PID
-	wait_for 5 grep -q listening "$LAB_DIR/sink.log"
-	lab_spawn client "$PWD/build/tests/tools/stream" --to "$LAB_HOST4" --port "$PORT" \
-		--rate "$STREAM_RATE" --seconds 3600 >"$LAB_DIR/stream"
-	STREAM_PID=$LAB_PID
-}
-
-mark() {
-	marked=$(host_counter Udp NoPorts)
-}
-
-nothing_leaked() {
-	local got=$(($(host_counter Udp NoPorts) - marked))
-
-	leaked=$((leaked + got))
-	echo "$got packets reached the stack"
-	((got == 0))
 }
 
 hits() { # ADDRESS
@@ -178,33 +150,6 @@ no_way_back() {
 	start_and_wait
 }
 
-ring_was_full() {
-	local flooded
-
-	flooded=$(lab_client ethtool -S "$LAB_IF_CLIENT" |
-		awk '/tx_queue_[0-9]+_xdp_xmit_errors/ { n += $2 } END { print n + 0 }')
-	ip -n "$LAB_CLIENT" -s -j link show "$LAB_IF_CLIENT" |
-		jq --argjson f "$flooded" '.[0].stats64.tx.dropped - $f'
-}
-
-end_of_traffic() {
-	kill "$FLOOD_PID" "$STREAM_PID"
-	wait "$FLOOD_PID" "$STREAM_PID" || true
-	sleep 0.5 # what is on its way to the receiver
-	kill "$SINK_PID"
-	wait "$SINK_PID" || true
-	# What finds the ring between the two ends full is not lost by the host, which never saw it.
-	lost=$(($(jq .sent "$LAB_DIR/stream") - $(jq .received "$LAB_DIR/sink") - $(ring_was_full)))
-}
-
-flood_was_dense() {
-	local rate
-
-	rate=$(jq '.pps | floor' "$LAB_DIR/flood")
-	echo "$rate packets per second were sent, at least $FLOOD_RATE wanted"
-	((rate >= FLOOD_RATE))
-}
-
 # Each frame of the flood is in one counter, whatever ABI it was counted in.
 all_counted() {
 	local sent counted
@@ -245,21 +190,18 @@ weir block 198.18.70.7 --ttl 1h >/dev/null
 flood --to "$LAB_HOST4:9" --base 198.18.4.1 --packets 60 >/dev/null
 start_stream
 start_flood
-limited_once() { # each source's first packet is within its limit
-	(($(host_counter Udp NoPorts) == LIMITED + 60))
-}
-check 'of each limited source the first packet passes' wait_for 10 limited_once
+check 'of each limited source the first packet passes' wait_for 10 limited_once 60
 upgrades
 check "killed in the middle of $KILLS upgrades: nothing leaks, nothing is forgotten" \
 	killed_in_the_middle
 no_way_back
 end_of_traffic
 check 'the flood was as dense as it was to be' flood_was_dense
-check 'of the stream beside it nothing was lost' test "$lost" = 0
+check 'of the stream beside it nothing was lost' nothing_was_lost
 check 'each packet is in one counter' all_counted
 check 'a burst that lasts longer than two upgrades is one burst' burst_over_upgrades
 check 'each dropped packet is in the chain once' wait_for 15 all_in_chain
 check 'the chain verifies after all of that' verify
 echo "# killed upgrades had got this far:$found"
-echo "# leaked: $leaked of $(jq .sent "$LAB_DIR/flood"); lost: $lost of $(jq .sent "$LAB_DIR/stream") legitimate packets"
+say_traffic
 finish
