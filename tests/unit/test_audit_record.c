@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,21 @@ static void checksums(void **unused)
 	}
 }
 
+static void names_and_categories(void **state)
+{
+	(void)state;
+	for (int event = 0; event < AUDIT_EVENT_MAX; event++) {
+		const char *name = audit_event_to_str(event), *category;
+
+		assert_int_equal(audit_event_from_str(name, strlen(name)), event);
+		category = audit_category_to_str(audit_event_category(event));
+		assert_int_equal(audit_category_from_str(category), audit_event_category(event));
+	}
+	assert_int_equal(audit_event_from_str("list.ad", 7), -EINVAL);
+	assert_int_equal(audit_event_from_str("list.addition", 13), -EINVAL);
+	assert_int_equal(audit_category_from_str("list.add"), -EINVAL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -318,6 +334,8 @@ int main(void)
 		{"the view has the hash in its canonical place and nothing else", view_with_hash,
 		 NULL, NULL, NULL},
 		{"every event has a short, unique, dotted name", every_event, NULL, NULL, NULL},
+		{"every event is found by its name and belongs to a category", names_and_categories,
+		 NULL, NULL, NULL},
 		{"CRC-32C agrees with RFC 3720 with and without the instruction", checksums, NULL,
 		 NULL, NULL},
 	};

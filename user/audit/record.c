@@ -16,42 +16,6 @@
 
 #define UUID_TEXT_SIZE 37
 
-static const struct {
-	const char *name;
-	unsigned int severity;
-	const char *words;
-} events[] = {
-#define AUDIT_E(constant, name, severity, words)                                                   \
-	[AUDIT_EVENT_##constant] = {(name), (severity), (words)},
-#include "audit/event.def"
-#undef AUDIT_E
-};
-
-static const char *const outcomes[] = {
-	[AUDIT_SUCCESS] = "success",
-	[AUDIT_FAILURE] = "failure",
-	[AUDIT_DENIED] = "denied",
-};
-static_assert(ARRAY_SIZE(outcomes) == AUDIT_OUTCOME_MAX, "each outcome has a name");
-
-const char *audit_event_to_str(enum audit_event event)
-{
-	assert(event < AUDIT_EVENT_MAX);
-	return events[event].name;
-}
-
-const char *audit_event_words(enum audit_event event)
-{
-	assert(event < AUDIT_EVENT_MAX);
-	return events[event].words;
-}
-
-const char *audit_outcome_to_str(enum audit_outcome outcome)
-{
-	assert(outcome < AUDIT_OUTCOME_MAX);
-	return outcomes[outcome];
-}
-
 static struct audit_detail *details_add(struct audit_details *d, const char *key)
 {
 	assert(d->count < AUDIT_DETAILS_MAX);
@@ -193,7 +157,7 @@ void record_write(const struct audit_record *r, const struct audit_position *at,
 	static const struct audit_actor daemon = {.username = "weir", .role = "system"};
 	const struct audit_actor *actor = &r->actor;
 	const char *event = audit_event_to_str(r->event);
-	unsigned int severity = r->severity ? r->severity : events[r->event].severity;
+	unsigned int severity = r->severity ? r->severity : audit_event_severity(r->event);
 	char id[UUID_TEXT_SIZE], time[CLOCK_RFC3339_SIZE];
 
 	assert(severity >= 1 && severity <= 5 && at->index <= AUDIT_INDEX_MAX);

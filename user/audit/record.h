@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/event.h"
 #include "base/text.h"
 
 #define AUDIT_RECORD_MAX  65000 /* bytes; what a C2SP entry bundle can carry, rounded down */
@@ -26,24 +27,6 @@
 #define AUDIT_HASH_SIZE	  32
 #define AUDIT_HASH_TEXT	  65 /* lower hex and the NUL */
 #define AUDIT_ID_SIZE	  16
-
-enum audit_event {
-#define AUDIT_E(constant, name, severity, words) AUDIT_EVENT_##constant,
-#include "audit/event.def"
-#undef AUDIT_E
-	AUDIT_EVENT_MAX
-};
-
-enum audit_outcome {
-	AUDIT_SUCCESS,
-	AUDIT_FAILURE,
-	AUDIT_DENIED,
-	AUDIT_OUTCOME_MAX,
-};
-
-const char *audit_event_to_str(enum audit_event event); /* "list.add" */
-const char *audit_event_words(enum audit_event event);
-const char *audit_outcome_to_str(enum audit_outcome outcome);
 
 /* Who: NULL is written as "". Strings are borrowed until the record is written. */
 struct audit_actor {

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "audit/event.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const struct {
+	const char *name;
+	enum audit_category category;
+	unsigned int severity;
+	const char *words;
+} events[] = {
+#define AUDIT_E(constant, name, category, severity, words)                                         \
+	[AUDIT_EVENT_##constant] = {(name), AUDIT_CATEGORY_##category, (severity), (words)},
+#include "audit/event.def"
+#undef AUDIT_E
+};
+
+static const struct {
+	const char *name;
+	const char *words;
+} categories[] = {
+#define AUDIT_C(constant, name, words) [AUDIT_CATEGORY_##constant] = {(name), (words)},
+#include "audit/category.def"
+#undef AUDIT_C
+};
+
+static const char *const outcomes[] = {
+	[AUDIT_SUCCESS] = "success",
+	[AUDIT_FAILURE] = "failure",
+	[AUDIT_DENIED] = "denied",
+};
+static_assert(ARRAY_SIZE(outcomes) == AUDIT_OUTCOME_MAX, "each outcome has a name");
+
+const char *audit_event_to_str(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].name;
+}
+
+const char *audit_event_words(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].words;
+}
+
+int audit_event_from_str(const char *name, size_t length)
+{
+	for (int i = 0; i < AUDIT_EVENT_MAX; i++)
+		if (strlen(events[i].name) == length && memcmp(events[i].name, name, length) == 0)
+			return i;
+	return -EINVAL;
+}
+
+enum audit_category audit_event_category(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].category;
+}
+
+unsigned int audit_event_severity(enum audit_event event)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].severity;
+}
+
+const char *audit_category_to_str(enum audit_category category)
+{
+	assert(category < AUDIT_CATEGORY_MAX);
+	return categories[category].name;
+}
+
+const char *audit_category_words(enum audit_category category)
+{
+	assert(category < AUDIT_CATEGORY_MAX);
+	return categories[category].words;
+}
+
+int audit_category_from_str(const char *name)
+{
+	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++)
+		if (strcmp(categories[i].name, name) == 0)
+			return i;
+	return -EINVAL;
+}
+
+const char *audit_outcome_to_str(enum audit_outcome outcome)
+{
+	assert(outcome < AUDIT_OUTCOME_MAX);
+	return outcomes[outcome];
+}
