@@ -28,6 +28,7 @@ readonly FLOOR=bare_drop WARM_UP_MAX=4194304
 readonly VETH='
 	bare_drop       reference    -       10.0.0.0    4096     32 1000 -
 	bare_drop_16m   reference    -       10.0.0.0    16777216 32 1000 -
+	parse_only      parser          -       10.0.0.0    4096     32 1000 -
 	block           weir         -       198.18.16.0 4096     32 1000 nft_set_4k,nft_set_1m,xdp_filter
 	block_prefix    weir         -       198.18.32.0 4096     32 1000 -
 	xdp_filter      xdp_filter   4096    10.0.0.0    4096     32 1000 -
@@ -135,7 +136,12 @@ judge_weir() {
 	return 1
 }
 
-# A variant of the program: full or lru, room for so many sources, and what sets labs apart.
+# The parser, then a drop: it decides nothing and counts nothing.
+judge_parser() {
+	judge_variant parse/4096
+}
+
+# A variant of the program: full, lru or parse, room for so many sources, and what sets labs apart.
 judge_variant() {
 	local kind sources rest
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * For scripts/bench.sh: a variant of the program for an interface to run, without a daemon. Pins keep it
- * alive. `judge load PIN_DIR PROGRAM_PIN full|lru SOURCES` makes maps and policy in PIN_DIR and pins the
+ * alive. `judge load PIN_DIR PROGRAM_PIN full|lru|parse SOURCES` makes maps and policy in PIN_DIR and pins the
  * program; `judge count PIN_DIR` prints how many packets it has decided.
  */
 #include <bpf/bpf.h>
@@ -15,10 +15,13 @@
 
 #define LISTED 10000
 
-static int load(const char *pin_dir, const char *pin, bool lru, uint32_t sources,
+static int load(const char *pin_dir, const char *pin, const char *kind, uint32_t sources,
 		struct fault *reterr)
 {
-	const struct variant_spec spec = {.program = "bench_full", .lru = lru};
+	const struct variant_spec spec = {
+		.program = strcmp(kind, "parse") == 0 ? "bench_parse" : "bench_full",
+		.lru = strcmp(kind, "lru") == 0,
+	};
 	_cleanup_(datapath_closep) struct datapath *d = NULL;
 	struct bpf_object *o = NULL;
 	int r, fd;
@@ -56,13 +59,12 @@ int main(int argc, char **argv)
 	int r = -EINVAL;
 
 	if (argc == 6 && strcmp(argv[1], "load") == 0)
-		r = load(argv[2], argv[3], strcmp(argv[4], "lru") == 0,
-			 (uint32_t)strtoul(argv[5], NULL, 10), &f);
+		r = load(argv[2], argv[3], argv[4], (uint32_t)strtoul(argv[5], NULL, 10), &f);
 	else if (argc == 3 && strcmp(argv[1], "count") == 0)
 		r = count(argv[2], &f);
 	else
 		snprintf(f.text, sizeof(f.text),
-			 "usage: judge load PIN_DIR PIN full|lru SOURCES | "
+			 "usage: judge load PIN_DIR PIN full|lru|parse SOURCES | "
 			 "judge count PIN_DIR");
 	if (r == 0)
 		return 0;

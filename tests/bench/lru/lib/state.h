@@ -17,6 +17,7 @@
 #include "lib/weigh.h"
 
 #define STATE_ATTEMPTS 8
+#define STATE_IS_LRU   /* there are no cells */
 
 struct bench_key {
 	__u64 limit;
