@@ -109,7 +109,8 @@ static int start_grace(struct datapath *d, struct fault *reterr)
 
 	if (r < 0)
 		return fault(reterr, r, "datapath.load", "cannot start a thread: %s", strerror(-r));
-	grace_begin(d->grace); /* an earlier daemon may have changed something just now */
+	/* An earlier daemon may have changed something just now. */
+	d->flipped = d->entries.freed = grace_begin(d->grace);
 	return 0;
 }
 

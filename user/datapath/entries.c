@@ -375,7 +375,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	fault_point(NULL, "entries.hits"); /* to die at: nothing can fail */
 	move_hits(&old, &d->program);
 	program_done(&old);
-	d->entries.freed = false;
+	d->entries.freed = 0;
 	return 0;
 }
 
@@ -451,7 +451,6 @@ static int take_out(struct datapath *d, const struct prefix *prefix, struct faul
 	index_remove(d, &key);
 	r = fault_point(reterr, "entries.clear");
 	clear_entry(entry);
-	d->entries.freed = true;
 	return r;
 }
 
@@ -459,17 +458,15 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 {
 	int r;
 
-	if (d->entries.freed && diff->upsert_count) {
-		grace_wait(d->grace);
-		d->entries.freed = false;
-	}
+	if (diff->upsert_count)
+		grace_wait(d->grace, d->entries.freed);
 	r = make_room(d, diff->upsert_count, reterr);
 	for (size_t i = 0; i < diff->upsert_count && r == 0; i++)
 		r = put(d, &diff->upserts[i], reterr);
 	for (size_t i = 0; i < diff->delete_count && r == 0; i++)
 		r = take_out(d, &diff->deletes[i], reterr);
-	if (d->entries.freed)
-		grace_begin(d->grace);
+	if (diff->delete_count)
+		d->entries.freed = grace_begin(d->grace);
 	return r;
 }
 
@@ -523,7 +520,6 @@ int entries_adopt(struct datapath *d, struct fault *reterr)
 	d->entries.longer = calloc(1 << 24, sizeof(*d->entries.longer));
 	if (!d->entries.longer)
 		return fault(reterr, -ENOMEM, "datapath.load", "out of memory");
-	d->entries.freed = true;
 	for (uint32_t i = 0; i < p->shape.entry_sets * WEIR_ENTRY_WAYS; i++) {
 		const struct weir_entry *entry =
 			&p->entries[i / WEIR_ENTRY_WAYS].entries[i % WEIR_ENTRY_WAYS];

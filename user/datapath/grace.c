@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Numbers of grace_begin(): the last one, and the last whose packets are over. */
+/* Tickets of grace_begin(): the last one, and the last whose packets are over. */
 struct grace {
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -85,18 +85,21 @@ void grace_close(struct grace *g)
 	free(g);
 }
 
-void grace_begin(struct grace *g)
+uint64_t grace_begin(struct grace *g)
 {
+	uint64_t ticket;
+
 	pthread_mutex_lock(&g->lock);
-	g->begun++;
+	ticket = ++g->begun;
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->lock);
+	return ticket;
 }
 
-void grace_wait(struct grace *g)
+void grace_wait(struct grace *g, uint64_t ticket)
 {
 	pthread_mutex_lock(&g->lock);
-	while (g->over != g->begun)
+	while (g->over < ticket)
 		pthread_cond_wait(&g->changed, &g->lock);
 	pthread_mutex_unlock(&g->lock);
 }

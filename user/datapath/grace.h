@@ -7,6 +7,8 @@
 #ifndef DATAPATH_GRACE_H
 #define DATAPATH_GRACE_H
 
+#include <stdint.h>
+
 #include "base/cleanup.h"
 
 struct grace;
@@ -15,10 +17,10 @@ struct grace;
 int grace_open(struct grace **ret);
 void grace_close(struct grace *g); /* accepts NULL */
 
-/** Packets that begin from now on see what was written before. */
-void grace_begin(struct grace *g);
-/** Those that had begun before the last grace_begin() are over. */
-void grace_wait(struct grace *g);
+/** Packets that begin from now on see what was written before. Returns a ticket, above 0 and all before. */
+uint64_t grace_begin(struct grace *g);
+/** Packets that had begun before the grace_begin() that returned @ticket are over. 0: there is nothing to wait for. */
+void grace_wait(struct grace *g, uint64_t ticket);
 
 /** Both in one, without the thread. */
 void grace_wait_here(void);

@@ -57,7 +57,7 @@ struct entries {
 		*longer; /* per /24: those of more than 24 bits; memory is taken as it is touched */
 	uint32_t by_length[129]; /* IPv6, and IPv4 of more than 120 bits */
 	uint32_t by_length4[33]; /* IPv4 */
-	bool freed; /* what is free may still be looked at by packets, until grace_wait() */
+	uint64_t freed; /* what is free may still be looked at by packets of this grace_begin() */
 };
 
 /* What holds the program on an interface. */
@@ -90,6 +90,7 @@ struct datapath {
 
 	struct entries entries;
 	struct weir_policy policy; /* the live copy */
+	uint64_t flipped;	   /* the idle one may still judge packets of this grace_begin() */
 	uint32_t last_generation;  /* of earlier pins, as the caller knows; 0 = none */
 	char slot_names[WEIR_LIMIT_SLOTS][WEIR_NAME_BYTES + 1];
 	uint16_t next_slot; /* where to look for a free slot: the longest unused ones come first */

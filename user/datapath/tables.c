@@ -249,7 +249,8 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	uint32_t copy = next->generation & 1;
 	int r;
 
-	grace_wait(d->grace); /* some may still be judged by the copy we are about to overwrite */
+	grace_wait(d->grace,
+		   d->flipped); /* some may still be judged by the copy we are about to overwrite */
 	r = fault_point(NULL, "tables.slots");
 	if (r < 0)
 		return r;
@@ -273,7 +274,7 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	if (r < 0)
 		return r;
 	__atomic_store_n(&d->program.config->live.generation, next->generation, __ATOMIC_RELEASE);
-	grace_begin(d->grace);
+	d->flipped = grace_begin(d->grace);
 	return 0;
 }
 
