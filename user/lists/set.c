@@ -304,6 +304,16 @@ static int fresh_compare(const void *a, const void *b)
 		 : (x->item.until_ns < y->item.until_ns) - (x->item.until_ns > y->item.until_ns);
 }
 
+static size_t count_of(const struct list_set *s, unsigned int source)
+{
+	size_t sum = 0;
+
+	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++)
+		sum += s->sources[source].count[kind].addresses +
+		       s->sources[source].count[kind].prefixes;
+	return sum;
+}
+
 /* The places of all entries of @source that are not among @fresh; both in order. */
 static int find_stale(struct list_set *s, unsigned int source, const struct fresh *fresh,
 		      size_t count, struct place **ret, size_t *ret_count)
@@ -311,9 +321,12 @@ static int find_stale(struct list_set *s, unsigned int source, const struct fres
 	_cleanup_free_ struct place *stale = NULL;
 	struct node_at at = {0};
 	struct node *node;
-	size_t found = 0, size = 0, i = 0;
+	size_t found = 0, size = 0, i = 0, missing = count_of(s, source);
 
-	for (; (node = nodes_get(&s->nodes, &at)); at.slot++) {
+	for (size_t j = 0; j < count; j++)
+		missing -= fresh[j].old != NO_ITEM;
+	/* Of a million entries of others, none is looked at if all are to stay. */
+	for (; found < missing && (node = nodes_get(&s->nodes, &at)); at.slot++) {
 		for (uint32_t n = node->items; n != NO_ITEM; n = item_of(s, n)->next) {
 			struct place p = {node_key_of(node), item_of(s, n)->kind, source};
 			struct place *bigger;
