@@ -469,6 +469,23 @@ static bool had_entry(const struct policy *before, const struct prefix *prefix)
 	return false;
 }
 
+/* What is listed already blocks nobody more. */
+static bool blocks_more(const struct engine *e, const struct policy_list *block)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (size_t i = 0; i < block->count; i++) {
+		const struct list_key key = {.kind = LIST_BLOCK,
+					     .prefix = block->entries[i].prefix,
+					     .origin = LIST_POLICY};
+		struct list_entry entry;
+
+		if (list_set_find(e->lists, &key, &entry) < 0 || !list_entry_active(&entry, now_ns))
+			return true;
+	}
+	return false;
+}
+
 void engine_policy_findings(struct engine *e, const struct policy *policy,
 			    const struct engine_actor *actor, struct safety_findings *ret)
 {
@@ -495,7 +512,9 @@ void engine_policy_findings(struct engine *e, const struct policy *policy,
 	count = engine_protected(e, actor, who);
 	for (size_t i = 0; i < count; i++)
 		find_effects(e, policy, &who[i], ret);
-	find_many(e, ret, &policy->safety, &batch);
+	/* The kernel takes a while to list connections, however few there are. */
+	if (blocks_more(e, block))
+		find_many(e, ret, &policy->safety, &batch);
 }
 
 int engine_check_safety(struct engine *e, const struct policy *policy,
