@@ -197,14 +197,15 @@ static int put_file(struct engine *e, const char *staged, struct policy **former
 	struct fault f = {0};
 	int r = fs_commit_file(e->options.policy_path, staged, reterr);
 
-	if (r < 0 && *former && policy_enforce(e, former, false, &f) < 0)
+	if (r < 0 && *former && policy_enforce(e, former, NULL, false, &f) < 0)
 		log_error("the former policy cannot be put in force again", "error", f.text);
 	return r;
 }
 
-/* Everything is checked: from here on it is done, or undone. On success *@policy is the former one. */
+/* Everything is checked: from here on it is done, or undone. On success *@policy is the former one. @image: as of
+ * policy_enforce(). */
 static int carry_out(struct engine *e, const struct change *c, struct policy **policy,
-		     struct fault *reterr)
+		     struct policy_image *image, struct fault *reterr)
 {
 	enum history_state before = c->how == HISTORY_AUTOMATIC ? HISTORY_UNDONE : HISTORY_FORMER;
 	struct history_pending pending;
@@ -225,7 +226,7 @@ static int carry_out(struct engine *e, const struct change *c, struct policy **p
 	history_begin(&e->history, &item, (*policy)->text,
 		      make_pending(e, c, item.generation, &pending) ? &pending : NULL);
 	fault_point(NULL, "change.begun");
-	r = policy_enforce(e, policy, c->how != HISTORY_AUTOMATIC, reterr);
+	r = policy_enforce(e, policy, image, c->how != HISTORY_AUTOMATIC, reterr);
 	fault_point(NULL, "change.enforced");
 	if (r < 0 && c->to_file)
 		fs_abort_file(staged);
@@ -319,7 +320,7 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 		r = engine_check_safety(e, policy, c->actor, &f);
 	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
 	if (r == 0)
-		r = carry_out(e, c, &policy, &f);
+		r = carry_out(e, c, &policy, image, &f);
 	if (r < 0) {
 		record_change(e, AUDIT_EVENT_POLICY_REFUSED, c, policy, 0, &f);
 		if (reterr)
@@ -434,7 +435,7 @@ static void undo(struct engine *e)
 	else
 		r = policy_read(e, NULL, 0, &policy, &f);
 	if (r == 0)
-		r = carry_out(e, &c, &policy, &f);
+		r = carry_out(e, &c, &policy, NULL, &f);
 	if (r == 0) {
 		log_warn("a policy was not confirmed in time: the one before it is in force again",
 			 "sha256", e->policy->sha256);
@@ -557,5 +558,5 @@ int change_start(struct engine *e, struct policy **policy, struct fault *reterr)
 	r = end_begun(e, policy, reterr);
 	if (r == 0)
 		r = go_on_waiting(e, policy, &c, reterr);
-	return r == 0 ? carry_out(e, &c, policy, reterr) : r;
+	return r == 0 ? carry_out(e, &c, policy, NULL, reterr) : r;
 }

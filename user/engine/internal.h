@@ -47,7 +47,9 @@ struct engine {
 	struct list_set *lists;
 	struct list_image
 		held; /* what an earlier daemon left in the kernel, until the first policy applies */
-	bool lists_unknown; /* what the kernel holds has to be read before the next change */
+	uint64_t
+		policy_began_ns; /* CLOCK_REALTIME: lifetimes in the policy last taken count from then */
+	bool lists_unknown;	 /* what the kernel holds has to be read before the next change */
 	struct feeds feeds;
 	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
@@ -89,9 +91,11 @@ int policy_read(const struct engine *e, const char *text, size_t length, struct 
 /**
  * Make *@policy the one in force: lists, feeds, datapath; on failure nothing is changed. On success it
  * belongs to the engine, and *@policy is the one before, or NULL. @must: each new feed's file can be
- * read. Keeps no history.
+ * read. @image: what the policy comes to with the flags as they are now; NULL: that is to be compiled. Keeps no
+ * history.
  */
-int policy_enforce(struct engine *e, struct policy **policy, bool must, struct fault *reterr);
+int policy_enforce(struct engine *e, struct policy **policy, struct policy_image *image, bool must,
+		   struct fault *reterr);
 
 /* change.c */
 /**
@@ -106,6 +110,8 @@ uint64_t change_due_ns(const struct engine *e);
 /* lists.c */
 int lists_load(struct engine *e, struct fault *reterr);
 int lists_take_policy(struct engine *e, const struct policy *policy, struct fault *reterr);
+/** It came into force: keep since when its lifetimes count. */
+void lists_commit(struct engine *e, const struct policy *policy);
 int lists_synchronise(struct engine *e, struct fault *reterr);
 void lists_expire(struct engine *e);
 

@@ -86,23 +86,35 @@ int lists_load(struct engine *e, struct fault *reterr)
 	return read_kernel(e, &e->held, reterr);
 }
 
+#define BEGAN_SIZE (POLICY_SHA256_HEX_SIZE + 24)
+
 /* When the policy's lifetimes began: when this very text was first applied, also by an earlier daemon,
  * so that a restart does not prolong them. */
-static uint64_t policy_began_ns(struct engine *e, const struct policy *policy, uint64_t now_ns)
+static uint64_t policy_began_ns(const struct engine *e, const struct policy *policy,
+				uint64_t now_ns)
 {
-	char text[POLICY_SHA256_HEX_SIZE + 24], wanted[POLICY_SHA256_HEX_SIZE + 24];
-	unsigned long long began = 0;
 	size_t length = sizeof(policy->sha256) - 1;
+	char text[BEGAN_SIZE];
+	uint64_t began_ns;
+
+	if (e->store && store_meta_get(e->store, "policy", text, sizeof(text), NULL) == 0 &&
+	    strncmp(text, policy->sha256, length) == 0 && text[length] == ' ' &&
+	    parse_u64(text + length + 1, 1, now_ns, &began_ns) == 0)
+		return began_ns;
+	return now_ns;
+}
+
+void lists_commit(struct engine *e, const struct policy *policy)
+{
+	char text[BEGAN_SIZE], before[BEGAN_SIZE];
 
 	if (!e->store)
-		return now_ns;
-	if (store_meta_get(e->store, "policy", text, sizeof(text), NULL) == 0 &&
-	    strncmp(text, policy->sha256, length) == 0 && text[length] == ' ' &&
-	    parse_u64(text + length + 1, 1, now_ns, (uint64_t *)&began) == 0)
-		return began;
-	snprintf(wanted, sizeof(wanted), "%s %llu", policy->sha256, (unsigned long long)now_ns);
-	store_meta_put(e->store, "policy", wanted, NULL);
-	return now_ns;
+		return;
+	snprintf(text, sizeof(text), "%s %llu", policy->sha256,
+		 (unsigned long long)e->policy_began_ns);
+	if (store_meta_get(e->store, "policy", before, sizeof(before), NULL) < 0 ||
+	    strcmp(text, before) != 0)
+		store_meta_put(e->store, "policy", text, NULL);
 }
 
 static void add_policy_list(struct engine *e, const struct policy_list *list, enum list_kind kind,
@@ -139,12 +151,13 @@ int lists_take_policy(struct engine *e, const struct policy *policy, struct faul
 	size_t count = policy->allow.count + policy->block.count;
 	_cleanup_free_ struct list_entry *entries = calloc(count ? count : 1, sizeof(*entries));
 	struct list_now at = now();
-	uint64_t began_ns = policy_began_ns(e, policy, at.real_ns);
 
 	if (!entries)
 		return fault(reterr, -ENOMEM, "lists.memory", "out of memory");
-	add_policy_list(e, &policy->allow, LIST_ALLOW, began_ns, entries);
-	add_policy_list(e, &policy->block, LIST_BLOCK, began_ns, entries + policy->allow.count);
+	e->policy_began_ns = policy_began_ns(e, policy, at.real_ns);
+	add_policy_list(e, &policy->allow, LIST_ALLOW, e->policy_began_ns, entries);
+	add_policy_list(e, &policy->block, LIST_BLOCK, e->policy_began_ns,
+			entries + policy->allow.count);
 	return list_set_replace_origin(e->lists, LIST_POLICY, entries, count, &at, reterr);
 }
 

@@ -61,14 +61,16 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 	return r;
 }
 
-int policy_enforce(struct engine *e, struct policy **policy, bool must, struct fault *reterr)
+int policy_enforce(struct engine *e, struct policy **policy, struct policy_image *image, bool must,
+		   struct fault *reterr)
 {
-	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *own = NULL;
 	_cleanup_(control_freep) struct control *control = NULL;
 	struct policy *former = e->policy;
 	struct fault f = {0};
-	int r = flags_compile(e, *policy, &image, reterr);
+	int r = image ? 0 : flags_compile(e, *policy, &own, reterr);
 
+	image = image ?: own;
 	if (r == 0)
 		r = control_prepare(e, image, *policy, &control, reterr);
 	if (r == 0)
@@ -78,6 +80,7 @@ int policy_enforce(struct engine *e, struct policy **policy, bool must, struct f
 	if (r < 0)
 		return r;
 	fault_point(NULL, "engine.in_force"); /* to die at: nothing can fail any more */
+	lists_commit(e, *policy);
 	feeds_commit(e, *policy);
 	flags_commit(e, *policy);
 	control_commit(e, &control);
