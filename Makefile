@@ -121,7 +121,7 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 
 # Objects that embed a skeleton need it generated first.
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
-$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(FAULT_TESTS:%=%.o) $(TOOLS:%=%.o): \
+$(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(FAULT_TESTS:%=%.o) $(BUILD)/tests/fault/fixture.o $(TOOLS:%=%.o): \
 	$(TEST_BPF_OBJECTS:%=$(BUILD)/tests/lib/%.skel.h)
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
 $(BUILD)/tests/bench/variant.o: $(BENCH_BPF_OBJECTS:%=$(BUILD)/tests/bench/%.skel.h)
@@ -134,6 +134,7 @@ $(UNIT_TESTS) $(BPF_TESTS) $(FAULT_TESTS) $(TOOLS): $(BUILD)/tests/%: $(BUILD)/t
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LDLIBS)
 
 $(BENCH_TOOLS): $(BUILD)/tests/bench/variant.o
+$(FAULT_TESTS): $(BUILD)/tests/fault/fixture.o
 
 # Process 1 of an emulated machine stands alone.
 $(KERNEL_INIT): $(KERNEL_INIT).o

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -115,12 +116,18 @@ int fs_commit_file(const char *path, const char *staged, struct fault *reterr)
 	_cleanup_free_ char *real = realpath(path, NULL);
 	const char *target = real ?: path;
 	int r = fault_point(NULL, "fs.rename");
+	bool swapped = false;
 
-	if (r == 0 && rename(staged, target) < 0)
-		r = -errno;
+	/* Where the filesystem can, the former file takes the staged one's name, so that it can come back. */
 	if (r == 0)
+		swapped = renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE) == 0;
+	if (r == 0 && !swapped && rename(staged, target) < 0)
+		r = -errno;
+	else if (r == 0)
 		r = fault_point(NULL, "fs.sync_directory") ?: sync_parent(target);
-	else
+	if (r < 0 && swapped)
+		renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE);
+	if (r < 0 || swapped)
 		unlink(staged);
 	if (r < 0)
 		return fault(reterr, r, "fs.write", "cannot replace %s: %s", path, strerror(-r));

@@ -33,7 +33,8 @@ int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_length,
 
 /*
  * The same in two steps: after fs_stage_file() the new content is on disk beside the file, and only
- * fs_commit_file() puts it in the file's place. @staged is its name, to be given to one of the two others.
+ * fs_commit_file() puts it in the file's place. @staged is its name, to be given to one of the two others. If the
+ * directory cannot be synced, the former file is put back, where the filesystem can exchange two.
  */
 int fs_stage_file(const char *path, const char *data, size_t length, mode_t mode,
 		  char staged[static PATH_MAX], struct fault *reterr);

@@ -131,6 +131,7 @@ void connections_stop(struct datapath *d)
 {
 	char path[PATH_MAX];
 
+	fault_point(NULL, "connections.stop"); /* to die at: nothing can fail */
 	if (pin_path(d->pin_dir, CONNECTIONS_LINK_PIN, path) == 0)
 		unlink(path);
 	connections_release(d);

@@ -407,7 +407,9 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 			*reterr = f;
 		return r;
 	}
+	fault_point(NULL, "change.confirmed"); /* to die at, like the next one */
 	history_confirm(&e->history);
+	fault_point(NULL, "change.kept");
 	remove_spared(e);
 	record_change(e, AUDIT_EVENT_POLICY_CONFIRM, &c, e->policy,
 		      datapath_generation(e->datapath), NULL);
