@@ -20,7 +20,7 @@ endif
 
 # Set by `make abi-test`: a weir with an ABI of its own, to upgrade to and from; see tests/abi.
 ifdef ABI_TEST
-BUILD := build/abi-$(ABI_TEST)
+BUILD := build/$(if $(FAULTS),faults-)abi-$(ABI_TEST)
 ABI_FLAGS := -DWEIR_ABI_TEST=$(ABI_TEST)
 endif
 
@@ -58,7 +58,9 @@ BPF_OBJECTS := limiter connections watchdog
 TEST_BPF_OBJECTS := counting flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
-FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fault/test_*.c))
+# That of an upgrade is one of a weir with an ABI of its own, and upgrades from build/weir.
+FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(if $(ABI_TEST),tests/fault/test_upgrade.c, \
+	$(filter-out %/test_upgrade.c,$(wildcard tests/fault/test_*.c))))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
 BENCH_BPF_OBJECTS := variants variants_lru
 BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,apply first_packet judge lists testrun)
@@ -176,6 +178,7 @@ test: all ## all tests, on this kernel: needs root
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 	@$(MAKE) --no-print-directory SAN=1 unit-tests
 	@$(MAKE) --no-print-directory FAULTS=1 fault-tests
+	@$(MAKE) --no-print-directory FAULTS=1 ABI_TEST=2 fault-tests
 	@$(MAKE) --no-print-directory fuzz-build
 	@$(MAKE) --no-print-directory abi-test
 	$(Q)scripts/test.sh

@@ -54,9 +54,9 @@ if wanted bpf; then
 	done
 fi
 if wanted fault; then
-	for program in build/faults/tests/fault/test_*; do
+	for program in build/faults*/tests/fault/test_*; do
 		[[ -x $program && ! $program == *.* ]] || continue
-		run "${program#build/faults/tests/}" "$program"
+		run "fault/${program##*/}" "$program"
 	done
 fi
 if wanted fuzz; then

@@ -177,7 +177,7 @@ int apply(const char *text, uint64_t confirm_ns)
 	return r;
 }
 
-int set_up(void **state)
+int set_up_files(void **state)
 {
 	static unsigned int number;
 
@@ -190,6 +190,12 @@ int set_up(void **state)
 	snprintf(x.pins, sizeof(x.pins), "/sys/fs/bpf/weir-test-%d-%u", (int)getpid(), ++number);
 	fault_arm("*", 0, 0);
 	write_file(OLD);
+	return 0;
+}
+
+int set_up(void **state)
+{
+	set_up_files(state);
 	open_engine();
 	return 0;
 }

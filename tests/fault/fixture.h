@@ -45,7 +45,8 @@ struct fixture {
 };
 extern struct fixture x;
 
-int set_up(void **state); /* with OLD in force */
+int set_up_files(void **state); /* the policy file has OLD */
+int set_up(void **state);	/* and it is in force */
 int tear_down(void **state);
 
 int try_to_open(struct fault *f);

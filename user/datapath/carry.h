@@ -36,6 +36,7 @@ struct migration {
 	char dir[PATH_MAX]; /* of its maps */
 	const struct step *step;
 	bool resumed; /* an earlier attempt made ours complete */
+	bool swapped; /* the links have our program */
 	struct source meta, config, entries, cells, cells_was, cpu;
 	struct weir_cell *copied; /* of each cell, what was copied last; NULL: not known */
 	struct weir_cpu *cpu_then;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault_point.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
 #include "datapath/pins.h"
@@ -495,7 +496,8 @@ int links_swap_pinned(const char *base_dir, int program, struct fault *reterr)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < pinned->count; i++) {
-		r = bpf_link_update(pinned->links[i].fd, program, NULL);
+		r = fault_point(NULL, "links.swap")
+			    ?: bpf_link_update(pinned->links[i].fd, program, NULL);
 		if (r == 0 || r == -ENOLINK)
 			continue;
 		while (i-- > 0) {

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/carry.h"
 
@@ -78,6 +79,11 @@ static int open_source(const struct migration *m, const char *map, const struct 
 
 	if (!change)
 		return 0;
+	if (r == 0) {
+		r = fault_point(reterr, "migrate.source");
+		if (r < 0)
+			return r;
+	}
 	fd = r < 0 ? -1 : bpf_obj_get(path);
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) < 0)
 		return fault(reterr, -errno, "datapath.migrate", "cannot open %s: %s", path,
@@ -223,10 +229,12 @@ static int prepare(struct migration *m, struct fault *reterr)
 		return r;
 	carry_translate(&m->meta, 0, &theirs);
 	r = load(m, &theirs, reterr);
+	r = r ?: fault_point(reterr, "migrate.fill");
 	if (r < 0)
 		return r;
 	fill(m, &theirs);
-	return pins_write_head(m->d->base_dir, m->from, reterr);
+	r = fault_point(reterr, "migrate.head");
+	return r ?: pins_write_head(m->d->base_dir, m->from, reterr);
 }
 
 /* Ours are complete already. */
@@ -249,12 +257,16 @@ static int take_over(struct migration *m, struct fault *reterr)
 	if (m->copied)
 		carry_copy_cells(m); /* the later, the less is to be added up */
 	swapped = now();
+	r = r ?: fault_point(reterr, "migrate.swap");
 	r = r ?: links_swap_pinned(d->base_dir, program, reterr);
 	if (r < 0)
 		return r;
-	grace_wait_here(); /* for packets of their program */
+	m->swapped = true;
+	fault_point(NULL, "migrate.swapped"); /* to die at: nothing can fail */
+	grace_wait_here();		      /* for packets of their program */
 	carry_add_up(m, swapped);
-	return pins_write_head(d->base_dir, 0, reterr);
+	r = fault_point(reterr, "migrate.added");
+	return r ?: pins_write_head(d->base_dir, 0, reterr);
 }
 
 /* What was current is current again. */
@@ -300,7 +312,8 @@ int migrate(struct datapath *d, const struct pins *pins, struct fault *reterr)
 	migration_done(&m);
 	if (r < 0) {
 		program_done(&d->program);
-		if (!m.resumed)
+		/* Once packets are judged by ours, only going on leads anywhere. */
+		if (!m.resumed && !m.swapped)
 			give_back(&m, head);
 		return r;
 	}
