@@ -124,6 +124,28 @@ static void a_second_daemon_goes_on_enforcing(void **state)
 	assert_int_equal(send("198.51.100.1"), XDP_DROP);
 }
 
+/* The program is compiled for a policy. What the maps held before, it has to know by itself. */
+static void a_second_daemon_s_program_knows_what_the_first_one_s_policy_asks_for(void **state)
+{
+	struct fault f = {0};
+
+	(void)state;
+	runner_policy(&runner, RUNNER_UNLIMITED
+		      "limits:\n"
+		      "  - {name: window, scope: source, algorithm: fixed_window, rate: 2/h}\n");
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(send("198.51.100.1"), XDP_PASS);
+	assert_int_equal(send("198.51.100.1"), XDP_DROP);
+	runner_reopen(&runner);
+	assert_true(datapath_program_fd(runner.datapath) < 0);
+	assert_int_equal(datapath_need_program(runner.datapath, &f), 0);
+	assert_true(datapath_program_fd(runner.datapath) >= 0);
+	assert_int_equal(send("198.51.100.1"), XDP_DROP);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(send("198.51.100.2"), XDP_PASS);
+	assert_int_equal(send("198.51.100.2"), XDP_DROP);
+}
+
 static void drops_before_the_second_daemon_are_not_forgotten(void **state)
 {
 	const struct weir_tally *t;
@@ -319,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ADOPTION_TEST(a_second_daemon_finds_everything_as_it_was),
 		ADOPTION_TEST(a_second_daemon_goes_on_enforcing),
+		ADOPTION_TEST(a_second_daemon_s_program_knows_what_the_first_one_s_policy_asks_for),
 		ADOPTION_TEST(drops_before_the_second_daemon_are_not_forgotten),
 		ADOPTION_TEST(pins_of_a_newer_abi_are_refused),
 		ADOPTION_TEST(what_abi_3_has_pinned_is_carried_over),

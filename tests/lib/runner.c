@@ -201,7 +201,10 @@ int runner_run(const struct runner *r, const uint8_t *frame, size_t length, size
 	struct xdp_md ctx = {.data_end = (uint32_t)linear};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)length,
 		    .repeat = 1);
+	struct fault f = {0};
 
+	if (datapath_need_program(r->datapath, &f) < 0)
+		fail_msg("%s: %s", f.code, f.text);
 	if (linear) {
 		options.ctx_in = &ctx;
 		options.ctx_size_in = sizeof(ctx);

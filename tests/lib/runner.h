@@ -34,7 +34,7 @@ struct runner {
 /** Why this machine cannot run these tests; NULL: it can. */
 const char *runner_obstacle(void);
 
-/** Load the program. No policy, empty lists. */
+/** Make the maps. No policy, empty lists; the first policy or packet loads the program. */
 void runner_open(struct runner *r);
 /** Let go of the maps and take them up again, as a daemon does that starts over. Lists are forgotten. */
 void runner_reopen(struct runner *r);

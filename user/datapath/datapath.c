@@ -66,7 +66,7 @@ void datapath_close(struct datapath *d)
 	free(d);
 }
 
-/* Load what serves any policy: which one is in force, we know only from the maps. */
+/* Load the maps alone: which policy is in force, and so what the program has to know, only they tell. */
 static int load(struct datapath *d, const struct weir_meta *theirs, struct fault *reterr)
 {
 	uint64_t seed = theirs->hash_seed;
@@ -74,8 +74,8 @@ static int load(struct datapath *d, const struct weir_meta *theirs, struct fault
 	int r = program_pinned_shape(d->pin_dir, &shape, reterr);
 
 	shape.hits_slot = theirs->hits_slot;
-	shape.features = d->fresh ? 0 : WEIR_FEATURE_ALL;
-	shape.features |= shape.cell_sets_was ? WEIR_FEATURE_MOVING : 0;
+	shape.features = shape.cell_sets_was ? WEIR_FEATURE_MOVING : 0;
+	shape.maps_only = true;
 	r = r ?: program_load(d->pin_dir, NULL, &shape, seed, &d->program, reterr);
 	if (r < 0)
 		return r;

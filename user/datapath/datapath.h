@@ -222,6 +222,11 @@ struct weir_meta *datapath_meta(const struct datapath *d);
 struct weir_cpu *datapath_cpu(const struct datapath *d); /* [datapath_cpus()] */
 unsigned int datapath_cpus(const struct datapath *d);
 int datapath_ring_fd(const struct datapath *d);
-int datapath_program_fd(const struct datapath *d); /* for test runs */
+/**
+ * Load the program, unless that is done: the first policy and the first interface do it. Faults:
+ * datapath.load, datapath.bpffs.
+ */
+int datapath_need_program(struct datapath *d, struct fault *reterr);
+int datapath_program_fd(const struct datapath *d); /* for test runs; negative: not loaded yet */
 
 #endif

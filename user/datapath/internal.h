@@ -29,6 +29,7 @@ struct shape {
 	uint32_t cell_sets_was; /* of the table that is being replaced; 0 = none is */
 	uint32_t hits_slot;	/* struct weir_meta.hits_slot */
 	uint32_t features;	/* enum weir_feature */
+	bool maps_only;		/* no policy and no interface has asked for the program yet */
 };
 
 /* A loaded program and the memory it shares with us. */
@@ -100,8 +101,8 @@ struct datapath {
 
 /**
  * Load the program as @shape and @seed say. Its maps are those of @from as far as the shape lets them
- * be (NULL: what is pinned in @pin_dir, or new ones that are pinned there). Faults: datapath.load,
- * datapath.bpffs.
+ * be (NULL: what is pinned in @pin_dir, or new ones that are pinned there). With @shape->maps_only the
+ * maps are all that is loaded. Faults: datapath.load, datapath.bpffs.
  */
 int program_load(const char *pin_dir, const struct program *from, const struct shape *shape,
 		 uint64_t seed, struct program *ret, struct fault *reterr);

@@ -361,7 +361,8 @@ int datapath_attach_all(struct datapath *d, const char *const ifaces[], size_t c
 			     "one instance attaches to %u interfaces at most", DATAPATH_LINKS_MAX);
 	for (size_t i = 0; i < count; i++)
 		attempts[i] = (struct attempt){.link.fd = -1, .before_fd = -1};
-	r = attach_attempts(d, ifaces, count, allow_generic, attempts, reterr);
+	r = datapath_need_program(d, reterr);
+	r = r ?: attach_attempts(d, ifaces, count, allow_generic, attempts, reterr);
 	if (r < 0)
 		undo(d, attempts, count);
 	for (size_t i = 0; i < count; i++) {

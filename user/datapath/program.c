@@ -239,7 +239,7 @@ static int set_answers(const struct program *p)
 	int fd = bpf_program__fd(p->skeleton->progs.weir_answer);
 	int r = fault_point(NULL, "program.answers");
 
-	if (r < 0)
+	if (r < 0 || p->shape.maps_only)
 		return r;
 	return bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.weir_answers), &zero, &fd,
 				   BPF_ANY) < 0
@@ -258,6 +258,10 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 	if (r < 0)
 		return fault(reterr, r, "datapath.bpffs", "cannot use the pins in %s: %s", pin_dir,
 			     strerror(-r));
+	if (p->shape.maps_only) {
+		bpf_program__set_autoload(p->skeleton->progs.weir_ingress, false);
+		bpf_program__set_autoload(p->skeleton->progs.weir_answer, false);
+	}
 	p->skeleton->rodata->weir_seed = p->seed;
 	weir_features_unpack(p->shape.features,
 			     (__u8 *)(uintptr_t)p->skeleton->rodata->weir_features);

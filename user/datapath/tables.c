@@ -36,6 +36,44 @@ uint32_t datapath_next_generation(const struct datapath *d)
 	return next;
 }
 
+/* What @policy asks of the program. */
+static uint32_t features_of(const struct weir_policy *policy)
+{
+	uint32_t features = 0;
+
+	if (policy->flags & WEIR_POLICY_BY_DESTINATION)
+		features |= WEIR_FEATURE_DESTINATIONS;
+	if (policy->flags & WEIR_POLICY_BY_SOURCE)
+		features |= WEIR_FEATURE_SOURCES;
+	if (policy->shadow_limits)
+		features |= WEIR_FEATURE_SHADOW;
+	if (policy->flagged_limits)
+		features |= WEIR_FEATURE_FLAGS;
+	for (uint32_t i = 0; i < policy->limit_count; i++) {
+		const struct weir_limit *limit = &policy->limits[i];
+
+		if (limit->algorithm == WEIR_ALGORITHM_FIXED ||
+		    limit->algorithm == WEIR_ALGORITHM_SLIDING)
+			features |= WEIR_FEATURE_WINDOWS;
+		if (limit->algorithm == WEIR_ALGORITHM_OPEN)
+			features |= WEIR_FEATURE_OPEN;
+		if (limit->rollout)
+			features |= WEIR_FEATURE_ROLLOUT;
+		if (limit->action == WEIR_ACTION_MARK)
+			features |= WEIR_FEATURE_MARK;
+		if (limit->action == WEIR_ACTION_COOKIE)
+			features |= WEIR_FEATURE_COOKIES;
+		else if (limit->reject_share)
+			features |= WEIR_FEATURE_REJECT;
+		if (limit->size_step)
+			features |= WEIR_FEATURE_COSTS;
+		for (unsigned int class = 0; class < WEIR_CLASS_MAX; class ++)
+			if (limit->unit != WEIR_UNIT_BYTES && limit->costs[class] != 1)
+				features |= WEIR_FEATURE_COSTS;
+	}
+	return features;
+}
+
 void tables_adopt(struct datapath *d)
 {
 	uint32_t copy = d->program.config->live.generation & 1;
@@ -47,6 +85,8 @@ void tables_adopt(struct datapath *d)
 		if (d->policy.limits[i].slot < WEIR_LIMIT_SLOTS)
 			memcpy(d->slot_names[d->policy.limits[i].slot], d->policy.limits[i].name,
 			       WEIR_NAME_BYTES);
+	if (d->program.shape.maps_only)
+		d->program.shape.features |= features_of(&d->policy);
 }
 
 /* No packet uses it: neither policy has it, and those before are over. */
@@ -193,53 +233,21 @@ static int write_prefixes(const struct bpf_map *map, const struct policy_prefix 
 	return 0;
 }
 
-/* What @policy asks of the program. */
-static uint32_t features_of(const struct weir_policy *policy)
-{
-	uint32_t features = 0;
-
-	if (policy->flags & WEIR_POLICY_BY_DESTINATION)
-		features |= WEIR_FEATURE_DESTINATIONS;
-	if (policy->flags & WEIR_POLICY_BY_SOURCE)
-		features |= WEIR_FEATURE_SOURCES;
-	if (policy->shadow_limits)
-		features |= WEIR_FEATURE_SHADOW;
-	if (policy->flagged_limits)
-		features |= WEIR_FEATURE_FLAGS;
-	for (uint32_t i = 0; i < policy->limit_count; i++) {
-		const struct weir_limit *limit = &policy->limits[i];
-
-		if (limit->algorithm == WEIR_ALGORITHM_FIXED ||
-		    limit->algorithm == WEIR_ALGORITHM_SLIDING)
-			features |= WEIR_FEATURE_WINDOWS;
-		if (limit->algorithm == WEIR_ALGORITHM_OPEN)
-			features |= WEIR_FEATURE_OPEN;
-		if (limit->rollout)
-			features |= WEIR_FEATURE_ROLLOUT;
-		if (limit->action == WEIR_ACTION_MARK)
-			features |= WEIR_FEATURE_MARK;
-		if (limit->action == WEIR_ACTION_COOKIE)
-			features |= WEIR_FEATURE_COOKIES;
-		else if (limit->reject_share)
-			features |= WEIR_FEATURE_REJECT;
-		if (limit->size_step)
-			features |= WEIR_FEATURE_COSTS;
-		for (unsigned int class = 0; class < WEIR_CLASS_MAX; class ++)
-			if (limit->unit != WEIR_UNIT_BYTES && limit->costs[class] != 1)
-				features |= WEIR_FEATURE_COSTS;
-	}
-	return features;
-}
-
 /* Have a program that knows @features, which it may be the only thing to change. */
 static int change_features(struct datapath *d, uint32_t features, struct fault *reterr)
 {
 	struct shape shape = d->program.shape;
 
-	if (shape.features == features)
+	if (shape.features == features && !shape.maps_only)
 		return 0;
 	shape.features = features;
+	shape.maps_only = false;
 	return program_reshape(d, &shape, reterr);
+}
+
+int datapath_need_program(struct datapath *d, struct fault *reterr)
+{
+	return change_features(d, d->program.shape.features, reterr);
 }
 
 static int write_policy(struct datapath *d, const struct policy_image *image,
