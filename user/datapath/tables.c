@@ -290,7 +290,7 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 			  uint32_t *ret_generation, struct fault *reterr)
 {
 	struct weir_policy next = image->policy;
-	uint32_t features = features_of(&next);
+	uint32_t features = features_of(&next), served = features;
 	int r;
 
 	next.generation = datapath_next_generation(d);
@@ -301,8 +301,10 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 		memcpy(next.limits[i].name, image->limits[i].name, length);
 	}
 	r = cells_resize(d, image->cell_sets, reterr);
-	/* Until the new policy is live, the program must serve the old one, too. */
-	r = r ?: change_features(d, d->program.shape.features | features, reterr);
+	/* Until the new policy is live, the program must serve the old one, too, if there is one. */
+	if (d->program.config->live.generation)
+		served |= d->program.shape.features;
+	r = r ?: change_features(d, served, reterr);
 	if (r == 0 && features & WEIR_FEATURE_OPEN)
 		r = connections_start(d, reterr);
 	if (r < 0)
