@@ -29,7 +29,7 @@ static struct runner runner;
 static int set_up(void **state)
 {
 	(void)state;
-	runner_open(&runner);
+	runner_renew(&runner);
 	return 0;
 }
 
@@ -266,7 +266,7 @@ static void cannot_run_here(void **state)
 	skip();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
@@ -289,5 +289,5 @@ int main(void)
 
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("actions", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("actions", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("actions", tests, NULL, tear_down);
 }

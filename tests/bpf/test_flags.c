@@ -25,7 +25,7 @@ static struct runner runner;
 static int set_up(void **state)
 {
 	(void)state;
-	runner_open(&runner);
+	runner_renew(&runner);
 	return 0;
 }
 
@@ -231,7 +231,7 @@ static void cannot_run_here(void **state)
 	skip();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
@@ -250,5 +250,5 @@ int main(void)
 
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("flags", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("flags", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("flags", tests, NULL, tear_down);
 }

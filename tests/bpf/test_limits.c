@@ -53,7 +53,7 @@ static unsigned int nth_cpu(unsigned int n)
 static int set_up(void **state)
 {
 	(void)state;
-	runner_open(&runner);
+	runner_renew(&runner);
 	return pin_to(nth_cpu(0));
 }
 
@@ -557,7 +557,7 @@ static void cannot_run_here(void **state)
 	skip();
 }
 
-#define LIMIT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define LIMIT_TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
@@ -581,5 +581,5 @@ int main(void)
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("limits", obstacle, NULL, NULL);
 	sched_getaffinity(0, sizeof(all_cpus), &all_cpus);
-	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("limits", tests, NULL, tear_down);
 }

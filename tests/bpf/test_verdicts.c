@@ -24,7 +24,7 @@ static struct runner runner;
 static int set_up(void **state)
 {
 	(void)state;
-	runner_open(&runner);
+	runner_renew(&runner);
 	return 0;
 }
 
@@ -304,7 +304,7 @@ static void cannot_run_here(void **state)
 	skip();
 }
 
-#define VERDICT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define VERDICT_TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
@@ -329,5 +329,5 @@ int main(void)
 
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("verdicts", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("verdicts", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("verdicts", tests, NULL, tear_down);
 }

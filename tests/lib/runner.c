@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/words.h"
+#include "datapath/internal.h"
 #include "lists/image.h"
 #include "policy/policy.h"
 
@@ -86,6 +87,31 @@ void runner_reopen(struct runner *r)
 {
 	close_datapath(r);
 	open_datapath(r);
+}
+
+/* Nobody sends packets meanwhile. What is left of prefixes belongs to policies, and goes with them. */
+void runner_renew(struct runner *r)
+{
+	struct datapath *d = r->datapath;
+	struct program *p;
+
+	if (!d) {
+		runner_open(r);
+		return;
+	}
+	runner_unlist_all(r);
+	p = &d->program;
+	assert_int_equal(p->shape.cell_sets_was, 0);
+	memset(&p->config->live, 0, sizeof(p->config->live));
+	memset(p->config->policies, 0, sizeof(p->config->policies));
+	memset(p->config->ports, 0, sizeof(p->config->ports));
+	memset(p->cells, 0, (WEIR_CELL_FIXED + (size_t)p->shape.cell_sets) * sizeof(*p->cells));
+	memset(p->cpu, 0, p->cpus * sizeof(*p->cpu));
+	memset(&d->policy, 0, sizeof(d->policy));
+	memset(d->slot_names, 0, sizeof(d->slot_names));
+	d->next_slot = 0;
+	d->last_generation = 0;
+	memset(r->counts, 0, sizeof(r->counts));
 }
 
 static void move_pins(const char *from_dir, const char *prefix, const char *to_dir,

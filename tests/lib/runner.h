@@ -36,6 +36,11 @@ const char *runner_obstacle(void);
 
 /** Make the maps. No policy, empty lists; the first policy or packet loads the program. */
 void runner_open(struct runner *r);
+/**
+ * Open it, or have the maps of an open one as they were at first: the program stays, and with it what its last
+ * policy asked for. For tests that need neither new pins nor an empty ring of events.
+ */
+void runner_renew(struct runner *r);
 /** Let go of the maps and take them up again, as a daemon does that starts over. Lists are forgotten. */
 void runner_reopen(struct runner *r);
 /** Have the pins say that another ABI is the current one. */
