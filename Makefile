@@ -187,9 +187,9 @@ abi-test: ## what tests/e2e/41-upgrade.sh upgrades to: build/abi-1/weir, build/a
 	@$(MAKE) --no-print-directory -s ABI_TEST=1 build/abi-1/weir
 	@$(MAKE) --no-print-directory -s ABI_TEST=2 build/abi-2/weir
 
-test-kernels: all ## KERNELS="6.1 6.12": the BPF tests on other kernels, in emulation
+test-kernels: all ## KERNELS="6.1 6.12" ALL=1: the BPF tests on other kernels, in emulation
 	@$(MAKE) --no-print-directory $(BPF_TESTS) $(KERNEL_INIT)
-	$(Q)scripts/kernels.sh $(KERNELS)
+	$(Q)ALL=$(ALL) scripts/kernels.sh $(KERNELS)
 
 test-gap: all ## 200 policies, restarts, kills and upgrades under traffic: what leaked, what was lost
 	@$(MAKE) --no-print-directory $(TOOLS) abi-test
