@@ -9,14 +9,15 @@
 
 #define ENTRY_OPTIONS (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON) | CLI_TAKES(FORCE))
 #define APPLY_OPTIONS                                                                              \
-	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) | CLI_TAKES(FORCE))
+	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) |                   \
+	 CLI_TAKES(FORCE) | CLI_TAKES(PROFILE))
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
 #define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
 #define PANIC_OPTIONS	 (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
 #define CHECK_OPTIONS	 (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
-#define FMT_OPTIONS	 (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK))
+#define FMT_OPTIONS	 (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -52,8 +53,8 @@ static const struct command commands[] = {
 	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
 	 APPLY_OPTIONS, .fn = cmd_policy_apply},
 	{"policy plan", "[FILE]",
-	 "what a policy would change, and have dropped of the last minutes' traffic", CLI_ONLINE,
-	 .fn = cmd_policy_plan},
+	 "what a policy would change, and have dropped of the last minutes' traffic",
+	 CLI_ONLINE | CLI_TAKES(PROFILE), .fn = cmd_policy_plan},
 	{"policy confirm", "[GENERATION]", "keep the policy that was applied with --confirm",
 	 CLI_ONLINE, .fn = cmd_policy_confirm},
 	{"policy rollback", "[GENERATION]", "go back to a former policy; without GENERATION, one",
@@ -61,7 +62,7 @@ static const struct command commands[] = {
 	{"policy history", "", "the policies that were in force, by whom and why",
 	 CLI_ONLINE | CLI_TAKES(LINES), .fn = cmd_policy_history},
 	{"policy diff", "GENERATION [GENERATION]",
-	 "what changed since a generation, or from one to another", CLI_ONLINE,
+	 "what changed since a generation, or from one to another", CLI_ONLINE | CLI_TAKES(PROFILE),
 	 .fn = cmd_policy_diff},
 	{"policy show", "[GENERATION]", "the policy in force, or a former one", CLI_ONLINE,
 	 .fn = cmd_policy_show},

@@ -70,7 +70,7 @@ mode_is() {
 }
 
 says_both_places() {
-	{ weir policy apply 2>&1 || true; } | grep "30-more.yaml:1:1: 'mode' is given in .*policy.yaml:2:1"
+	{ weir policy apply 2>&1 || true; } | grep "30-more.yaml:1:1: error: 'mode' is given in .*policy.yaml:2:1"
 }
 
 policy <<-YAML

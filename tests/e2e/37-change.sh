@@ -357,7 +357,8 @@ died_in_between() {
 	current=$(sqlite3 "$STATE/weir.db" 'SELECT max(generation) FROM policy_generation')
 	sqlite3 "$STATE/weir.db" "INSERT INTO policy_text VALUES ('$(sha "$LAB_DIR/b.yaml")',
 			readfile('$LAB_DIR/b.yaml')) ON CONFLICT DO NOTHING;
-		INSERT INTO policy_generation VALUES ($((current + 1)), $current,
+		INSERT INTO policy_generation (generation, parent, sha256,
+			uid, username, reason, applied_ns, how, state) VALUES ($((current + 1)), $current,
 			'$(sha "$LAB_DIR/b.yaml")', 0, 'root', '', 1, 'apply', 'begun')"
 	start_weir
 	check 'a policy that had not come into force is forgotten' in_force "$LAB_DIR/a.yaml"

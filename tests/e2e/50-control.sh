@@ -146,7 +146,7 @@ each_command() {
 	tried+=(unblock unallow)
 	# Two spaces or more end the synopsis; capitals and options begin its operands.
 	while read -r name; do
-		printf '%s\n' "${tried[@]}" | grep -qE "^$name( |$)" ||
+		grep -qE "^$name( |$)" <<<"$(printf '%s\n' "${tried[@]}")" ||
 			check "weir help: '$name' is tested here" false
 	done < <(weir help | sed -nE 's/^  (([a-z]+ ?)+).*/\1/p' | sed -E 's/ +$//')
 }

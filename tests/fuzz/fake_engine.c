@@ -124,6 +124,18 @@ int engine_change_policy(struct engine *e, const struct engine_policy_change *ch
 	return 0;
 }
 
+const char *engine_set_aside(const struct engine *e)
+{
+	(void)e;
+	return "";
+}
+
+void engine_refusal_done(struct engine_refusal *r)
+{
+	policy_report_free(r->report);
+	r->report = NULL;
+}
+
 int engine_rollback(struct engine *e, uint32_t generation, const char *reason, uint32_t base,
 		    const struct engine_actor *actor, struct fault *reterr)
 {

@@ -35,7 +35,8 @@
 #define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
 #define CHECK_OPTIONS  (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
-#define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK))
+#define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
+#define APPLY_OPTIONS  (CLI_ONLINE | CLI_TAKES(PROFILE))
 
 /* Stands for the daemon: takes its arguments as they are. */
 static inline int count_arguments(int argc, char **argv)
@@ -56,7 +57,8 @@ static const struct command commands[] = {
 	{"policy fmt", "[FILE]", "", FMT_OPTIONS, .fn = cmd_policy_fmt},
 	{"policy schema", "", "", CLI_OFFLINE, .fn = cmd_policy_schema},
 	{"policy explain", "[KEY]", "", CLI_OFFLINE, .fn = cmd_policy_explain},
-	{"policy apply", "[FILE]", "", CLI_ONLINE, .fn = cmd_policy_apply},
+	{"policy apply", "[FILE]", "", APPLY_OPTIONS, .fn = cmd_policy_apply},
+	{"policy plan", "[FILE]", "", APPLY_OPTIONS, .fn = cmd_policy_plan},
 	{"audit tail", "", "", TAIL_OPTIONS, .fn = cmd_audit_tail},
 	{"audit verify", "[DIR]", "", CLI_OFFLINE, .fn = cmd_audit_verify},
 	{"metrics", "", "", CLI_ONLINE, .fn = cmd_metrics},

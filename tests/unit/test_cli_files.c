@@ -36,26 +36,85 @@ static void a_policy_is_checked_without_a_daemon(void **state)
 	assert_has(f->out, "{\"ok\":false,\"code\":\"policy.");
 }
 
+#define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+/* What is asked for first: the profile that the daemon runs with. */
+#define NO_PROFILE	     ANSWER("200 OK", "{\"policy\":{\"daemon_profile\":null}}")
+
 static void a_policy_is_sent_only_if_it_is_correct(void **state)
 {
 	struct fixture *f = *state;
-	const char *path = write_policy(f, POLICY "  - {name: a, scope: source, rate: 2k}\n");
+	const char *path = write_policy(f, POLICY "  - {name: a, scope: source, rate: 2k}\n"
+						  "  - {name: b, scope: source, rate: 3k}\n");
 
-	f->answers[0] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-			"{\"generation\":4,\"changed\":true}";
-	f->answers[1] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-			"{\"generation\":4,\"changed\":false}";
+	f->answers[0] = f->answers[1] = NO_PROFILE;
+	f->answers[2] = ANSWER("200 OK", "{\"generation\":4,\"changed\":true}");
+	f->answers[3] = ANSWER("200 OK", "{\"generation\":4,\"changed\":false}");
 	start(f);
 	assert_int_equal(run(f, "policy", "apply", path), CLI_FAILED);
+	assert_has(f->err, ":4:36: error: '2k' has no unit");
+	assert_has(f->err, ":5:36: error: '3k' has no unit");
 	write_policy(f, "apiVersion: weir/v1\nmode: off\n");
 	assert_int_equal(run(f, "policy", "apply", path), CLI_OK);
 	assert_string_equal(f->out, "policy generation 4 is in force\n");
 	assert_int_equal(run(f, "policy", "apply"), CLI_OK);
 	assert_has(f->out, "in force; its text is the same as before");
 	stop(f);
-	assert_has(f->requests[0], "PUT /v1/policy HTTP/1.1\r\n");
-	assert_has(f->requests[0], "\r\n\r\napiVersion: weir/v1\nmode: off\n");
-	assert_has(f->requests[1], "Content-Length: 0\r\n");
+	assert_has(f->requests[2], "PUT /v1/policy HTTP/1.1\r\n");
+	assert_has(f->requests[2], "\r\n\r\napiVersion: weir/v1\nmode: off\n");
+	assert_has(f->requests[3], "Content-Length: 0\r\n");
+}
+
+static void a_policy_is_planned_only_if_it_is_correct_and_all_is_said(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = write_policy(f, POLICY "  - {name: a, scope: source, rate: 2k}\n"
+						  "  - {name: b, scope: source, rate: 3k}\n");
+
+	assert_int_equal(run(f, "policy", "plan", path, "-o", "json"), CLI_FAILED);
+	assert_has(f->err, ":4:36: error: '2k' has no unit");
+	assert_has(f->err, ":5:36: error: '3k' has no unit");
+	assert_has(f->out, "\"diagnostics\":[{");
+}
+
+static void a_policy_is_checked_with_the_profile_that_it_is_applied_with(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = write_policy(f, "apiVersion: weir/v1\nmode: off\n"
+					   "profiles: {a: {mode: monitor}, none: {}}\n");
+
+	f->answers[0] = ANSWER("200 OK", "{\"policy\":{\"daemon_profile\":\"b\"}}");
+	f->answers[1] = f->answers[2] = ANSWER("200 OK", "{\"generation\":4,\"changed\":true}");
+	start(f);
+	assert_int_equal(run(f, "policy", "apply", path), CLI_FAILED);
+	assert_has(f->err, "there is no profile 'b'");
+	assert_int_equal(run(f, "policy", "apply", path, "--profile", "c"), CLI_FAILED);
+	assert_int_equal(run(f, "policy", "apply", path, "--profile", "a"), CLI_OK);
+	assert_int_equal(run(f, "policy", "apply", path, "--profile", "none"), CLI_OK);
+	stop(f);
+	assert_has(f->requests[1], "PUT /v1/policy?profile=a HTTP/1.1\r\n");
+	assert_has(f->requests[2], "PUT /v1/policy?profile= HTTP/1.1\r\n");
+}
+
+static void all_that_the_daemon_finds_is_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	f->answers[0] = ANSWER("409 Conflict",
+			       "{\"code\":\"safety.lockout\",\"detail\":\"first, and 1 more\","
+			       "\"findings\":[{\"code\":\"safety.lockout\",\"detail\":\"first\"},"
+			       "{\"code\":\"safety.max_blocked\",\"detail\":\"sec\\u001bond\"}]}");
+	f->answers[1] = ANSWER("422 Unprocessable",
+			       "{\"code\":\"policy.x\",\"detail\":\"d\",\"diagnostics\":["
+			       "{\"severity\":\"error\",\"code\":\"policy.x\",\"file\":\"p\","
+			       "\"line\":2,\"column\":3,\"width\":2,\"text\":\"wrong\","
+			       "\"source\":\"a bc\",\"source_at\":2}]}");
+	start(f);
+	assert_int_equal(run(f, "policy", "apply"), CLI_FAILED);
+	assert_has(f->err, "UNSAFE: first [safety.lockout]");
+	assert_has(f->err, "UNSAFE: sec?ond [safety.max_blocked]");
+	assert_int_equal(run(f, "policy", "apply"), CLI_FAILED);
+	assert_has(f->err, "p:2:3: error: wrong [policy.x]\n  a bc\n    ^~\n");
+	stop(f);
 }
 
 /* A log of three records below the fixture's directory, in <dir>/audit. */
@@ -171,6 +230,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_policy_is_checked_without_a_daemon),
 		TEST(a_policy_is_sent_only_if_it_is_correct),
+		TEST(a_policy_is_planned_only_if_it_is_correct_and_all_is_said),
+		TEST(a_policy_is_checked_with_the_profile_that_it_is_applied_with),
+		TEST(all_that_the_daemon_finds_is_shown),
 		TEST(a_log_is_verified_offline_and_its_first_bad_record_named),
 		TEST(the_tail_of_a_log_is_the_same_from_files_and_from_the_daemon),
 		TEST(detach_never_works_around_a_daemon_that_lives),

@@ -309,6 +309,48 @@ static void texts_have_a_bound_that_spares_what_is_needed(void **state)
 	assert_int_equal(history_former(&x->history)->generation, 11);
 }
 
+static void put_with(struct fixture *x, uint32_t generation, const char *text, const char *profile)
+{
+	struct history_item item = item_of(generation, text, HISTORY_APPLY);
+
+	item.profile_known = true;
+	snprintf(item.profile, sizeof(item.profile), "%s", profile);
+	snprintf(item.daemon_profile, sizeof(item.daemon_profile), "daemon");
+	history_begin(&x->history, &item, text, NULL);
+	history_commit(&x->history, generation, HISTORY_FORMER);
+}
+
+static void the_profile_is_kept_and_tells_policies_of_one_text_apart(void **state)
+{
+	struct fixture *x = *state;
+
+	put(x, 1, "a", HISTORY_START);
+	put_with(x, 2, "b", "staging");
+	put_with(x, 3, "b", "");
+	start_again(x);
+	assert_false(history_find(&x->history, 1)->profile_known);
+	assert_string_equal(history_find(&x->history, 2)->profile, "staging");
+	assert_string_equal(history_find(&x->history, 2)->daemon_profile, "daemon");
+	assert_true(history_find(&x->history, 3)->profile_known);
+	assert_string_equal(history_find(&x->history, 3)->profile, "");
+	assert_int_equal(history_former(&x->history)->generation, 2);
+}
+
+static void what_waits_no_longer_after_a_restored_backup_counts_as_undone(void **state)
+{
+	struct fixture *x = *state;
+
+	put(x, 1, "a", HISTORY_START);
+	put_pending(x, 2, "b", NSEC_PER_SEC);
+	history_commit(&x->history, 2, HISTORY_FORMER);
+	assert_int_equal(store_pending_delete(x->store, NULL), 0);
+	start_again(x);
+	assert_int_equal(history_find(&x->history, 2)->state, HISTORY_UNDONE);
+	assert_null(history_current(&x->history));
+	start_again(x);
+	assert_int_equal(history_find(&x->history, 2)->state, HISTORY_UNDONE);
+}
+
 static void without_a_store_it_is_kept_in_memory_and_says_so(void **state)
 {
 	struct fixture *x = *state;
@@ -353,6 +395,8 @@ int main(void)
 		TEST(starts_with_the_same_policy_do_not_push_others_out),
 		TEST(texts_have_a_bound_that_spares_what_is_needed),
 		MEMORY_TEST(without_a_store_it_is_kept_in_memory_and_says_so),
+		TEST(the_profile_is_kept_and_tells_policies_of_one_text_apart),
+		TEST(what_waits_no_longer_after_a_restored_backup_counts_as_undone),
 		TEST(a_generation_that_is_not_there_is_named),
 	};
 

@@ -14,13 +14,16 @@
 #include "policy/compare.h"
 #include "policy/policy.h"
 
-static char *changes_of(const char *a, const char *b)
+static char *changes_with(const char *a, const char *profile_a, const char *b,
+			  const char *profile_b)
 {
+	const struct policy_version before = {a, strlen(a), profile_a};
+	const struct policy_version after = {b, strlen(b), profile_b};
 	struct policy_changes changes;
 	struct fault f = {0};
 	struct text out;
 
-	if (policy_compare(a, strlen(a), b, strlen(b), &changes, &f) < 0)
+	if (policy_compare(&before, &after, &changes, &f) < 0)
 		fail_msg("%s", f.text);
 	text_init_growing(&out);
 	text_put(&out, "", 0);
@@ -30,6 +33,25 @@ static char *changes_of(const char *a, const char *b)
 			    changes.items[i].after ?: "-");
 	policy_changes_done(&changes);
 	return text_take(&out);
+}
+
+static char *changes_of(const char *a, const char *b)
+{
+	return changes_with(a, NULL, b, NULL);
+}
+
+static void what_a_profile_makes_of_the_same_text_is_a_change(void **state)
+{
+	static const char text[] = "mode: enforce\nlimits: [{name: a, rate: 1/s}]\n"
+				   "profiles: {p: {mode: monitor}, q: {limits: [{name: a, rate: "
+				   "9/s}]}}\n";
+	_cleanup_free_ char *got = changes_with(text, "p", text, "q");
+	_cleanup_free_ char *none = changes_with(text, "p", text, "p");
+
+	(void)state;
+	assert_string_equal(got, "changed limits.a.rate 1/s -> 9/s\n"
+				 "changed mode monitor -> enforce\n");
+	assert_string_equal(none, "");
 }
 
 static void order_and_form_are_no_change(void **state)
@@ -121,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order_and_form_are_no_change),
+		cmocka_unit_test(what_a_profile_makes_of_the_same_text_is_a_change),
 		cmocka_unit_test(limits_are_told_by_name_and_key),
 		cmocka_unit_test(list_entries_are_told_by_their_prefix),
 		cmocka_unit_test(a_section_that_comes_or_goes_is_one_change),

@@ -65,11 +65,11 @@ static void one_text_of_all_files_says_the_same(void **state)
 {
 	const struct directory *d = *state;
 	_cleanup_(policy_freep) struct policy *p = NULL, *again = NULL, *profile = NULL;
+	_cleanup_(policy_freep) struct policy *files = NULL;
 	const struct policy_options options = {.profile = "quiet"};
-	_cleanup_free_ char *text = NULL;
 	struct fault f = {0};
-	size_t length = 0;
-	const char *path;
+	const char *path, *text;
+	size_t length;
 
 	put(d, "conf.d/a.yaml",
 	    "# what is served\n" SERVICES
@@ -78,10 +78,13 @@ static void one_text_of_all_files_says_the_same(void **state)
 		   "# the policy\n\n" HEAD "include: [conf.d/*.yaml]\n"
 		   "limits: [{name: first, scope: source, rate: 1/s}]\n"
 		   "profiles: {quiet: {mode: monitor}}\n");
-	assert_int_equal(policy_bundle(path, &text, &length, &f), 0);
+	assert_int_equal(policy_files(path, &files, &f), 0);
+	text = files->text;
+	length = files->length;
 	assert_int_equal(length, strlen(text));
 	assert_null(strstr(text, "include:"));
-	assert_non_null(strstr(text, "conf.d/a.yaml\n"));
+	assert_non_null(strstr(text, "#   conf.d/a.yaml\n"));
+	assert_string_equal(policy_file_below(files, 1), "conf.d/a.yaml");
 	assert_non_null(strstr(text, "# the policy\n"));
 	assert_non_null(strstr(text, "# what is served\nservices:"));
 	assert_non_null(strstr(text, "# few\n"));
@@ -97,12 +100,62 @@ static void one_text_of_all_files_says_the_same(void **state)
 
 static void a_file_without_includes_is_its_own_text(void **state)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t length = 0;
+	_cleanup_(policy_freep) struct policy *p = NULL;
 
-	assert_int_equal(
-		policy_bundle(put(*state, "p.yaml", HEAD "# as it is\n"), &text, &length, NULL), 0);
-	assert_string_equal(text, HEAD "# as it is\n");
+	assert_int_equal(policy_files(put(*state, "p.yaml", HEAD "# as it is\n"), &p, NULL), 0);
+	assert_string_equal(p->text, HEAD "# as it is\n");
+}
+
+/* Else a generation made of an empty directory could never be applied again. */
+static void one_text_of_files_never_includes(void **state)
+{
+	const struct directory *d = *state;
+	_cleanup_(policy_freep) struct policy *p = NULL, *again = NULL;
+
+	put(d, "conf.d/a.txt", "no policy");
+	p = load(put(d, "p.yaml", HEAD "include: conf.d/*.yaml\n"), NULL);
+	assert_null(strstr(p->text, "include:"));
+	assert_int_equal(policy_parse("request", p->text, p->length, &again, NULL), 0);
+}
+
+static void the_text_of_files_is_the_same_wherever_they_lie(void **state)
+{
+	static const char *const names[] = {"p.yaml", "p.yaml.replaced-1", "elsewhere/q.yaml"};
+	const struct directory *d = *state;
+	_cleanup_free_ char *sha256 = NULL;
+
+	put(d, "conf.d/a.yaml", "limits: [{name: a, scope: source, rate: 1/s}]\n");
+	put(d, "elsewhere/x", "");
+	put(d, "elsewhere/conf.d/a.yaml", "limits: [{name: a, scope: source, rate: 1/s}]\n");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_(policy_freep) struct policy *p = NULL;
+
+		p = load(put(d, names[i], HEAD "include: [conf.d/*.yaml]\n"), NULL);
+		sha256 = sha256 ?: strdup(p->sha256);
+		assert_string_equal(p->sha256, sha256);
+	}
+}
+
+static void a_policy_is_written_as_a_profile_makes_it(void **state)
+{
+	static const char text[] =
+		"# head\napiVersion: weir/v1\nmode: enforce # here\nlimits:\n"
+		"  - {name: a, scope: source, rate: 1/s}\n"
+		"profiles: {quiet: {mode: monitor, limits: [{name: a, rate: 2/s}]}}\n";
+	_cleanup_free_ char *quiet = NULL, *plain = NULL, *unknown = NULL;
+	struct fault f = {0};
+	size_t length;
+
+	(void)state;
+	assert_int_equal(policy_effective(text, strlen(text), "quiet", &quiet, &length, &f), 0);
+	assert_string_equal(quiet, "# head\napiVersion: weir/v1\nmode: monitor  # here\nlimits:\n"
+				   "  - {name: a, scope: source, rate: 2/s}\n");
+	assert_int_equal(length, strlen(quiet));
+	assert_int_equal(policy_effective(text, strlen(text), NULL, &plain, &length, &f), 0);
+	assert_non_null(strstr(plain, "mode: enforce  # here\n"));
+	assert_null(strstr(plain, "profiles"));
+	assert_int_equal(policy_effective(text, strlen(text), "x", &unknown, &length, &f), -EINVAL);
+	assert_string_equal(f.code, "policy.profile.unknown");
 }
 
 static void files_may_include_files_and_paths_are_theirs(void **state)
@@ -454,6 +507,9 @@ int main(void)
 		in_directory(included_files_come_in_the_order_of_their_names),
 		in_directory(one_text_of_all_files_says_the_same),
 		in_directory(a_file_without_includes_is_its_own_text),
+		in_directory(one_text_of_files_never_includes),
+		in_directory(the_text_of_files_is_the_same_wherever_they_lie),
+		cmocka_unit_test(a_policy_is_written_as_a_profile_makes_it),
 		in_directory(files_may_include_files_and_paths_are_theirs),
 		in_directory(a_directory_whose_name_is_a_pattern_is_taken_as_it_is),
 		in_directory(a_pattern_may_match_nothing_a_name_may_not),

@@ -9,12 +9,14 @@
 
 static json_t *json_generation(const struct history_item *item)
 {
-	return json_pack("{s:I, s:o, s:s, s:I, s:{s:I, s:s}, s:s, s:o, s:s, s:s, s:b}",
+	const char *profile = *item->profile ? item->profile : NULL;
+
+	return json_pack("{s:I, s:o, s:s, s:s?, s:I, s:{s:I, s:s}, s:s, s:o, s:s, s:s, s:b}",
 			 "generation", (json_int_t)item->generation, "parent",
 			 item->parent ? json_integer(item->parent) : json_null(), "sha256",
-			 item->sha256, "bytes", (json_int_t)item->length, "author", "uid",
-			 (json_int_t)item->uid, "name", item->username, "reason", item->reason,
-			 "applied_at", json_time(item->applied_ns), "how",
+			 item->sha256, "profile", profile, "bytes", (json_int_t)item->length,
+			 "author", "uid", (json_int_t)item->uid, "name", item->username, "reason",
+			 item->reason, "applied_at", json_time(item->applied_ns), "how",
 			 history_how_str(item->how), "state", history_state_str(item->state),
 			 "persisted", item->persisted);
 }
@@ -64,6 +66,8 @@ void handle_policy_generation(struct call *c)
 	item = history_find(h, generation);
 	http_response_header(c->response, "X-Weir-Generation", "%u", generation);
 	http_response_header(c->response, "X-Weir-Sha256", "%s", item->sha256);
+	if (*item->profile)
+		http_response_header(c->response, "X-Weir-Profile", "%s", item->profile);
 	text_init_growing(&body);
 	text_put(&body, text, length);
 	free(text);

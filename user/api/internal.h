@@ -38,6 +38,9 @@ void reply_problem(struct call *c, unsigned int status, const char *code, const 
 	__attribute__((format(printf, 4, 5)));
 /* The problem that a fault is, with the status that fits its errno. */
 void reply_fault(struct call *c, const struct fault *f);
+/* The same with all that stands against a policy: "findings" and "diagnostics". Ends @refusal. */
+void reply_refusal(struct call *c, const struct fault *f, struct engine_refusal *refusal);
+json_t *json_findings(const struct safety_findings *findings);
 
 /* A time as RFC 3339; a deadline of WEIR_FOREVER is null. */
 json_t *json_time(uint64_t real_ns);

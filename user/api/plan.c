@@ -66,41 +66,41 @@ static json_t *json_lacks(const struct plan *plan)
 static json_t *json_safety(const struct call *c, const struct plan *plan)
 {
 	struct safety_findings findings;
-	json_t *items = json_array();
 
 	engine_policy_findings(c->engine, plan->policy, &c->actor, &findings);
-	for (size_t i = 0; i < findings.count; i++)
-		json_array_append_new(items, json_pack("{s:s, s:s}", "code", findings.items[i].code,
-						       "detail", findings.items[i].text));
-	return items;
+	return json_findings(&findings);
 }
 
 void handle_policy_plan(struct call *c)
 {
+	const char *former = engine_policy(c->engine)->profile;
+	struct engine_refusal refusal = {0};
 	struct fault f = {0};
 	struct plan plan;
 	json_t *safety;
 
 	if (engine_plan(c->engine, c->request->length ? c->request->body : NULL, c->request->length,
-			&plan, &f) < 0)
-		return reply_fault(c, &f);
+			http_argument(c->request, "profile"), &plan, &refusal, &f) < 0)
+		return reply_refusal(c, &f, &refusal);
 	safety = json_safety(c, &plan);
-	reply_json(c, 200,
-		   json_pack("{s:I, s:s, s:s, s:b, s:I, s:o, s:o, s:{s:{s:I, s:I, s:I, s:I}, "
-			     "s:{s:I, s:I, s:I, s:I}}, s:o, s:o, s:o}",
-			     "base", (json_int_t)datapath_generation(engine_datapath(c->engine)),
-			     "sha256", plan.policy->sha256, "mode",
-			     policy_mode_str(plan.policy->mode), "changed", plan.changes.count != 0,
-			     "change_count", (json_int_t)plan.changes.count, "changes",
-			     json_changes(&plan.changes), "limits", json_plan_limits(&plan),
-			     "memory", "before", "sources", (json_int_t)plan.before.sources,
-			     "sources_bytes", (json_int_t)plan.before.cells_bytes, "entries",
-			     (json_int_t)plan.before.entries, "entries_bytes",
-			     (json_int_t)plan.before.entries_bytes, "after", "sources",
-			     (json_int_t)plan.after.sources, "sources_bytes",
-			     (json_int_t)plan.after.cells_bytes, "entries",
-			     (json_int_t)plan.after.entries, "entries_bytes",
-			     (json_int_t)plan.after.entries_bytes, "lacks", json_lacks(&plan),
-			     "safety", safety, "traffic", json_traffic(&plan.traffic)));
+	reply_json(
+		c, 200,
+		json_pack(
+			"{s:I, s:s, s:s, s:s?, s:s?, s:b, s:I, s:o, s:o, s:{s:{s:I, s:I, s:I, s:I}, "
+			"s:{s:I, s:I, s:I, s:I}}, s:o, s:o, s:o}",
+			"base", (json_int_t)datapath_generation(engine_datapath(c->engine)),
+			"sha256", plan.policy->sha256, "mode", policy_mode_str(plan.policy->mode),
+			"profile", plan.policy->profile, "profile_before", former, "changed",
+			plan.changes.count != 0, "change_count", (json_int_t)plan.changes.count,
+			"changes", json_changes(&plan.changes), "limits", json_plan_limits(&plan),
+			"memory", "before", "sources", (json_int_t)plan.before.sources,
+			"sources_bytes", (json_int_t)plan.before.cells_bytes, "entries",
+			(json_int_t)plan.before.entries, "entries_bytes",
+			(json_int_t)plan.before.entries_bytes, "after", "sources",
+			(json_int_t)plan.after.sources, "sources_bytes",
+			(json_int_t)plan.after.cells_bytes, "entries",
+			(json_int_t)plan.after.entries, "entries_bytes",
+			(json_int_t)plan.after.entries_bytes, "lacks", json_lacks(&plan), "safety",
+			safety, "traffic", json_traffic(&plan.traffic)));
 	plan_done(&plan);
 }

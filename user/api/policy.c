@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The policy: read, reload, replace, confirm, go back; and the end of enforcement. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "api/internal.h"
@@ -17,6 +18,8 @@ void handle_policy_get(struct call *c)
 	http_response_header(c->response, "X-Weir-Generation", "%u",
 			     datapath_generation(engine_datapath(c->engine)));
 	http_response_header(c->response, "X-Weir-Sha256", "%s", policy->sha256);
+	if (policy->profile)
+		http_response_header(c->response, "X-Weir-Profile", "%s", policy->profile);
 	text_init_growing(&body);
 	text_put(&body, policy->text, policy->length);
 	reply_text(c, "application/yaml", &body);
@@ -77,23 +80,30 @@ static void reply_policy(struct call *c, const char *before)
 	const struct policy *policy = engine_policy(c->engine);
 	uint32_t generation = datapath_generation(engine_datapath(c->engine));
 	const struct history_item *item = history_find(engine_history(c->engine), generation);
+	char set_aside[PATH_MAX];
 
+	snprintf(set_aside, sizeof(set_aside), "%s", engine_set_aside(c->engine));
+	utf8_repair(set_aside);
 	http_response_header(c->response, "ETag", "\"g%u\"", generation);
 	reply_changed(c, 200,
-		      json_pack("{s:I, s:s, s:s, s:b, s:b, s:o}", "generation",
-				(json_int_t)generation, "sha256", policy->sha256, "mode",
-				policy_mode_str(policy->mode), "changed",
+		      json_pack("{s:I, s:s, s:s?, s:s, s:s?, s:b, s:b, s:o}", "generation",
+				(json_int_t)generation, "sha256", policy->sha256, "profile",
+				policy->profile, "mode", policy_mode_str(policy->mode), "set_aside",
+				*set_aside ? set_aside : NULL, "changed",
 				strcmp(before, policy->sha256) != 0, "persisted",
 				item && item->persisted, "pending", json_pending(c->engine)));
 }
 
 void handle_policy_put(struct call *c)
 {
+	struct engine_refusal refusal = {0};
 	struct engine_policy_change change = {
 		.text = c->request->length ? c->request->body : NULL,
 		.length = c->request->length,
 		.reason = http_argument(c->request, "reason"),
 		.force = c->actor.force,
+		.profile = http_argument(c->request, "profile"),
+		.refusal = &refusal,
 	};
 	char before[POLICY_SHA256_HEX_SIZE];
 	struct fault f = {0};
@@ -102,7 +112,7 @@ void handle_policy_put(struct call *c)
 		return;
 	snprintf(before, sizeof(before), "%s", engine_policy(c->engine)->sha256);
 	if (engine_change_policy(c->engine, &change, &c->actor, &f) < 0)
-		return reply_fault(c, &f);
+		return reply_refusal(c, &f, &refusal);
 	reply_policy(c, before);
 }
 

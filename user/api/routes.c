@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "policy/describe.h"
 
 enum permission {
 	PUBLIC, /* whoever can connect */
@@ -116,6 +117,20 @@ static const char *status_title(unsigned int status)
 	}
 }
 
+/* @members (may be NULL) become members of the problem, too; the reference is taken. */
+static void reply_problem_with(struct call *c, unsigned int status, const char *code,
+			       const char *detail, json_t *members)
+{
+	json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+				    status_title(status), "status", (int)status, "code", code,
+				    "detail", detail);
+
+	if (members)
+		json_object_update(problem, members);
+	json_decref(members);
+	set_body(c->response, status, "application/problem+json", dump(problem));
+}
+
 void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
 {
 	char detail[768];
@@ -125,39 +140,58 @@ void reply_problem(struct call *c, unsigned int status, const char *code, const 
 	vsnprintf(detail, sizeof(detail), format, ap);
 	va_end(ap);
 	utf8_repair(detail); /* a path or a method may hold any bytes */
-	set_body(c->response, status, "application/problem+json",
-		 dump(json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-				status_title(status), "status", (int)status, "code", code, "detail",
-				detail)));
+	reply_problem_with(c, status, code, detail, NULL);
 }
 
-void reply_fault(struct call *c, const struct fault *f)
+static unsigned int status_of(const struct fault *f)
 {
-	unsigned int status = 500;
-
 	switch (-f->err) {
 	case ENOENT:
-		status = 404;
-		break;
+		return 404;
 	case EPERM:
 	case EBUSY:
 	case EEXIST:
-		status = 409;
-		break;
+		return 409;
 	case ESTALE:
-		status = 412;
-		break;
+		return 412;
 	case EINVAL:
 	case ERANGE:
 	case E2BIG:
 	case EDOM:
-		status = 422;
-		break;
+		return 422;
 	case ENOSPC:
-		status = 507;
-		break;
+		return 507;
+	default:
+		return 500;
 	}
-	reply_problem(c, status, f->code, "%s", f->text);
+}
+
+void reply_fault(struct call *c, const struct fault *f)
+{
+	reply_problem_with(c, status_of(f), f->code, f->text, NULL);
+}
+
+json_t *json_findings(const struct safety_findings *findings)
+{
+	json_t *items = json_array();
+
+	for (size_t i = 0; i < findings->count; i++)
+		json_array_append_new(items,
+				      json_pack("{s:s, s:s}", "code", findings->items[i].code,
+						"detail", findings->items[i].text));
+	return items;
+}
+
+void reply_refusal(struct call *c, const struct fault *f, struct engine_refusal *refusal)
+{
+	json_t *members = json_object();
+
+	if (refusal->findings.count && strncmp(f->code, "safety.", 7) == 0)
+		json_object_set_new(members, "findings", json_findings(&refusal->findings));
+	if (refusal->report)
+		json_object_set_new(members, "diagnostics", policy_report_json(refusal->report));
+	engine_refusal_done(refusal);
+	reply_problem_with(c, status_of(f), f->code, f->text, members);
 }
 
 json_t *json_time(uint64_t real_ns)

@@ -164,10 +164,11 @@ static json_t *json_policy(const struct call *c)
 {
 	const struct policy *policy = engine_policy(c->engine);
 
-	return json_pack("{s:I, s:s?, s:s, s:o, s:o}", "generation",
+	return json_pack("{s:I, s:s?, s:s, s:s?, s:s?, s:o, s:o}", "generation",
 			 (json_int_t)datapath_generation(engine_datapath(c->engine)), "name",
-			 policy->metadata.name, "sha256", policy->sha256, "loaded_at",
-			 json_time(engine_policy_loaded_ns(c->engine)), "pending",
+			 policy->metadata.name, "sha256", policy->sha256, "profile",
+			 policy->profile, "daemon_profile", engine_options(c->engine)->profile,
+			 "loaded_at", json_time(engine_policy_loaded_ns(c->engine)), "pending",
 			 json_pending(c->engine));
 }
 

@@ -59,6 +59,15 @@ void clock_format_rfc3339(uint64_t real_ns, char ret[static CLOCK_RFC3339_SIZE])
 		 (unsigned)tm.tm_sec % 100, (unsigned)(real_ns % NSEC_PER_SEC));
 }
 
+void clock_format_stamp(uint64_t real_ns, char ret[static CLOCK_STAMP_SIZE])
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	clock_format_rfc3339(real_ns, text);
+	snprintf(ret, CLOCK_STAMP_SIZE, "%.4s%.2s%.2sT%.2s%.2s%.2s.%.6sZ", text, text + 5, text + 8,
+		 text + 11, text + 14, text + 17, text + 20);
+}
+
 /* The number that @digits of @text are, if it is in [@min, @max]. */
 static bool read_digits(const char *text, size_t digits, int min, int max, int *ret)
 {

@@ -18,6 +18,11 @@ uint64_t clock_coarse_tick_ns(void); /* how far the datapath's coarse clock may 
 
 /** Write @real_ns as RFC 3339, UTC, nine decimals. Years 1970 to 2554, which is all 64 bits hold. */
 void clock_format_rfc3339(uint64_t real_ns, char ret[static CLOCK_RFC3339_SIZE]);
+/* "20261120T233700.123456Z" and the NUL */
+#define CLOCK_STAMP_SIZE 24
+
+/** The same as a part of a file's name, to the microsecond. */
+void clock_format_stamp(uint64_t real_ns, char ret[static CLOCK_STAMP_SIZE]);
 /** Parse "2026-12-31T00:00:00Z", all of @text, to seconds since 1970. UTC, whole seconds, the years 1970 to
  * 2261, nothing else of RFC 3339. -EINVAL. */
 int clock_parse_rfc3339(const char *text, int64_t *ret_unix);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/diagnostics.h"
 #include "cli/render.h"
 
 int ask_unreachable(const struct cli *cli, const struct fault *f)
@@ -34,10 +35,13 @@ int ask_refused(const struct cli *cli, const struct client_response *response)
 		detail = member_text(problem, "title");
 	if (!*detail)
 		cli_talk(cli, "the daemon refused with HTTP status %ld", response->status);
+	else if (json_object_get(problem, "diagnostics"))
+		; /* of which it is one */
 	else if (*code)
 		cli_talk(cli, "%s [%s]", detail, code);
 	else
 		cli_talk(cli, "%s", detail);
+	diagnostics_print_problem(cli, problem);
 	if (*hint)
 		cli_talk(cli, "%s", hint);
 	if (cli->json && problem)

@@ -28,6 +28,7 @@ struct client_response {
 	struct text body;
 	char generation[24]; /* X-Weir-Generation; "" if there is none */
 	char sha256[72];     /* X-Weir-Sha256; likewise */
+	char profile[64];    /* X-Weir-Profile; likewise */
 };
 
 /**

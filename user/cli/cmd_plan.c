@@ -5,8 +5,18 @@
 
 #include "base/cleanup.h"
 #include "cli/ask.h"
+#include "cli/policy_file.h"
 #include "cli/render.h"
-#include "policy/policy.h"
+
+static void say_profile(const struct cli *cli, const json_t *plan)
+{
+	const char *before = member_text(plan, "profile_before");
+	const char *after = member_text(plan, "profile");
+
+	if (strcmp(before, after) != 0)
+		cli_say(cli, "profile: %s -> %s", *before ? before : "none",
+			*after ? after : "none");
+}
 
 static void say_changes(const struct cli *cli, const json_t *plan)
 {
@@ -105,27 +115,26 @@ static int say_traffic(const struct cli *cli, const json_t *plan)
 
 int cmd_policy_plan(struct cli *cli)
 {
-	struct client_request request = {.method = "POST",
-					 .path = "/v1/policy/plan",
-					 .type = "application/yaml",
-					 .body = ""};
+	struct client_request request = {.method = "POST", .type = "application/yaml"};
+	_cleanup_(text_done) struct text target = {.growing = true};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(json_decrefp) json_t *plan = NULL;
-	const char *path = cli_operand(cli, 0, NULL);
-	struct fault f = {0};
+	const char *path = cli_operand(cli, 0, NULL), *profile;
 	const json_t *lack, *finding;
 	size_t i;
-	int exit;
+	int exit = policy_file_take(cli, &request, &policy);
 
-	if (path && policy_load(path, &policy, &f) < 0)
-		return cli_fail(cli, CLI_FAILED, f.code, f.text, NULL);
-	if (policy) {
-		request.body = policy->text;
-		request.length = policy->length;
-	}
+	if (exit != CLI_OK)
+		return exit;
+	text_puts(&target, "/v1/policy/plan");
+	policy_file_put_profile(cli, &target);
+	request.path = target.data;
+	if (target.truncated)
+		return CLI_FAILED;
 	exit = ask_json(cli, &request, &plan);
 	if (exit != CLI_OK || !plan)
 		return exit;
+	say_profile(cli, plan);
 	say_changes(cli, plan);
 	say_limits(cli, plan);
 	say_memory(cli, plan);
@@ -139,7 +148,9 @@ int cmd_policy_plan(struct cli *cli)
 	if (json_array_size(json_object_get(plan, "safety")))
 		cli_say(cli, "apply refuses that without --confirm or --force");
 	exit = say_traffic(cli, plan);
-	cli_talk(cli, "nothing has changed; weir policy apply%s%s --base %" PRIu64, path ? " " : "",
-		 path ?: "", member_u64(plan, "base"));
+	profile = cli_value(cli, CLI_OPTION_PROFILE, NULL);
+	cli_talk(cli, "nothing has changed; weir policy apply%s%s%s%s --base %" PRIu64,
+		 path ? " " : "", path ?: "", profile ? " --profile " : "", profile ?: "",
+		 member_u64(plan, "base"));
 	return exit;
 }

@@ -4,40 +4,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/diff.h"
 #include "cli/ask.h"
+#include "cli/policy_file.h"
 #include "cli/render.h"
 #include "policy/compare.h"
 #include "policy/policy.h"
-
-/* Read and compile as the daemon would. */
-static int load(const char *path, struct policy **ret, struct fault *reterr)
-{
-	_cleanup_(policy_freep) struct policy *policy = NULL;
-	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
-	int r = policy_load(path, &policy, reterr);
-
-	if (r == 0)
-		r = policy_compile(policy, clock_coarse_tick_ns(), &image, reterr);
-	if (r < 0)
-		return r;
-	*ret = take_ptr(policy);
-	return 0;
-}
-
-/* The place of what is wrong comes first, as compilers write it, so that editors find it. */
-static int refuse(const struct cli *cli, const struct fault *f)
-{
-	_cleanup_(json_decrefp) json_t *verdict = NULL;
-
-	fprintf(cli->err, "%s [%s]\n", f->text, f->code);
-	if (!cli->json)
-		return CLI_FAILED;
-	verdict = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", f->code, "detail", f->text);
-	render_json(cli, verdict);
-	return CLI_FAILED;
-}
 
 /* GENERATION as an operand or as the value of an option; 0 if it was not given. */
 static int read_generation(const struct cli *cli, const char *text, uint32_t *ret)
@@ -72,6 +44,9 @@ static int say_applied(const struct cli *cli, struct client_request *request)
 	cli_say(cli, "policy generation %" PRIu64 " is in force%s",
 		member_u64(answer, "generation"),
 		member_bool(answer, "changed") ? "" : "; its text is the same as before");
+	if (*member_text(answer, "set_aside"))
+		cli_say(cli, "the policy file that it replaced is kept as %s",
+			member_text(answer, "set_aside"));
 	say_pending(cli, answer);
 	if (json_is_false(json_object_get(answer, "persisted")))
 		cli_talk(cli, "the store cannot be written: the history would not survive a "
@@ -86,20 +61,13 @@ int cmd_policy_apply(struct cli *cli)
 	static const char *const names[] = {"reason", "confirm", "force"};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(text_done) struct text target = {.growing = true};
-	const char *path = cli_operand(cli, 0, NULL);
-	struct client_request request = {.method = "PUT", .type = "application/yaml", .body = ""};
-	struct fault f = {0};
+	struct client_request request = {.method = "PUT", .type = "application/yaml"};
 	int exit = read_generation(cli, cli_value(cli, CLI_OPTION_BASE, NULL), &request.base);
 
+	if (exit == CLI_OK)
+		exit = policy_file_take(cli, &request, &policy);
 	if (exit != CLI_OK)
 		return exit;
-	/* Checked here first, so that what is wrong is said with the name of this file. */
-	if (path && load(path, &policy, &f) < 0)
-		return refuse(cli, &f);
-	if (policy) {
-		request.body = policy->text;
-		request.length = policy->length;
-	}
 	text_puts(&target, "/v1/policy");
 	for (size_t i = 0, given = 0; i < ARRAY_SIZE(arguments); i++) {
 		const char *value = cli_value(cli, arguments[i], NULL);
@@ -109,6 +77,7 @@ int cmd_policy_apply(struct cli *cli)
 		text_printf(&target, "%s%s=", given++ ? "&" : "?", names[i]);
 		client_put_escaped(&target, *value ? value : "true");
 	}
+	policy_file_put_profile(cli, &target);
 	request.path = target.data;
 	return target.truncated ? CLI_FAILED : say_applied(cli, &request);
 }
@@ -194,6 +163,7 @@ static void put_generation(struct table *t, const json_t *item)
 	table_cell(t, "%s%s", member_text(item, "state"),
 		   member_bool(item, "persisted") ? "" : " (in memory only)");
 	table_cell(t, "%.12s", member_text(item, "sha256"));
+	table_cell(t, "%s", member_text(item, "profile"));
 	table_cell(t, "%s", member_text(item, "reason"));
 }
 
@@ -213,7 +183,8 @@ int cmd_policy_history(struct cli *cli)
 	exit = ask_get_json(cli, path, &answer);
 	if (exit != CLI_OK || !answer)
 		return exit;
-	table_init(&t, ">GENERATION", "APPLIED", "BY", "HOW", "STATE", "SHA256", "REASON", NULL);
+	table_init(&t, ">GENERATION", "APPLIED", "BY", "HOW", "STATE", "SHA256", "PROFILE",
+		   "REASON", NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, item) {
 		put_generation(&t, item);
 	}
@@ -229,12 +200,12 @@ static int ask_text(const struct cli *cli, uint32_t generation, struct client_re
 	return ask_get(cli, path, ret);
 }
 
-static json_t *json_changes(const char *before, const char *after)
+static json_t *json_changes(const struct policy_version *before, const struct policy_version *after)
 {
 	struct policy_changes changes;
 	json_t *items = json_array();
 
-	if (policy_compare(before, strlen(before), after, strlen(after), &changes, NULL) < 0)
+	if (policy_compare(before, after, &changes, NULL) < 0)
 		return items;
 	for (size_t i = 0; i < changes.count; i++)
 		json_array_append_new(
@@ -246,34 +217,98 @@ static json_t *json_changes(const char *before, const char *after)
 	return items;
 }
 
+/* A generation on one side of a comparison. */
+struct side {
+	struct client_response response;
+	const char *profile; /* NULL = none */
+	char *effective;     /* the text as the profile makes it; NULL = the text as it is */
+	char name[112];
+};
+
+static void side_done(struct side *side)
+{
+	client_response_done(&side->response);
+	free(side->effective);
+}
+
+static const char *side_text(const struct side *side)
+{
+	return side->effective ?: side->response.body.data;
+}
+
+static int side_ask(const struct cli *cli, uint32_t generation, struct side *ret)
+{
+	int exit = ask_text(cli, generation, &ret->response);
+
+	ret->profile =
+		policy_file_profile(cli, *ret->response.profile ? ret->response.profile : NULL);
+	return exit;
+}
+
+/* What the profile makes of it, where that is asked for. */
+static int side_lay_profile(const struct cli *cli, struct side *side)
+{
+	size_t length;
+	struct fault f = {0};
+
+	if (policy_effective(side->response.body.data, side->response.body.length, side->profile,
+			     &side->effective, &length, &f) == 0)
+		return CLI_OK;
+	return cli_fail(cli, CLI_FAILED, f.code, f.text, NULL);
+}
+
+static void side_name(struct side *side)
+{
+	snprintf(side->name, sizeof(side->name), "generation %s%s%s", side->response.generation,
+		 side->effective && side->profile ? ", profile " : "",
+		 side->effective && side->profile ? side->profile : "");
+}
+
+/* The texts as they are; or as profiles make them, if one is asked for, or the two were not of the same. */
+static int prepare_sides(const struct cli *cli, struct side *a, struct side *b)
+{
+	bool lay = cli_value(cli, CLI_OPTION_PROFILE, NULL) ||
+		   strcmp(a->profile ?: "", b->profile ?: "") != 0;
+	int exit = lay ? side_lay_profile(cli, a) : CLI_OK;
+
+	if (exit == CLI_OK && lay)
+		exit = side_lay_profile(cli, b);
+	side_name(a);
+	side_name(b);
+	return exit;
+}
+
 int cmd_policy_diff(struct cli *cli)
 {
-	_cleanup_(client_response_done) struct client_response a = {0}, b = {0};
+	_cleanup_(side_done) struct side a = {0}, b = {0};
 	_cleanup_(text_done) struct text diff = {.growing = true};
 	_cleanup_(json_decrefp) json_t *value = NULL;
+	struct policy_version before, after;
 	uint32_t from, to;
-	char names[2][48];
 	int exit = read_generation(cli, cli_operand(cli, 0, NULL), &from);
 
 	if (exit == CLI_OK)
 		exit = read_generation(cli, cli_operand(cli, 1, NULL), &to);
 	if (exit == CLI_OK)
-		exit = ask_text(cli, from, &a);
+		exit = side_ask(cli, from, &a);
 	if (exit == CLI_OK)
-		exit = ask_text(cli, to, &b);
+		exit = side_ask(cli, to, &b);
+	if (exit == CLI_OK)
+		exit = prepare_sides(cli, &a, &b);
 	if (exit != CLI_OK)
 		return exit;
-	snprintf(names[0], sizeof(names[0]), "generation %s", a.generation);
-	snprintf(names[1], sizeof(names[1]), "generation %s", b.generation);
-	if (diff_unified(names[0], a.body.data, names[1], b.body.data, &diff) < 0 || diff.truncated)
+	if (diff_unified(a.name, side_text(&a), b.name, side_text(&b), &diff) < 0 || diff.truncated)
 		return cli_fail(cli, CLI_FAILED, "client.memory", "out of memory", NULL);
 	if (!cli->json) {
 		if (diff.length)
 			fwrite(diff.data, 1, diff.length, cli->out);
 		return CLI_OK;
 	}
-	value = json_pack("{s:s, s:s, s:s, s:o}", "from", a.generation, "to", b.generation, "diff",
-			  diff.data ?: "", "changes", json_changes(a.body.data, b.body.data));
+	before = (struct policy_version){a.response.body.data, a.response.body.length, a.profile};
+	after = (struct policy_version){b.response.body.data, b.response.body.length, b.profile};
+	value = json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:o}", "from", a.response.generation, "to",
+			  b.response.generation, "from_profile", a.profile, "to_profile", b.profile,
+			  "diff", diff.data ?: "", "changes", json_changes(&before, &after));
 	return render_json(cli, value);
 }
 
@@ -294,7 +329,8 @@ int cmd_policy_show(struct cli *cli)
 		return CLI_OK;
 	}
 	parse_u64(response.generation, 0, UINT32_MAX, &generation);
-	value = json_pack("{s:I, s:s, s:s}", "generation", (json_int_t)generation, "sha256",
-			  response.sha256, "text", response.body.data);
+	value = json_pack("{s:I, s:s, s:s?, s:s}", "generation", (json_int_t)generation, "sha256",
+			  response.sha256, "profile", *response.profile ? response.profile : NULL,
+			  "text", response.body.data);
 	return render_json(cli, value);
 }

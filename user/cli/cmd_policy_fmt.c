@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "cli/policy_file.h"
 #include "cli/render.h"
 #include "policy/fmt.h"
 #include "policy/policy.h"
@@ -58,8 +59,36 @@ static int read_input(const char *path, char **ret, size_t *ret_length, struct f
 	return 0;
 }
 
+/* What the profile makes of it, with all that it includes. */
+static int write_effective(const struct cli *cli, const char *path, const char *profile)
+{
+	const struct policy_options options = {.profile = profile};
+	_cleanup_free_ char *text = NULL, *effective = NULL;
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	size_t length = 0;
+	struct fault f = {0};
+	int r;
+
+	if (strcmp(path, "-") != 0) {
+		r = policy_load_with(path, &options, &policy, &f);
+	} else {
+		r = read_input(path, &text, &length, &f);
+		if (r == 0)
+			r = policy_parse_with(path, text, length, &options, &policy, &f);
+	}
+	if (r == 0)
+		r = policy_effective(policy->text, policy->length, profile, &effective, &length,
+				     &f);
+	if (r < 0)
+		return cli_fault(cli, &f);
+	if (fwrite(effective, 1, length, cli->out) != length)
+		return cli_fail(cli, CLI_FAILED, "cli.output", "cannot write", NULL);
+	return CLI_OK;
+}
+
 int cmd_policy_fmt(struct cli *cli)
 {
+	bool effective = cli_value(cli, CLI_OPTION_PROFILE, NULL);
 	bool write = cli_value(cli, CLI_OPTION_WRITE, NULL);
 	bool check = cli_value(cli, CLI_OPTION_CHECK, NULL);
 	const char *path = cli_operand(cli, 0, "-");
@@ -71,6 +100,11 @@ int cmd_policy_fmt(struct cli *cli)
 
 	if (write && (check || strcmp(path, "-") == 0))
 		return cli_usage(cli, "--write takes a FILE and no --check");
+	if (effective && (write || check))
+		return cli_usage(cli, "--profile shows what the profile makes of it: no --write, "
+				      "no --check");
+	if (effective)
+		return write_effective(cli, path, policy_file_profile(cli, NULL));
 	r = read_input(path, &text, &length, &f);
 	if (r == 0)
 		r = policy_fmt(path, text, length, &formatted, &formatted_length, &f);

@@ -42,7 +42,9 @@ static const struct option {
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
 			      "the interface; of one of several, only that one"},
-	[CLI_OPTION_PROFILE] = {"profile", 'p', "NAME", "lay this profile of the policy over it"},
+	[CLI_OPTION_PROFILE] =
+		{"profile", 'p', "NAME",
+		 "lay this profile of the policy over it; plan, apply: the daemon's, or none"},
 	[CLI_OPTION_STRICT] = {"strict", 0, NULL, "exit 1 if there are warnings"},
 	[CLI_OPTION_WRITE] = {"write", 'w', NULL, "write FILE anew"},
 	[CLI_OPTION_CHECK] = {"check", 0, NULL, "only say whether it is so; exit 1 if not"},

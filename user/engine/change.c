@@ -16,22 +16,9 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/internal.h"
+#include "engine/change_internal.h"
 
 #define RETRY_NS (5 * NSEC_PER_SEC) /* between attempts to undo a policy */
-
-/* A change on its way. */
-struct change {
-	enum history_how how;
-	const struct engine_actor *actor;
-	const char *reason;		       /* NULL = none */
-	uint32_t base;			       /* that must be in force; 0 = whichever is */
-	uint64_t confirm_ns;		       /* 0 = for good */
-	const struct history_pending *pending; /* instead: goes on after a restart */
-	uint32_t source;		       /* of a rollback: whose text it is */
-	bool to_file;			       /* the text becomes the content of the policy file */
-	bool force;
-};
 
 static void put_reason(struct audit_details *details, const struct change *c)
 {
@@ -50,6 +37,8 @@ static void put_reason(struct audit_details *details, const struct change *c)
 static void put_policy(struct audit_details *details, const struct policy *policy)
 {
 	audit_details_string(details, "sha256", policy->sha256);
+	if (policy->profile)
+		audit_details_string(details, "profile", policy->profile);
 	if (policy->metadata.name)
 		audit_details_string(details, "name", policy->metadata.name);
 	if (policy->metadata.change)
@@ -79,6 +68,8 @@ static void record_change(struct engine *e, enum audit_event event, const struct
 		audit_details_u64(&details, "generation", generation);
 		audit_details_u64(&details, "limits_not_in_force", control_waiting(e));
 		audit_details_bool(&details, "persisted", item && item->persisted);
+		if (*e->set_aside)
+			audit_details_string(&details, "set_aside", e->set_aside);
 	}
 	if (f) {
 		audit_details_string(&details, "code", f->code);
@@ -116,6 +107,9 @@ static void describe(const struct engine *e, const struct policy *policy, const 
 	memcpy(ret->sha256, policy->sha256, sizeof(ret->sha256));
 	snprintf(ret->username, sizeof(ret->username), "%s", c->actor->username);
 	snprintf(ret->reason, sizeof(ret->reason), "%s", c->reason ?: "");
+	snprintf(ret->profile, sizeof(ret->profile), "%s", policy->profile ?: "");
+	snprintf(ret->daemon_profile, sizeof(ret->daemon_profile), "%s", e->options.profile ?: "");
+	ret->profile_known = true;
 }
 
 /* What is to be confirmed of the change to @generation; false: nothing is. */
@@ -141,41 +135,18 @@ static bool make_pending(const struct engine *e, const struct change *c, uint32_
 	return true;
 }
 
-/* The file may hold the very text already, because somebody edited it in place: until it is confirmed,
- * the text goes beside it, and the one in force is what the next daemon reads. */
+/* The files may say that already, because somebody edited them in place: until it is confirmed, the policy file
+ * goes beside, and what is in force is what the next daemon reads. */
 static int spare_file(struct engine *e, const struct policy *policy, bool *ret_spared,
 		      struct fault *reterr)
 {
-	_cleanup_(policy_freep) struct policy *file = NULL;
-	char beside[PATH_MAX];
 	int r;
 
-	if (policy_read(e, NULL, 0, &file, NULL) < 0 || strcmp(file->sha256, policy->sha256) != 0 ||
-	    strcmp(file->sha256, e->policy->sha256) == 0)
+	if (strcmp(policy->sha256, e->policy->sha256) == 0 || !files_say(e, policy))
 		return 0;
-	if (snprintf(beside, sizeof(beside), "%s.unconfirmed", e->options.policy_path) >=
-	    (int)sizeof(beside))
-		return fault(reterr, -ENAMETOOLONG, "fs.write", "%s is too long a path",
-			     e->options.policy_path);
-	r = fs_replace_file(beside, policy->text, policy->length, 0600, reterr);
-	if (r == 0)
-		r = fs_replace_file(e->options.policy_path, e->policy->text, e->policy->length,
-				    0640, reterr);
+	r = files_put(e, e->policy, true, reterr);
 	*ret_spared = r == 0;
-	if (r == 0)
-		log_info("the policy file has the text before again until the new one is "
-			 "confirmed, which is kept beside it",
-			 "as", beside);
 	return r;
-}
-
-static void remove_spared(struct engine *e)
-{
-	char beside[PATH_MAX];
-
-	if (snprintf(beside, sizeof(beside), "%s.unconfirmed", e->options.policy_path) <
-	    (int)sizeof(beside))
-		unlink(beside);
 }
 
 /* The policy was refused after all: the file is what its editor left. */
@@ -183,42 +154,38 @@ static void put_spared_back(struct engine *e, const struct policy *policy)
 {
 	struct fault f = {0};
 
-	if (fs_replace_file(e->options.policy_path, policy->text, policy->length, 0640, &f) == 0)
-		remove_spared(e);
-	else
+	if (files_put(e, policy, false, &f) < 0)
 		log_error("the policy file lacks what was edited, which is beside it", "error",
 			  f.text);
 }
 
 /* The file has the last word on what the next daemon enforces: without it nothing has changed. */
-static int put_file(struct engine *e, const char *staged, struct policy **former,
+static int put_file(struct engine *e, struct files_change *file, struct policy **former,
 		    struct fault *reterr)
 {
 	struct fault f = {0};
-	int r = fs_commit_file(e->options.policy_path, staged, reterr);
+	int r = files_commit(e, file, reterr);
 
 	if (r < 0 && *former && policy_enforce(e, former, NULL, false, &f) < 0)
 		log_error("the former policy cannot be put in force again", "error", f.text);
 	return r;
 }
 
-/* Everything is checked: from here on it is done, or undone. On success *@policy is the former one. @image: as of
- * policy_enforce(). */
-static int carry_out(struct engine *e, const struct change *c, struct policy **policy,
+int change_carry_out(struct engine *e, const struct change *c, struct policy **policy,
 		     struct policy_image *image, struct fault *reterr)
 {
 	enum history_state before = c->how == HISTORY_AUTOMATIC ? HISTORY_UNDONE : HISTORY_FORMER;
 	struct history_pending pending;
+	struct files_change file;
 	struct history_item item;
-	char staged[PATH_MAX];
 	bool spared = false;
 	int r = 0;
 
+	*e->set_aside = '\0';
 	if (c->confirm_ns)
 		r = spare_file(e, *policy, &spared, reterr);
 	if (r == 0 && c->to_file)
-		r = fs_stage_file(e->options.policy_path, (*policy)->text, (*policy)->length, 0640,
-				  staged, reterr);
+		r = files_stage(e, *policy, false, &file, reterr);
 	if (r < 0)
 		return r;
 	fault_point(NULL, "change.staged"); /* to die at, like those below */
@@ -229,9 +196,9 @@ static int carry_out(struct engine *e, const struct change *c, struct policy **p
 	r = policy_enforce(e, policy, image, c->how != HISTORY_AUTOMATIC, reterr);
 	fault_point(NULL, "change.enforced");
 	if (r < 0 && c->to_file)
-		fs_abort_file(staged);
+		files_abort(&file);
 	else if (c->to_file)
-		r = put_file(e, staged, policy, reterr);
+		r = put_file(e, &file, policy, reterr);
 	if (r < 0) {
 		history_abort(&e->history, item.generation);
 		if (spared)
@@ -300,6 +267,56 @@ static int check_change(const struct engine *e, const struct change *c, struct f
 	return r == 0 ? check_base(e, c->base, reterr) : r;
 }
 
+/* What a new start falls back to must be good, too. */
+static int check_own_profile(struct engine *e, const struct change *c, const char *text,
+			     size_t length, struct fault *reterr)
+{
+	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	const char *own = e->options.profile ?: "";
+	struct fault f = {0};
+	int r;
+
+	if (strcmp(c->profile ?: "", own) == 0)
+		return 0;
+	r = policy_read(e, text, length, own, &policy, &f);
+	if (r == 0)
+		r = flags_compile(e, policy, &image, &f);
+	if (r == 0)
+		return 0;
+	return fault(reterr, r, f.code, "%.400s (with the daemon's own profile%s%s)", f.text,
+		     *own ? " " : ", which is none", own);
+}
+
+/* Read it once more, for all that is wrong with it. */
+static void collect_faults(struct engine *e, const struct change *c, const char *text,
+			   size_t length)
+{
+	const struct policy_options options = {
+		.profile = c->profile && *c->profile ? c->profile : NULL,
+		.report = c->refusal->report = policy_report_new(),
+	};
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+
+	if (!options.report)
+		return;
+	if (text)
+		policy_parse_with("request", text, length, &options, &policy, NULL);
+	else
+		policy_load_with(e->options.policy_path, &options, &policy, NULL);
+	policy_report_sort(options.report);
+}
+
+int change_read(struct engine *e, const struct change *c, const char *text, size_t length,
+		struct policy **ret, struct fault *reterr)
+{
+	int r = policy_read(e, text, length, c->profile, ret, reterr);
+
+	if (r < 0 && c->refusal)
+		collect_faults(e, c, text, length);
+	return r < 0 ? r : check_own_profile(e, c, text, length, reterr);
+}
+
 /* Make @text the policy, or what the policy file holds if it is NULL. */
 static int change_policy(struct engine *e, const struct change *c, const char *text, size_t length,
 			 struct fault *reterr)
@@ -310,17 +327,18 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 	int r = check_change(e, c, &f);
 
 	if (r == 0)
-		r = policy_read(e, text, length, &policy, &f);
+		r = change_read(e, c, text, length, &policy, &f);
 	if (r == 0)
 		r = flags_compile(e, policy, &image, &f);
 	if (r == 0)
 		r = feeds_probe(e, policy, &f);
 	/* What is undone by itself may cut off whoever asks: that is what it is for. */
 	if (r == 0 && !c->confirm_ns)
-		r = engine_check_safety(e, policy, c->actor, &f);
+		r = engine_check_safety(e, policy, c->actor,
+					c->refusal ? &c->refusal->findings : NULL, &f);
 	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
 	if (r == 0)
-		r = carry_out(e, c, &policy, image, &f);
+		r = change_carry_out(e, c, &policy, image, &f);
 	if (r < 0) {
 		record_change(e, AUDIT_EVENT_POLICY_REFUSED, c, policy, 0, &f);
 		if (reterr)
@@ -331,7 +349,8 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 
 int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
 {
-	const struct change c = {.how = HISTORY_RELOAD, .actor = actor};
+	const struct change c = {
+		.how = HISTORY_RELOAD, .actor = actor, .profile = e->options.profile};
 
 	return change_policy(e, &c, NULL, 0, reterr);
 }
@@ -346,15 +365,29 @@ int engine_change_policy(struct engine *e, const struct engine_policy_change *ch
 		.base = change->base,
 		.confirm_ns = change->confirm_ns,
 		.force = change->force,
+		.profile = change->profile ?: e->options.profile,
 		.to_file = change->text && !change->confirm_ns,
+		.refusal = change->refusal,
 	};
 
 	return change_policy(e, &c, change->text, change->length, reterr);
 }
 
+const char *change_profile_of(const struct engine *e, uint32_t generation,
+			      char ret[static POLICY_NAME_MAX + 1])
+{
+	const struct history_item *item = history_find(&e->history, generation);
+
+	if (!item || !item->profile_known)
+		return e->options.profile;
+	snprintf(ret, POLICY_NAME_MAX + 1, "%s", item->profile);
+	return ret;
+}
+
 int engine_rollback(struct engine *e, uint32_t generation, const char *reason, uint32_t base,
 		    const struct engine_actor *actor, struct fault *reterr)
 {
+	char profile[POLICY_NAME_MAX + 1];
 	const struct history_item *former = history_former(&e->history);
 	struct change c = {
 		.how = HISTORY_ROLLBACK,
@@ -371,6 +404,7 @@ int engine_rollback(struct engine *e, uint32_t generation, const char *reason, u
 	c.source = generation;
 	if (!generation && former)
 		c.source = former->generation;
+	c.profile = change_profile_of(e, c.source, profile);
 	if (c.source)
 		r = history_text(&e->history, c.source, &text, &length, &f);
 	else
@@ -392,6 +426,7 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 	struct fault f = {0};
 	int r = 0;
 
+	*e->set_aside = '\0';
 	if (!p->is)
 		r = fault(&f, -EPERM, "policy.not_pending", "no policy waits to be confirmed");
 	else if (generation != p->generation && generation != p->asked)
@@ -399,8 +434,7 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 			  "generation %u does not wait to be confirmed: %u does", generation,
 			  p->generation);
 	else
-		r = fs_replace_file(e->options.policy_path, e->policy->text, e->policy->length,
-				    0640, &f);
+		r = files_put(e, e->policy, false, &f);
 	if (r < 0) {
 		record_change(e, AUDIT_EVENT_POLICY_REFUSED, &c, NULL, 0, &f);
 		if (reterr)
@@ -410,7 +444,6 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 	fault_point(NULL, "change.confirmed"); /* to die at, like the next one */
 	history_confirm(&e->history);
 	fault_point(NULL, "change.kept");
-	remove_spared(e);
 	record_change(e, AUDIT_EVENT_POLICY_CONFIRM, &c, e->policy,
 		      datapath_generation(e->datapath), NULL);
 	return 0;
@@ -427,17 +460,19 @@ static void undo(struct engine *e)
 	};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_free_ char *text = NULL;
+	char name[POLICY_NAME_MAX + 1];
+	const char *profile = change_profile_of(e, c.source, name);
 	struct fault f = {0};
 	size_t length;
 	int r = history_text(&e->history, c.source, &text, &length, &f);
 
 	/* The file has the same text, as long as nobody edits it. */
 	if (r == 0)
-		r = policy_read(e, text, length, &policy, &f);
+		r = policy_read(e, text, length, profile, &policy, &f);
 	else
-		r = policy_read(e, NULL, 0, &policy, &f);
+		r = policy_read(e, NULL, 0, profile, &policy, &f);
 	if (r == 0)
-		r = carry_out(e, &c, &policy, NULL, &f);
+		r = change_carry_out(e, &c, &policy, NULL, &f);
 	if (r == 0) {
 		log_warn("a policy was not confirmed in time: the one before it is in force again",
 			 "sha256", e->policy->sha256);
@@ -470,95 +505,4 @@ uint64_t change_due_ns(const struct engine *e)
 		return UINT64_MAX;
 	due_ns = clock_monotonic_ns() + history_pending_left_ns(&e->history);
 	return due_ns > e->undo_due_ns ? due_ns : e->undo_due_ns;
-}
-
-/* Starting */
-
-/* An earlier daemon died while it put a policy in force: complete that or forget it. */
-static int end_begun(struct engine *e, struct policy **policy, struct fault *reterr)
-{
-	const struct history *h = &e->history;
-	const struct history_item *item = h->count ? &h->items[h->count - 1] : NULL;
-	const struct history_item *parent;
-	uint32_t generation;
-	_cleanup_free_ char *text = NULL;
-	size_t length;
-	bool of_file;
-
-	if (!item || item->state != HISTORY_BEGUN)
-		return 0;
-	generation = item->generation;
-	if (datapath_generation(e->datapath) != generation) {
-		log_warn("an earlier daemon ended before a policy came into force");
-		history_abort(&e->history, generation);
-		return 0;
-	}
-	log_warn("an earlier daemon ended right after a policy came into force");
-	of_file = (item->how == HISTORY_APPLY || item->how == HISTORY_ROLLBACK) &&
-		  !(h->pending.is && h->pending.generation == generation);
-	parent = history_find(h, item->parent);
-	/* Unless somebody has edited it since. */
-	if (of_file && parent && strcmp(parent->sha256, (*policy)->sha256) == 0 &&
-	    history_text(h, generation, &text, &length, NULL) == 0) {
-		int r = fs_replace_file(e->options.policy_path, text, length, 0640, reterr);
-
-		if (r < 0)
-			return r;
-		policy_free(take_ptr(*policy));
-		r = policy_read(e, NULL, 0, policy, reterr);
-		if (r < 0)
-			return r;
-	}
-	history_commit(&e->history, generation, HISTORY_FORMER);
-	return 0;
-}
-
-/* *@policy is what the file holds, *@c a start with it. A policy that waits to be confirmed goes on
- * waiting, was confirmed already, or is over. */
-static int go_on_waiting(struct engine *e, struct policy **policy, struct change *c,
-			 struct fault *reterr)
-{
-	struct history_pending *p = &e->history.pending;
-	const struct history_item *item = history_find(&e->history, p->generation);
-	_cleanup_free_ char *text = NULL;
-	struct policy *waiting;
-	size_t length;
-	int r;
-
-	if (!p->is)
-		return 0;
-	if (item && strcmp(item->sha256, (*policy)->sha256) == 0) {
-		log_info("the policy that waited for it was confirmed");
-		history_confirm(&e->history);
-		return 0;
-	}
-	if (!history_pending_left_ns(&e->history) ||
-	    history_text(&e->history, p->generation, &text, &length, NULL) < 0) {
-		c->how = HISTORY_AUTOMATIC;
-		c->reason = "not confirmed in time; no daemon was running";
-		log_warn("a policy was not confirmed in time: the policy file is in force again");
-		return 0;
-	}
-	r = policy_read(e, text, length, &waiting, reterr);
-	if (r < 0)
-		return r;
-	policy_free(*policy);
-	*policy = waiting;
-	c->pending = p;
-	return 0;
-}
-
-int change_start(struct engine *e, struct policy **policy, struct fault *reterr)
-{
-	struct change c = {.how = HISTORY_START, .actor = &ENGINE_SYSTEM};
-	struct fault f = {0};
-	int r;
-
-	if (history_open(&e->history, e->store, &f) < 0)
-		log_error("the history of policies cannot be read", "error", f.text);
-	datapath_continue_generations(e->datapath, history_last_generation(&e->history));
-	r = end_begun(e, policy, reterr);
-	if (r == 0)
-		r = go_on_waiting(e, policy, &c, reterr);
-	return r == 0 ? carry_out(e, &c, policy, NULL, reterr) : r;
 }

@@ -325,6 +325,11 @@ const struct history *engine_history(const struct engine *e)
 	return &e->history;
 }
 
+const char *engine_set_aside(const struct engine *e)
+{
+	return e->set_aside;
+}
+
 bool engine_store_works(const struct engine *e)
 {
 	return e->store;

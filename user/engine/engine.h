@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 struct engine;
+struct engine_refusal;
 
 struct engine_options {
 	const char *iface; /* all of them, for people: "eth0" or "eth0,eth1" */
@@ -75,11 +76,13 @@ struct engine_policy_change {
 	uint32_t base;	     /* the generation that must be in force; 0 = whichever is */
 	uint64_t confirm_ns; /* undo it after so long unless it is confirmed; 0 = it is for good */
 	bool force;	     /* whatever checks of safety say; it is in the record */
+	const char *profile; /* to read it with; NULL = the daemon's, "" = none */
+	struct engine_refusal *refusal; /* filled if it is refused; NULL = not wanted */
 };
 
 /**
- * Check the text and put it in force as a new generation. It becomes the content of the policy file: at
- * once, or when it is confirmed. What is refused changes nothing. Each attempt is two audit records.
+ * Check the text and put it in force as a new generation. The policy file says the same then (user/engine/files.c):
+ * at once, or when it is confirmed. What is refused changes nothing. Each attempt is two audit records.
  * Faults: policy.stale (-ESTALE: another generation is in force than @base), policy.pending (-EBUSY: one
  * waits to be confirmed), policy.reason, policy.confirm_time, those of policy_parse() and
  * policy_compile(), of feeds, fs.write, and of the datapath.
@@ -89,7 +92,7 @@ int engine_change_policy(struct engine *e, const struct engine_policy_change *ch
 /** The same with the policy file, for good. */
 int engine_reload(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
 /**
- * Put the text of @generation in force again, as a new generation, for good; 0 = of the one before. Also
+ * Put the text of @generation in force again with its profile, as a new generation, for good; 0 = of the one before. Also
  * while another waits to be confirmed, which that ends. Faults: policy.generation (-ENOENT: the history
  * does not have it) and those above.
  */
@@ -102,6 +105,8 @@ int engine_rollback(struct engine *e, uint32_t generation, const char *reason, u
 int engine_confirm(struct engine *e, uint32_t generation, const struct engine_actor *actor,
 		   struct fault *reterr);
 const struct history *engine_history(const struct engine *e);
+/** Where the policy file is that the last change replaced; "": it is not lost, or none was. */
+const char *engine_set_aside(const struct engine *e);
 
 struct engine_list_request {
 	enum list_kind kind;

@@ -69,6 +69,13 @@ uint32_t history_last_generation(const struct history *h)
 	return h->count ? h->items[h->count - 1].generation : 0;
 }
 
+bool history_is_same(const struct history_item *a, const struct history_item *b)
+{
+	bool known = a->profile_known && b->profile_known;
+
+	return strcmp(a->sha256, b->sha256) == 0 && (!known || strcmp(a->profile, b->profile) == 0);
+}
+
 const struct history_item *history_former(const struct history *h)
 {
 	const struct history_item *current = history_current(h);
@@ -78,7 +85,7 @@ const struct history_item *history_former(const struct history *h)
 	if (h->pending.is)
 		return history_find(h, h->pending.former);
 	for (const struct history_item *i = current; i-- > h->items;)
-		if (i->state == HISTORY_FORMER && strcmp(i->sha256, current->sha256) != 0)
+		if (i->state == HISTORY_FORMER && !history_is_same(i, current))
 			return i;
 	return NULL;
 }
@@ -157,8 +164,35 @@ static int load_row(const struct store_policy_row *row, void *userdata)
 	snprintf(item->sha256, sizeof(item->sha256), "%s", row->sha256);
 	snprintf(item->username, sizeof(item->username), "%s", row->username);
 	snprintf(item->reason, sizeof(item->reason), "%s", row->reason);
+	item->profile_known = row->profile && row->daemon_profile;
+	if (item->profile_known) {
+		snprintf(item->profile, sizeof(item->profile), "%s", row->profile);
+		snprintf(item->daemon_profile, sizeof(item->daemon_profile), "%s",
+			 row->daemon_profile);
+	}
 	h->count++;
 	return 0;
+}
+
+static void set_state(struct history *h, struct history_item *item, enum history_how how,
+		      enum history_state state)
+{
+	struct fault f = {0};
+
+	item->how = how;
+	item->state = state;
+	if (item->persisted &&
+	    store_policy_set_state(h->store, item->generation, history_how_str(how),
+				   history_state_str(state), &f) < 0)
+		log_warn("the history in the store is not up to date", "error", f.text);
+}
+
+/* What waited when a backup was made does not wait where it was restored. */
+static void drop_unconfirmed(struct history *h)
+{
+	for (size_t i = 0; i < h->count && !h->pending.is; i++)
+		if (h->items[i].state == HISTORY_UNCONFIRMED)
+			set_state(h, &h->items[i], h->items[i].how, HISTORY_UNDONE);
 }
 
 int history_open(struct history *h, struct store *store, struct fault *reterr)
@@ -185,6 +219,8 @@ int history_open(struct history *h, struct store *store, struct fault *reterr)
 			};
 		r = r == -ENOENT ? 0 : r;
 	}
+	if (r == 0)
+		drop_unconfirmed(h);
 	if (r < 0)
 		*h = (struct history){0};
 	return r;
@@ -226,6 +262,8 @@ static int put_item(struct history *h, const struct history_item *item, const ch
 		.applied_ns = item->applied_ns,
 		.how = history_how_str(item->how),
 		.state = history_state_str(item->state),
+		.profile = item->profile_known ? item->profile : NULL,
+		.daemon_profile = item->profile_known ? item->daemon_profile : NULL,
 	};
 
 	return store_policy_put(h->store, &row, text, item->length, reterr);
@@ -322,19 +360,6 @@ void history_abort(struct history *h, uint32_t generation)
 		forget(h, item);
 }
 
-static void set_state(struct history *h, struct history_item *item, enum history_how how,
-		      enum history_state state)
-{
-	struct fault f = {0};
-
-	item->how = how;
-	item->state = state;
-	if (item->persisted &&
-	    store_policy_set_state(h->store, item->generation, history_how_str(how),
-				   history_state_str(state), &f) < 0)
-		log_warn("the history in the store is not up to date", "error", f.text);
-}
-
 static uint64_t text_bytes(const struct history *h)
 {
 	uint64_t sum = 0;
@@ -358,7 +383,7 @@ static void forget_repeated_start(struct history *h)
 	struct history_item *last = h->count ? &h->items[h->count - 1] : NULL;
 
 	if (h->count >= 3 && last->how == HISTORY_START && last[-1].how == HISTORY_START &&
-	    last[-1].state == HISTORY_FORMER && strcmp(last->sha256, last[-1].sha256) == 0 &&
+	    last[-1].state == HISTORY_FORMER && history_is_same(last, &last[-1]) &&
 	    last[-1].generation != h->pending.former)
 		forget(h, last - 1);
 }

@@ -5,7 +5,8 @@
  * memory, and says so (struct history_item.persisted). Decides nothing about policies.
  *
  * A policy is written down before it is put in force, as HISTORY_BEGUN, so that whoever starts after a
- * crash can tell from the datapath's generation whether it was.
+ * crash can tell from the datapath's generation whether it was. One that is unconfirmed while nothing waits to
+ * be confirmed, as after a backup was restored, counts as undone.
  */
 #ifndef ENGINE_HISTORY_H
 #define ENGINE_HISTORY_H
@@ -54,6 +55,9 @@ struct history_item {
 	char username[33];
 	char reason[HISTORY_REASON_MAX + 1];
 	uint64_t applied_ns; /* CLOCK_REALTIME */
+	/* That the text was read with, and what a new start of that daemon would have taken; "" = none. */
+	char profile[POLICY_NAME_MAX + 1], daemon_profile[POLICY_NAME_MAX + 1];
+	bool profile_known; /* false: made by a weir that kept neither */
 	enum history_how how;
 	enum history_state state;
 	bool persisted;
@@ -87,7 +91,7 @@ const struct history_item *history_find(const struct history *h, uint32_t genera
 /** What was in force last, not counting what is being put in force; NULL: nothing. */
 const struct history_item *history_current(const struct history *h);
 uint32_t history_last_generation(const struct history *h); /* 0 = none */
-/** What was in force before the current one, with another text; NULL: nothing is known. */
+/** What was in force before the current one, with another text or profile; NULL: nothing is known. */
 const struct history_item *history_former(const struct history *h);
 /** The text and a NUL, the caller's to free. -ENOENT "policy.generation"; store.io. */
 int history_text(const struct history *h, uint32_t generation, char **ret, size_t *ret_length,
@@ -105,6 +109,8 @@ void history_abort(struct history *h, uint32_t generation);
 void history_commit(struct history *h, uint32_t generation, enum history_state before);
 /* The pending one was confirmed. */
 void history_confirm(struct history *h);
+/** Both are of the same text, and of the same profile as far as is known. */
+bool history_is_same(const struct history_item *a, const struct history_item *b);
 /** How long the pending one still has; 0 = no longer. */
 uint64_t history_pending_left_ns(const struct history *h);
 

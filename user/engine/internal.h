@@ -36,7 +36,9 @@ struct engine {
 	struct policy *policy;
 	uint64_t policy_loaded_ns, started_ns;
 	struct history history;
-	bool undo_failed;     /* a record says so */
+	char set_aside
+		[PATH_MAX]; /* of the last change, the policy file it replaced; "" = in the history */
+	bool undo_failed;   /* a record says so */
 	uint64_t undo_due_ns; /* CLOCK_MONOTONIC: not to be tried before */
 	struct datapath *datapath;
 	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
@@ -85,9 +87,9 @@ void store_start(struct engine *e);
 void store_recover(struct engine *e, const struct list_image *image, unsigned int kinds);
 
 /* policy.c */
-/** @text, or what the policy file holds if that is NULL, with the profile that was chosen. */
-int policy_read(const struct engine *e, const char *text, size_t length, struct policy **ret,
-		struct fault *reterr);
+/** @text, or what the policy file holds if that is NULL, with a profile; NULL and "" are none. */
+int policy_read(const struct engine *e, const char *text, size_t length, const char *profile,
+		struct policy **ret, struct fault *reterr);
 /**
  * Make *@policy the one in force: lists, feeds, datapath; on failure nothing is changed. On success it
  * belongs to the engine, and *@policy is the one before, or NULL. @must: each new feed's file can be
@@ -96,6 +98,35 @@ int policy_read(const struct engine *e, const char *text, size_t length, struct 
  */
 int policy_enforce(struct engine *e, struct policy **policy, struct policy_image *image, bool must,
 		   struct fault *reterr);
+
+/* files.c */
+#define FILES_REPLACED	  ".replaced-"	 /* behind the policy file's name; time and hash follow */
+#define FILES_UNCONFIRMED ".unconfirmed" /* likewise */
+#define FILES_BYTES_MAX	  (16U << 20)
+
+/* The policy file is about to say something else. */
+struct files_change {
+	bool none;	       /* it does so already: it is not touched */
+	char staged[PATH_MAX]; /* what takes its place, on disk */
+	char from[PATH_MAX];   /* where that was; "" = it is made of the policy's text */
+	char aside
+		[PATH_MAX]; /* a copy of what is there, which would be lost otherwise; "" = would not */
+};
+
+/** The policy file, with what it includes, says what @policy does. */
+bool files_say(const struct engine *e, const struct policy *policy);
+/**
+ * Have it ready, durably, that the policy file says what @policy does. What is there is kept beside if it
+ * includes others, or is not the text of a generation that the store has; as FILE.unconfirmed, whatever it is, if
+ * @unconfirmed. Ends with files_commit() or files_abort(). Faults: fs.read, fs.write.
+ */
+int files_stage(const struct engine *e, const struct policy *policy, bool unconfirmed,
+		struct files_change *ret, struct fault *reterr);
+int files_commit(struct engine *e, struct files_change *c, struct fault *reterr);
+void files_abort(const struct files_change *c);
+/** Both at once. */
+int files_put(struct engine *e, const struct policy *policy, bool unconfirmed,
+	      struct fault *reterr);
 
 /* change.c */
 /**

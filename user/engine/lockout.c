@@ -517,12 +517,21 @@ void engine_policy_findings(struct engine *e, const struct policy *policy,
 		find_many(e, ret, &policy->safety, &batch);
 }
 
+void engine_refusal_done(struct engine_refusal *r)
+{
+	policy_report_free(r->report);
+	r->report = NULL;
+}
+
 int engine_check_safety(struct engine *e, const struct policy *policy,
-			const struct engine_actor *actor, struct fault *reterr)
+			const struct engine_actor *actor, struct safety_findings *ret_findings,
+			struct fault *reterr)
 {
 	const struct audit_resource resource = {"policy", e->options.policy_path};
 	struct safety_findings findings;
 
 	engine_policy_findings(e, policy, actor, &findings);
+	if (ret_findings)
+		*ret_findings = findings;
 	return decide(e, &resource, &findings, actor, reterr);
 }

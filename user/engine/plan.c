@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/internal.h"
+#include "engine/change_internal.h"
 
 static const char *const state_names[] = {
 	[PLAN_KEPT] = "kept",
@@ -104,6 +104,15 @@ static void look_for_lacks(const struct policy_image *image, struct plan *plan)
 			"syn_cookies need net.ipv4.tcp_syncookies=1: without it no SYN is answered";
 }
 
+static int compare(const struct policy *before, const struct policy *after,
+		   struct policy_changes *ret, struct fault *reterr)
+{
+	const struct policy_version from = {before->text, before->length, before->profile};
+	const struct policy_version to = {after->text, after->length, after->profile};
+
+	return policy_compare(&from, &to, ret, reterr);
+}
+
 static int try_traffic(struct engine *e, struct policy_image *image, struct plan *plan,
 		       struct fault *reterr)
 {
@@ -123,18 +132,18 @@ static int try_traffic(struct engine *e, struct policy_image *image, struct plan
 	return traffic_try(e->traffic, &p, &plan->traffic, reterr);
 }
 
-int engine_plan(struct engine *e, const char *text, size_t length, struct plan *ret,
-		struct fault *reterr)
+int engine_plan(struct engine *e, const char *text, size_t length, const char *profile,
+		struct plan *ret, struct engine_refusal *refusal, struct fault *reterr)
 {
+	const struct change c = {.profile = profile ?: e->options.profile, .refusal = refusal};
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
 	struct plan plan = {.traffic.confidence = "none"};
-	int r = policy_read(e, text, length, &plan.policy, reterr);
+	int r = change_read(e, &c, text, length, &plan.policy, reterr);
 
 	if (r == 0)
 		r = flags_compile(e, plan.policy, &image, reterr);
 	if (r == 0)
-		r = policy_compare(e->policy->text, e->policy->length, plan.policy->text,
-				   plan.policy->length, &plan.changes, reterr);
+		r = compare(e->policy, plan.policy, &plan.changes, reterr);
 	if (r == 0) {
 		compare_limits(e, image, &plan);
 		measure(e, image, &plan);

@@ -42,12 +42,15 @@ struct plan {
 	struct traffic_trial traffic;
 };
 
+struct engine_refusal;
+
 /**
- * Plan @text, or what the policy file holds if it is NULL. End @ret with plan_done(). Faults are those of
+ * Plan @text, or what the policy file holds if it is NULL, with @profile (NULL = the daemon's, "" = none). What is
+ * wrong with it goes to @refusal, which may be NULL. End @ret with plan_done(). Faults are those of
  * policy_parse() and policy_compile().
  */
-int engine_plan(struct engine *e, const char *text, size_t length, struct plan *ret,
-		struct fault *reterr);
+int engine_plan(struct engine *e, const char *text, size_t length, const char *profile,
+		struct plan *ret, struct engine_refusal *refusal, struct fault *reterr);
 void plan_done(struct plan *plan);
 
 #endif

@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "engine/internal.h"
 
-int policy_read(const struct engine *e, const char *text, size_t length, struct policy **ret,
-		struct fault *reterr)
+int policy_read(const struct engine *e, const char *text, size_t length, const char *profile,
+		struct policy **ret, struct fault *reterr)
 {
-	const struct policy_options profile = {.profile = e->options.profile};
+	const struct policy_options o = {.profile = profile && *profile ? profile : NULL};
 
-	return text ? policy_parse_with("request", text, length, &profile, ret, reterr)
-		    : policy_load_with(e->options.policy_path, &profile, ret, reterr);
+	return text ? policy_parse_with("request", text, length, &o, ret, reterr)
+		    : policy_load_with(e->options.policy_path, &o, ret, reterr);
 }
 
 /* Back to the entries of the policy that stays in force. */

@@ -82,10 +82,19 @@ void engine_policy_findings(struct engine *e, const struct policy *policy,
 			    const struct engine_actor *actor, struct safety_findings *ret);
 /**
  * Refuse (-EPERM, the code of the first finding) what engine_policy_findings() finds, unless @actor
- * insists, which is recorded.
+ * insists, which is recorded. All of it is in @ret_findings (may be NULL), also on failure.
  */
 int engine_check_safety(struct engine *e, const struct policy *policy,
-			const struct engine_actor *actor, struct fault *reterr);
+			const struct engine_actor *actor, struct safety_findings *ret_findings,
+			struct fault *reterr);
+
+/* All that stands against a policy that was refused. To be zeroed before, ended with engine_refusal_done(). */
+struct engine_refusal {
+	struct safety_findings findings;
+	struct policy_report *report; /* of its text; NULL = nothing is wrong with that */
+};
+
+void engine_refusal_done(struct engine_refusal *r);
 
 /* For the files of the engine. */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "policy/load.h"
 #include "policy/tree.h"
 
 static const char *const kind_names[] = {
@@ -208,21 +209,29 @@ static int compare(struct policy_changes *c, struct text *path, const struct nod
 	return r ?: compare_members(c, path, &x, &y);
 }
 
-int policy_compare(const char *before, size_t before_length, const char *after, size_t after_length,
+static int read_version(const struct policy_file *file, const char *profile, struct tree **ret,
+			struct fault *reterr)
+{
+	int r = tree_parse(file, NULL, ret, reterr);
+
+	return r < 0 ? r : merge_chosen(*ret, profile, reterr);
+}
+
+int policy_compare(const struct policy_version *before, const struct policy_version *after,
 		   struct policy_changes *ret, struct fault *reterr)
 {
-	const struct policy_file from = {"before", (char *)(uintptr_t)before, before_length};
-	const struct policy_file to = {"after", (char *)(uintptr_t)after, after_length};
+	const struct policy_file from = {"before", (char *)(uintptr_t)before->text, before->length};
+	const struct policy_file to = {"after", (char *)(uintptr_t)after->text, after->length};
 	_cleanup_(tree_freep) struct tree *a = NULL, *b = NULL;
 	_cleanup_(text_done) struct text path = {0};
 	int r;
 
 	*ret = (struct policy_changes){0};
-	r = tree_parse(&from, NULL, &a, reterr);
+	r = read_version(&from, before->profile, &a, reterr);
 	if (r == 0)
-		r = tree_parse(&to, NULL, &b, reterr);
+		r = read_version(&to, after->profile, &b, reterr);
 	if (r < 0)
-		return r;
+		return r == -ENOMEM ? fault(reterr, r, "policy.memory", "out of memory") : r;
 	text_init_growing(&path);
 	text_put(&path, "", 0);
 	r = path.data ? compare(ret, &path, a->root, b->root) : -ENOMEM;

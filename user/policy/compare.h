@@ -35,11 +35,18 @@ struct policy_changes {
 	size_t count, size;
 };
 
+/* A policy as it is in force somewhere. */
+struct policy_version {
+	const char *text;
+	size_t length;
+	const char *profile; /* that is laid over it; NULL = none */
+};
+
 /**
- * Compare two texts that policy_parse() accepts; end @ret with policy_changes_done(). Faults are those of
- * policy_parse() about the form, and policy.memory.
+ * Compare what two texts that policy_parse() accepts say with their profiles; end @ret with policy_changes_done(). Faults are those of
+ * policy_parse() about the form, policy.profile.unknown, and policy.memory.
  */
-int policy_compare(const char *before, size_t before_length, const char *after, size_t after_length,
+int policy_compare(const struct policy_version *before, const struct policy_version *after,
 		   struct policy_changes *ret, struct fault *reterr);
 void policy_changes_done(struct policy_changes *changes);
 

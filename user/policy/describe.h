@@ -20,6 +20,10 @@ int policy_explain(const char *path, struct text *t, struct fault *reterr);
 /** The same as JSON; *@ret is the caller's to json_decref(). */
 int policy_explain_json(const char *path, json_t **ret, struct fault *reterr);
 
+/** What a report has found, the caller's to json_decref(); NULL if there is no memory. */
+struct policy_report;
+json_t *policy_report_json(const struct policy_report *report);
+
 /* All keys, one a line, as deep as they are. */
 void policy_explain_all(struct text *t);
 /** All keys as a JSON array; NULL if there is no memory. */

@@ -388,6 +388,7 @@ int load_tree(struct policy *p, const char *path, struct policy_report *report, 
 		return r;
 	l->tree = tree;
 	if (tree_key(tree->root, "include")) {
+		p->includes = true;
 		r = comments_attach(tree->root);
 		if (r == 0)
 			r = include_all(l, tree->root, owner);

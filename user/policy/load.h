@@ -27,6 +27,10 @@ int merge_file(struct node *base, struct node *from, struct policy_report *repor
 int merge_profile(struct tree *tree, struct node *base, const struct node *over,
 		  struct policy_report *report, struct fault *reterr);
 
+/** Lay the profile of that name (NULL = none) that the policy in @tree has over it. Faults: policy.profile.unknown,
+ * and those above. */
+int merge_chosen(struct tree *tree, const char *profile, struct fault *reterr);
+
 /* lint.c */
 /** Say what is correct and yet odd. -ENOMEM. */
 int policy_lint(const struct policy *policy, int64_t unix_time, struct policy_report *report);

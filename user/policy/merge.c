@@ -194,3 +194,17 @@ int merge_profile(struct tree *tree, struct node *base, const struct node *over,
 
 	return r < 0 ? r : overlay(&m, tree, base, over);
 }
+
+int merge_chosen(struct tree *tree, const char *profile, struct fault *reterr)
+{
+	const struct node *profiles = tree_key(tree->root, "profiles"), *chosen = NULL;
+
+	if (!profile)
+		return 0;
+	if (profiles)
+		chosen = tree_key(profiles->next, profile);
+	if (!chosen || chosen->next->kind != NODE_MAPPING)
+		return fault(reterr, -EINVAL, "policy.profile.unknown",
+			     "there is no profile '%.64s'", profile);
+	return merge_profile(tree, tree->root, chosen->next, NULL, reterr);
+}

@@ -87,7 +87,7 @@ unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int 
 	return factor > a->max ? a->max : factor;
 }
 
-static int text_hash(const char *text, size_t length, char ret[static POLICY_SHA256_HEX_SIZE])
+int policy_text_hash(const char *text, size_t length, char ret[static POLICY_SHA256_HEX_SIZE])
 {
 	unsigned char digest[32];
 
@@ -223,20 +223,32 @@ static struct policy *policy_new(const char *name)
 	return p->name ? take_ptr(p) : NULL;
 }
 
-/* The text is that of the only file, or one of all. */
+const char *policy_file_below(const struct policy *p, size_t index)
+{
+	const char *slash = strrchr(p->files[0]->name, '/');
+	size_t length = slash ? (size_t)(slash + 1 - p->files[0]->name) : 0;
+	const char *name = p->files[index]->name;
+
+	if (length)
+		return strncmp(name, p->files[0]->name, length) == 0 ? name + length : NULL;
+	return *name == '/' ? NULL : name;
+}
+
+/* The text is that of the only file, or one of all. It is the same wherever they lie, and whatever the first
+ * of them is called: so that it can be told whether files say what is in force. */
 static int take_text(struct policy *p, const struct tree *tree, struct fault *reterr)
 {
 	_cleanup_(text_done) struct text t = {.growing = true};
 	struct place top = {p->files[0], 1, 1, 0};
 
-	if (p->file_count == 1) {
+	if (!p->includes) {
 		p->text = p->files[0]->text;
 		p->length = p->files[0]->length;
-		return text_hash(p->text, p->length, p->sha256);
+		return policy_text_hash(p->text, p->length, p->sha256);
 	}
-	text_puts(&t, "# One text of these files:\n");
-	for (size_t i = 0; i < p->file_count; i++)
-		text_printf(&t, "#   %s\n", p->files[i]->name);
+	text_puts(&t, "# One text of a policy and what it includes:\n");
+	for (size_t i = 1; i < p->file_count; i++)
+		text_printf(&t, "#   %s\n", policy_file_below(p, i) ?: p->files[i]->name);
 	text_puts(&t, "\n");
 	fmt_write(tree->root, &t);
 	if (t.truncated)
@@ -246,7 +258,7 @@ static int take_text(struct policy *p, const struct tree *tree, struct fault *re
 				"one text of all files is longer than %u bytes", POLICY_TEXT_MAX);
 	p->length = t.length;
 	p->text = text_take(&t);
-	return text_hash(p->text, p->length, p->sha256);
+	return policy_text_hash(p->text, p->length, p->sha256);
 }
 
 static const struct policy_options no_options;
@@ -326,17 +338,48 @@ int policy_check(const char *path, const struct policy_options *options, uint64_
 	return r;
 }
 
-int policy_bundle(const char *path, char **ret, size_t *ret_length, struct fault *reterr)
+int policy_files(const char *path, struct policy **ret, struct fault *reterr)
 {
-	_cleanup_(policy_freep) struct policy *p = NULL;
-	int r = policy_load(path, &p, reterr);
+	_cleanup_(policy_freep) struct policy *p = policy_new(path);
+	_cleanup_(tree_freep) struct tree *tree = NULL;
+	int r = p ? load_tree(p, path, NULL, &tree, reterr) : -ENOMEM;
 
+	if (r == 0)
+		r = take_text(p, tree, reterr);
+	if (r == -ENOMEM)
+		return fault(reterr, r, "policy.memory", "%.200s: out of memory", path);
 	if (r < 0)
 		return r;
-	*ret = strndup(p->text, p->length);
-	if (!*ret)
-		return fault(reterr, -ENOMEM, "policy.memory", "%.200s: out of memory", path);
-	*ret_length = p->length;
+	*ret = take_ptr(p);
+	return 0;
+}
+
+int policy_effective(const char *text, size_t length, const char *profile, char **ret,
+		     size_t *ret_length, struct fault *reterr)
+{
+	const struct policy_file file = {"policy", (char *)(uintptr_t)text, length};
+	_cleanup_(text_done) struct text t = {.growing = true};
+	_cleanup_(tree_freep) struct tree *tree = NULL;
+	struct node **link;
+	int r = tree_parse(&file, NULL, &tree, reterr);
+
+	if (r == 0)
+		r = comments_attach(tree->root);
+	if (r == 0)
+		r = merge_chosen(tree, profile, reterr);
+	if (r < 0)
+		return r == -ENOMEM ? fault(reterr, r, "policy.memory", "out of memory") : r;
+	for (link = &tree->root->children; *link; link = &(*link)->next->next)
+		if (strcmp((*link)->text, "profiles") == 0) {
+			*link = (*link)->next->next;
+			tree->root->count -= 2;
+			break;
+		}
+	fmt_write(tree->root, &t);
+	if (t.truncated)
+		return fault(reterr, -ENOMEM, "policy.memory", "out of memory");
+	*ret_length = t.length;
+	*ret = text_take(&t);
 	return 0;
 }
 

@@ -261,6 +261,7 @@ struct policy {
 	char *profile;			     /* that was laid over the rest; NULL = none */
 	struct policy_file **files; /* what it was read from; the first is the policy's own */
 	size_t file_count;
+	bool includes; /* the first of them says so, even if there is nothing to include */
 	struct {
 		char *name, *owner, *change; /* NULL = not given */
 	} metadata;
@@ -317,10 +318,23 @@ int policy_load_with(const char *path, const struct policy_options *options, str
 int policy_check(const char *path, const struct policy_options *options, uint64_t tick_ns,
 		 struct policy **ret, struct fault *reterr);
 /**
- * One text of the file at @path and all that it includes, as policy_load() has it in its text. It
- * is the caller's to free.
+ * The file at @path and all that it includes, read and not checked: only name, files, text, length and
+ * sha256 of *@ret mean anything. Fails where the files do not make one text.
  */
-int policy_bundle(const char *path, char **ret, size_t *ret_length, struct fault *reterr);
+int policy_files(const char *path, struct policy **ret, struct fault *reterr);
+/**
+ * What the file @index of the policy is called below the directory of the first one; NULL: it is somewhere
+ * else. Borrowed.
+ */
+const char *policy_file_below(const struct policy *p, size_t index);
+/** The SHA-256 of a text, as a policy has that of its own. -ENOMEM. */
+int policy_text_hash(const char *text, size_t length, char ret[static POLICY_SHA256_HEX_SIZE]);
+/**
+ * A text that policy_parse() accepts as @profile (NULL = none) makes it: laid over, the profiles themselves left
+ * out, written as policy_fmt() does. It is the caller's to free. Fault: policy.profile.unknown.
+ */
+int policy_effective(const char *text, size_t length, const char *profile, char **ret,
+		     size_t *ret_length, struct fault *reterr);
 
 /** "source_per_service", "sliding_window", "nic_drops". NULL for a number that has no word. */
 const char *policy_scope_str(enum policy_scope scope);

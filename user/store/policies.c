@@ -44,6 +44,10 @@ int store_policy_put(struct store *s, const struct store_policy_row *row, const 
 	bind_number(statement, 7, row->applied_ns, &rc);
 	bind_text(statement, 8, row->how, &rc);
 	bind_text(statement, 9, row->state, &rc);
+	if (row->profile)
+		bind_text(statement, 10, row->profile, &rc);
+	if (row->daemon_profile)
+		bind_text(statement, 11, row->daemon_profile, &rc);
 	return rc == SQLITE_OK ? statement_run(s, statement, reterr) : store_fault(s, rc, reterr);
 }
 
@@ -114,7 +118,9 @@ int store_policy_each(struct store *s,
 			.applied_ns = number_at(statement, 6),
 			.how = text_at(statement, 7),
 			.state = text_at(statement, 8),
-			.length = number_at(statement, 9),
+			.profile = text_at(statement, 9),
+			.daemon_profile = text_at(statement, 10),
+			.length = number_at(statement, 11),
 		};
 		int r;
 

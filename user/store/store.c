@@ -71,9 +71,15 @@ static const char *const migrations[] = {
 	" since_real_ns INTEGER NOT NULL,"
 	" until_real_ns INTEGER NOT NULL"
 	") STRICT;",
+
+	/* '' = without one; NULL = made before this was kept */
+	"ALTER TABLE policy_generation ADD COLUMN profile TEXT;"
+	"ALTER TABLE policy_generation ADD COLUMN daemon_profile TEXT;",
 };
 
-#define POLICY_COLUMNS "generation, parent, sha256, uid, username, reason, applied_ns, how, state"
+#define POLICY_COLUMNS                                                                             \
+	"generation, parent, sha256, uid, username, reason, applied_ns, how, state, profile, "     \
+	"daemon_profile"
 #define PENDING_COLUMNS                                                                            \
 	"generation, asked, former, boot_id, until_boot_ns, since_real_ns, until_real_ns"
 #define FLAG_COLUMNS                                                                               \
@@ -95,7 +101,7 @@ static const char *const statements[] = {
 	[FLAG_DELETE] = "DELETE FROM flag WHERE name = ?1",
 	[FLAG_EACH] = "SELECT " FLAG_COLUMNS " FROM flag ORDER BY name",
 	[POLICY_PUT] = "INSERT OR REPLACE INTO policy_generation (" POLICY_COLUMNS ")"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[POLICY_STATE] = "UPDATE policy_generation SET how = ?2, state = ?3 WHERE generation = ?1",
 	[POLICY_DELETE] = "DELETE FROM policy_generation WHERE generation = ?1",
 	[POLICY_EACH] = "SELECT " POLICY_COLUMNS ", (SELECT length(text) FROM policy_text"

@@ -126,6 +126,8 @@ struct store_policy_row {
 	const char *username, *reason;
 	uint64_t applied_ns; /* CLOCK_REALTIME */
 	const char *how, *state;
+	/* That it was read with, and the daemon's own then; "" = none, NULL = not known. */
+	const char *profile, *daemon_profile;
 };
 
 /** Insert or replace, and keep @text under its sha256 unless it is there. Faults as store_list_put(). */
