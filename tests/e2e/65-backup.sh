@@ -227,11 +227,44 @@ read_only() {
 	WEIR_INSIDE=()
 }
 
+# A backup that is made while a policy waits to be confirmed.
+unconfirmed() {
+	rm -rf "$STATE"
+	write_policy
+	mkdir "$LAB_DIR/conf.d"
+	(umask 022 && echo 'services: {web: {proto: tcp, dport: 80}}' >"$LAB_DIR/conf.d/10.yaml")
+	echo 'include: conf.d/*.yaml' >>"$LAB_DIR/policy.yaml"
+	start_weir
+	(umask 077 && printf 'apiVersion: weir/v1\nmode: enforce\nlists: {block: {entries: [198.18.77.7]}}\n' \
+		>"$LAB_DIR/trial.yaml")
+	weir policy apply "$LAB_DIR/trial.yaml" --confirm 1h >/dev/null
+	check 'a backup is made while a policy waits to be confirmed' weir backup create "$ARCHIVE"
+	check 'with the files that the policy includes' \
+		grep -q 'include/conf.d/10.yaml' <<<"$(tar -tzf "$ARCHIVE")"
+	stop_weir
+	rm -r "$STATE" "$LAB_DIR/conf.d" "$LAB_DIR/policy.yaml"
+	check 'it is restored, and says what does not come back' grep -q 'waited to be confirmed' \
+		<<<"$(weir backup restore "$ARCHIVE" --state-dir "$STATE" --policy "$LAB_DIR/policy.yaml")"
+	check 'with the included files' test -s "$LAB_DIR/conf.d/10.yaml"
+	start_weir
+	check 'nothing waits then' is "$(status .policy.pending)" null
+	check 'what was not confirmed is not in force' is "$(origin 198.18.77.7)" ''
+	check 'what was before is' is "$(origin $BLOCKED)" policy
+	check 'the history has it as undone' grep -q '"state":"undone"' \
+		<<<"$(weir policy history -o json)"
+	check 'and the record of the restore names it' has_record '.event_type == "system.restore" and
+		(.details.no_longer_unconfirmed | tonumber) > 0'
+	stop_weir
+	rm -r "$LAB_DIR/conf.d"
+	write_policy
+}
+
 seq -f '198.18.70.%g' 1 250 >"$LAB_DIR/feed.txt"
 echo $LISTED >>"$LAB_DIR/feed.txt"
 write_policy
 backups
 full_disks
+unconfirmed
 damaged
 gone
 damaged_without_a_feed

@@ -20,11 +20,8 @@
 
 struct backup_create_options {
 	const char *state_dir;
-	const char *policy_path; /* NULL = none */
-	/* Files that the policy includes, by their names below its directory; others are left out. */
-	const char *const *includes;
-	size_t include_count;
-	const char *in_force; /* text of the policy in force; NULL = not known */
+	const char *policy_path; /* NULL = none; what it includes comes along */
+	const char *in_force;	 /* text of the policy in force; NULL = not known */
 	size_t in_force_length;
 	struct archive_progress progress; /* fn may be NULL */
 };
@@ -85,6 +82,10 @@ struct backup_restored {
 	/* Where things are now; "" = there was nothing to put there. */
 	char database_aside[4096], audit_aside[4096], audit_beside[4096];
 	char policy[4096], policy_aside[4096];
+	char includes_aside[4096]; /* directory of included files that were there */
+	bool policy_is_one_text;   /* the files that it was would not say the same here */
+	uint32_t
+		unconfirmed; /* generation that waited to be confirmed and does no longer; 0 = none did */
 	struct fault record; /* why there is no audit record of this; err 0 = there is */
 };
 

@@ -14,6 +14,7 @@
 #include "audit/hash.h"
 #include "backup/backup.h"
 #include "base/clock.h"
+#include "policy/policy.h"
 #include "store/store.h"
 
 #define CHUNK		 65536
@@ -200,41 +201,49 @@ static int add_log(struct creation *c, struct fault *reterr)
 	return add_text(c, BACKUP_AUDIT_STATE, c->log.state, sizeof(c->log.state), reterr);
 }
 
-static int add_includes(struct creation *c, struct fault *reterr)
+/* What the file @index is called in a backup; false: it lies where none can put it back. */
+static bool include_name(const struct policy *p, size_t index, char ret[static BACKUP_NAME_MAX + 1])
 {
-	const struct backup_create_options *o = c->options;
-	const char *slash = strrchr(o->policy_path, '/');
+	const char *below = policy_file_below(p, index);
 
-	for (size_t i = 0; i < o->include_count; i++) {
-		char path[PATH_MAX], name[BACKUP_NAME_MAX + 1];
-		int r;
+	return below &&
+	       snprintf(ret, BACKUP_NAME_MAX + 1, BACKUP_INCLUDE "%s", below) <= BACKUP_NAME_MAX &&
+	       backup_manifest_is_name(ret);
+}
 
-		if (snprintf(name, sizeof(name), BACKUP_INCLUDE "%s", o->includes[i]) >=
-			    (int)sizeof(name) ||
-		    snprintf(path, sizeof(path), "%.*s%s",
-			     slash ? (int)(slash + 1 - o->policy_path) : 0, o->policy_path,
-			     o->includes[i]) >= (int)sizeof(path))
-			return fault(reterr, -ENAMETOOLONG, "backup.read",
-				     "the name of the included file '%s' is too long for a backup",
-				     o->includes[i]);
-		r = add_file(c, name, path, POLICY_BYTES_MAX, reterr);
-		if (r < 0)
-			return r;
+/* As files, or as one text if they do not all lie below the policy's directory. */
+static int add_policy_files(struct creation *c, const struct policy *p, struct fault *reterr)
+{
+	char name[BACKUP_NAME_MAX + 1];
+	bool whole = true;
+	int r;
+
+	for (size_t i = 1; i < p->file_count; i++)
+		whole &= include_name(p, i, name);
+	if (!whole)
+		return add_text(c, BACKUP_POLICY, p->text, p->length, reterr);
+	r = add_text(c, BACKUP_POLICY, p->files[0]->text, p->files[0]->length, reterr);
+	for (size_t i = 1; r == 0 && i < p->file_count; i++) {
+		include_name(p, i, name);
+		r = add_text(c, name, p->files[i]->text, p->files[i]->length, reterr);
 	}
-	return 0;
+	return r;
 }
 
 static int add_policy(struct creation *c, struct fault *reterr)
 {
 	const struct backup_create_options *o = c->options;
+	_cleanup_(policy_freep) struct policy *p = NULL;
 	int r = 0;
 
 	if (o->policy_path) {
 		snprintf(c->manifest.policy_path, sizeof(c->manifest.policy_path), "%s",
 			 o->policy_path);
-		r = add_file(c, BACKUP_POLICY, o->policy_path, POLICY_BYTES_MAX, reterr);
-		if (r == 0)
-			r = add_includes(c, reterr);
+		/* One that somebody is about to mend must not keep the rest from being backed up. */
+		if (policy_files(o->policy_path, &p, NULL) == 0)
+			r = add_policy_files(c, p, reterr);
+		else
+			r = add_file(c, BACKUP_POLICY, o->policy_path, POLICY_BYTES_MAX, reterr);
 	}
 	if (r == 0 && o->in_force)
 		r = add_text(c, BACKUP_IN_FORCE, o->in_force, o->in_force_length, reterr);

@@ -59,6 +59,8 @@ int backup_manifest_parse(const char *text, size_t length, struct backup_manifes
 			  struct fault *reterr);
 void backup_manifest_done(struct backup_manifest *m);
 
+/** A file of this name may be in a backup. */
+bool backup_manifest_is_name(const char *name);
 /** NULL: not in the backup. */
 const struct backup_member *backup_manifest_find(const struct backup_manifest *m, const char *name);
 /** Sum of the members' sizes. */

@@ -11,12 +11,10 @@
 
 #include "audit/chain.h"
 #include "audit/hash.h"
-#include "backup/unpack.h"
+#include "backup/restore_internal.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/store.h"
-
-#define POLICY_BYTES_MAX (16U << 20)
 
 static const char *const outcome_names[] = {
 	[BACKUP_AUDIT_NONE] = "none",	  [BACKUP_AUDIT_INSTALLED] = "installed",
@@ -30,17 +28,6 @@ const char *backup_audit_outcome_to_str(enum backup_audit_outcome outcome)
 	return outcome_names[outcome];
 }
 
-struct restoration {
-	const struct backup_restore_options *options;
-	struct backup_restored *result;
-	struct unpacked unpacked;
-	char stamp[32]; /* ends the names of what is set aside */
-	char log[PATH_MAX];
-	struct chain *chain;	      /* of the log that is there; NULL = none */
-	enum audit_relation relation; /* of it to the backup's */
-	struct tip before;	      /* of it */
-};
-
 void backup_restored_done(struct backup_restored *r)
 {
 	backup_report_done(&r->report);
@@ -52,7 +39,7 @@ static void restoration_done(struct restoration *x)
 	unpacked_done(&x->unpacked);
 }
 
-static int move(const char *from, const char *to, struct fault *reterr)
+int restore_move(const char *from, const char *to, struct fault *reterr)
 {
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
 		return 0;
@@ -70,23 +57,22 @@ static int sync_directory(const char *path, struct fault *reterr)
 	return fault(reterr, -errno, "backup.write", "cannot sync '%s': %s", path, strerror(errno));
 }
 
-static bool exists(const char *path)
+bool restore_exists(const char *path)
 {
 	struct stat st;
 
 	return lstat(path, &st) == 0;
 }
 
-static int join(char ret[static PATH_MAX], const char *a, const char *b, struct fault *reterr)
+int restore_join(char ret[static PATH_MAX], const char *a, const char *b, struct fault *reterr)
 {
 	if (snprintf(ret, PATH_MAX, "%s/%s", a, b) < PATH_MAX)
 		return 0;
 	return fault(reterr, -ENAMETOOLONG, "backup.write", "%.200s... is too long a path", a);
 }
 
-/* @path with the reason and the time behind it. */
-static int other_name(const struct restoration *x, const char *path, const char *why,
-		      char ret[static PATH_MAX], struct fault *reterr)
+int restore_other_name(const struct restoration *x, const char *path, const char *why,
+		       char ret[static PATH_MAX], struct fault *reterr)
 {
 	if (snprintf(ret, PATH_MAX, "%s.%s-%s", path, why, x->stamp) < PATH_MAX)
 		return 0;
@@ -96,9 +82,9 @@ static int other_name(const struct restoration *x, const char *path, const char 
 /* Take the lock of the log that is there. What opening finds out about it is only written if it stays. */
 static int lock_log(struct restoration *x, struct fault *reterr)
 {
-	int r = join(x->log, x->options->state_dir, "audit", reterr);
+	int r = restore_join(x->log, x->options->state_dir, "audit", reterr);
 
-	if (r < 0 || !exists(x->log))
+	if (r < 0 || !restore_exists(x->log))
 		return r;
 	r = chain_open(x->log, NULL, &x->chain, reterr);
 	if (r == -EBUSY)
@@ -112,7 +98,7 @@ static int lock_log(struct restoration *x, struct fault *reterr)
 static int compare_logs(struct restoration *x, struct fault *reterr)
 {
 	char theirs[PATH_MAX];
-	int r = join(theirs, x->unpacked.path, "audit", reterr);
+	int r = restore_join(theirs, x->unpacked.path, "audit", reterr);
 
 	if (r < 0 || !x->unpacked.report.manifest.has_audit)
 		return r;
@@ -139,6 +125,20 @@ static int check_sound(const struct restoration *x, struct fault *reterr)
 		     audit_status_to_str(report->audit.status), report->audit.words, hint);
 }
 
+/* A host that is restored has what somebody confirmed, and nothing in force that ends by itself. The daemon
+ * takes a generation that is unconfirmed while nothing waits for one that was undone. */
+static void drop_pending(struct restoration *x, const char *path)
+{
+	_cleanup_(store_closep) struct store *store = NULL;
+	struct store_pending_row row;
+
+	/* One that is not sound is put back as it is, by force. */
+	if (x->unpacked.report.database.err || store_open(path, &store, NULL) < 0)
+		return;
+	if (store_pending_get(store, &row, NULL) == 0 && store_pending_delete(store, NULL) == 0)
+		x->result->unconfirmed = row.asked;
+}
+
 static int restore_database(struct restoration *x, struct fault *reterr)
 {
 	char path[PATH_MAX], from[PATH_MAX], suffix[64];
@@ -146,15 +146,17 @@ static int restore_database(struct restoration *x, struct fault *reterr)
 
 	if (!x->unpacked.report.manifest.has_database)
 		return 0;
-	r = join(path, x->options->state_dir, "weir.db", reterr);
+	r = restore_join(path, x->options->state_dir, "weir.db", reterr);
 	if (r == 0)
-		r = join(from, x->unpacked.path, BACKUP_DATABASE, reterr);
-	if (r == 0 && exists(path)) {
+		r = restore_join(from, x->unpacked.path, BACKUP_DATABASE, reterr);
+	if (r == 0)
+		drop_pending(x, from);
+	if (r == 0 && restore_exists(path)) {
 		snprintf(suffix, sizeof(suffix), "replaced-%s", x->stamp);
 		r = store_set_aside(path, suffix, x->result->database_aside,
 				    sizeof(x->result->database_aside), reterr);
 	}
-	return r < 0 ? r : move(from, path, reterr);
+	return r < 0 ? r : restore_move(from, path, reterr);
 }
 
 /* The log that is there gets out of the way. Its lock moves with it. */
@@ -162,24 +164,24 @@ static int set_log_aside(struct restoration *x, struct fault *reterr)
 {
 	int r;
 
-	if (!exists(x->log))
+	if (!restore_exists(x->log))
 		return 0;
-	r = other_name(x, x->log, "replaced", x->result->audit_aside, reterr);
-	return r < 0 ? r : move(x->log, x->result->audit_aside, reterr);
+	r = restore_other_name(x, x->log, "replaced", x->result->audit_aside, reterr);
+	return r < 0 ? r : restore_move(x->log, x->result->audit_aside, reterr);
 }
 
 static int install_log(struct restoration *x, const char *missing, struct fault *reterr)
 {
 	const struct chain_options options = {.missing = missing};
 	char from[PATH_MAX];
-	int r = join(from, x->unpacked.path, "audit", reterr);
+	int r = restore_join(from, x->unpacked.path, "audit", reterr);
 
 	if (r == 0)
 		r = sync_directory(from, reterr);
 	if (r == 0)
 		r = set_log_aside(x, reterr);
 	if (r == 0)
-		r = move(from, x->log, reterr);
+		r = restore_move(from, x->log, reterr);
 	if (r < 0)
 		return r;
 	chain_close(x->chain);
@@ -190,11 +192,11 @@ static int install_log(struct restoration *x, const char *missing, struct fault 
 static int put_log_beside(struct restoration *x, struct fault *reterr)
 {
 	char from[PATH_MAX];
-	int r = join(from, x->unpacked.path, "audit", reterr);
+	int r = restore_join(from, x->unpacked.path, "audit", reterr);
 
 	if (r == 0)
-		r = other_name(x, x->log, "from-backup", x->result->audit_beside, reterr);
-	return r < 0 ? r : move(from, x->result->audit_beside, reterr);
+		r = restore_other_name(x, x->log, "from-backup", x->result->audit_beside, reterr);
+	return r < 0 ? r : restore_move(from, x->result->audit_beside, reterr);
 }
 
 /* README.md has this as a table. */
@@ -227,107 +229,6 @@ static int restore_log(struct restoration *x, struct fault *reterr)
 		reterr);
 }
 
-/* Copy @from to @to, whatever file systems they are on; what is there is kept under another name. */
-static int put_file(const struct restoration *x, const char *from, const char *to, char *ret_aside,
-		    struct fault *reterr)
-{
-	char names[2][PATH_MAX];
-	const char *steps[2][2] = {{to, names[0]}, {from, to}};
-	int r = other_name(x, to, "replaced", names[0], reterr);
-
-	if (r == 0 && exists(to) && ret_aside)
-		memcpy(ret_aside, names[0], PATH_MAX);
-	for (size_t i = exists(to) ? 0 : 1; r == 0 && i < ARRAY_SIZE(steps); i++) {
-		_cleanup_free_ char *data = NULL;
-		size_t length;
-
-		r = fs_read_file(steps[i][0], POLICY_BYTES_MAX, &data, &length, reterr);
-		if (r == 0)
-			r = fs_replace_file(steps[i][1], data, length, 0640, reterr);
-	}
-	return r;
-}
-
-/* Files that the policy includes go below its directory, which ends in a '/'. */
-static int restore_includes(struct restoration *x, const char *directory, struct fault *reterr)
-{
-	const struct backup_manifest *m = &x->unpacked.report.manifest;
-
-	for (size_t i = 0; i < m->count; i++) {
-		char from[PATH_MAX], to[PATH_MAX];
-		const char *name = m->members[i].name;
-		int r;
-
-		if (strncmp(name, BACKUP_INCLUDE, strlen(BACKUP_INCLUDE)) != 0)
-			continue;
-		r = join(from, x->unpacked.path, name, reterr);
-		name += strlen(BACKUP_INCLUDE);
-		if (r == 0)
-			r = join(to, directory, name, reterr);
-		for (const char *slash = strchr(name, '/'); r == 0 && slash;
-		     slash = strchr(slash + 1, '/')) {
-			char part[PATH_MAX];
-
-			snprintf(part, sizeof(part), "%.3000s/%.*s", directory, (int)(slash - name),
-				 name);
-			if (mkdir(part, 0750) < 0 && errno != EEXIST)
-				r = fault(reterr, -errno, "backup.write", "cannot create '%s': %s",
-					  part, strerror(errno));
-		}
-		if (r == 0)
-			r = put_file(x, from, to, NULL, reterr);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Where the policy goes: where the caller says, or into a directory of its own; never where the archive says. */
-static int policy_target(struct restoration *x, char ret[static PATH_MAX], struct fault *reterr)
-{
-	char path[PATH_MAX], directory[PATH_MAX];
-	int r;
-
-	if (x->options->policy_path)
-		return snprintf(ret, PATH_MAX, "%s", x->options->policy_path) < PATH_MAX
-			       ? 0
-			       : fault(reterr, -ENAMETOOLONG, "backup.write",
-				       "the path of the policy is too long");
-	r = join(path, x->options->state_dir, "policy", reterr);
-	if (r == 0)
-		r = other_name(x, path, "from-backup", directory, reterr);
-	if (r == 0 && mkdir(directory, 0700) < 0)
-		return fault(reterr, -errno, "backup.write", "cannot create '%s': %s", directory,
-			     strerror(errno));
-	return r < 0 ? r : join(ret, directory, BACKUP_POLICY, reterr);
-}
-
-static int restore_policy(struct restoration *x, struct fault *reterr)
-{
-	const struct backup_manifest *m = &x->unpacked.report.manifest;
-	const char *which =
-		backup_manifest_find(m, BACKUP_POLICY) ? BACKUP_POLICY : BACKUP_IN_FORCE;
-	struct backup_restored *to = x->result;
-	char from[PATH_MAX], directory[PATH_MAX];
-	char *slash;
-	int r;
-
-	if (!backup_manifest_find(m, which))
-		return 0;
-	r = join(from, x->unpacked.path, which, reterr);
-	if (r == 0)
-		r = policy_target(x, to->policy, reterr);
-	if (r == 0)
-		r = put_file(x, from, to->policy, to->policy_aside, reterr);
-	if (r < 0)
-		return r;
-	memcpy(directory, to->policy, sizeof(directory));
-	slash = strrchr(directory, '/');
-	if (slash)
-		*slash = '\0';
-	return restore_includes(x, slash ? directory : ".", reterr);
-}
-
 static void describe(const struct restoration *x, struct audit_details *d, char id[static 33],
 		     char hash[static AUDIT_HASH_TEXT])
 {
@@ -342,6 +243,9 @@ static void describe(const struct restoration *x, struct audit_details *d, char 
 	audit_details_string(d, "database_set_aside", result->database_aside);
 	audit_details_string(d, "policy", result->policy);
 	audit_details_string(d, "policy_set_aside", result->policy_aside);
+	audit_details_string(d, "policy_includes_set_aside", result->includes_aside);
+	if (result->unconfirmed)
+		audit_details_u64(d, "no_longer_unconfirmed", result->unconfirmed);
 	audit_details_string(d, "audit", backup_audit_outcome_to_str(result->audit));
 	if (m->has_audit) {
 		audit_details_string(d, "backup_chain_id", m->chain_id);
@@ -406,17 +310,6 @@ static int restore(const char *path, struct restoration *x, struct fault *reterr
 	return r < 0 ? r : restore_policy(x, reterr);
 }
 
-static void make_stamp(char *ret, size_t size)
-{
-	char now[CLOCK_RFC3339_SIZE];
-
-	clock_format_rfc3339(clock_real_ns(), now);
-	/* 20261120T233700.123456Z: a name, and not given twice. */
-	snprintf(ret, size, "%.4s%.2s%.5s%.2s%.2s.%.6sZ", now, now + 5, now + 8, now + 14, now + 17,
-		 now + 20);
-	ret[8] = 'T';
-}
-
 int backup_restore(const char *path, const struct backup_restore_options *options,
 		   struct backup_restored *ret, struct fault *reterr)
 {
@@ -426,7 +319,7 @@ int backup_restore(const char *path, const struct backup_restore_options *option
 
 	if (!result)
 		return fault(reterr, -ENOMEM, "backup.write", "out of memory");
-	make_stamp(x.stamp, sizeof(x.stamp));
+	clock_format_stamp(clock_real_ns(), x.stamp);
 	r = restore(path, &x, reterr);
 	/* One that stopped half way has moved things, and the log says so, too. */
 	if (r == 0 || *result->audit_aside || *result->audit_beside || *result->database_aside)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "policy/policy.h"
 
 /* What the daemon says of itself, if there is one that answers us. */
 struct daemon {
@@ -126,6 +127,7 @@ int cmd_backup_create(struct cli *cli)
 	_cleanup_(daemon_done) struct daemon daemon = {0};
 	_cleanup_(backup_manifest_done) struct backup_manifest manifest = {0};
 	struct backup_create_options options = {.progress = progress(cli)};
+	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	struct fault f = {0};
 
@@ -141,6 +143,9 @@ int cmd_backup_create(struct cli *cli)
 	}
 	if (backup_create(target, &options, &manifest, &f) < 0)
 		return cli_fault(cli, &f);
+	if (options.policy_path && policy_files(options.policy_path, &policy, &f) < 0)
+		cli_talk(cli, "the files that the policy includes are not in the backup: %s",
+			 f.text);
 	if (!options.policy_path)
 		cli_talk(cli, "the backup has no policy file: no daemon says where it is; name it "
 			      "with --policy");
@@ -224,18 +229,31 @@ static void say_restored(const struct cli *cli, const struct backup_restored *r)
 	say_aside(cli, "the log that was here", r->audit_aside);
 	say_aside(cli, "the log of the backup", r->audit_beside);
 	say_aside(cli, "policy", r->policy);
+	if (r->policy_is_one_text)
+		cli_say(cli, "policy: as one text; its files, which lie beside it, would not say "
+			     "the same here");
 	say_aside(cli, "the policy that was here", r->policy_aside);
+	say_aside(cli, "included files that were here", r->includes_aside);
+	if (r->unconfirmed)
+		cli_say(cli,
+			"generation %u waited to be confirmed when this was backed up: it does not "
+			"come back",
+			r->unconfirmed);
 	if (r->record.err)
 		cli_talk(cli, "the audit log has no record of this: %s", r->record.text);
 }
 
 static json_t *restored_json(const struct backup_restored *r)
 {
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "backup",
+	json_t *unconfirmed = r->unconfirmed ? json_integer(r->unconfirmed) : json_null();
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b}", "backup",
 			 report_json(&r->report), "audit", backup_audit_outcome_to_str(r->audit),
 			 "audit_set_aside", r->audit_aside, "audit_beside", r->audit_beside,
 			 "database_set_aside", r->database_aside, "policy", r->policy,
-			 "policy_set_aside", r->policy_aside, "recorded", !r->record.err);
+			 "policy_set_aside", r->policy_aside, "includes_set_aside",
+			 r->includes_aside, "policy_is_one_text", r->policy_is_one_text,
+			 "no_longer_unconfirmed", unconfirmed, "recorded", !r->record.err);
 }
 
 static void backup_restored_freep(struct backup_restored **r)

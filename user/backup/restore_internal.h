@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What restore.c and restore_policy.c share. */
+#ifndef BACKUP_RESTORE_INTERNAL_H
+#define BACKUP_RESTORE_INTERNAL_H
+
+#include <limits.h>
+
+#include "audit/chain.h"
+#include "backup/unpack.h"
+#include "base/clock.h"
+
+struct restoration {
+	const struct backup_restore_options *options;
+	struct backup_restored *result;
+	struct unpacked unpacked;
+	char stamp[CLOCK_STAMP_SIZE]; /* ends the names of what is set aside */
+	char log[PATH_MAX];
+	struct chain *chain;	      /* of the log that is there; NULL = none */
+	enum audit_relation relation; /* of it to the backup's */
+	struct tip before;	      /* of it */
+};
+
+/* Rename, and never over something. */
+int restore_move(const char *from, const char *to, struct fault *reterr);
+bool restore_exists(const char *path);
+int restore_join(char ret[static PATH_MAX], const char *a, const char *b, struct fault *reterr);
+/* @path with the reason and the time behind it. */
+int restore_other_name(const struct restoration *x, const char *path, const char *why,
+		       char ret[static PATH_MAX], struct fault *reterr);
+
+/** Put the policy, and what it includes, where the caller says, or into a directory of its own. */
+int restore_policy(struct restoration *x, struct fault *reterr);
+
+#endif
