@@ -165,6 +165,10 @@ concurrency() {
 	check 'so is a rollback on top of another' exits 1 weir policy rollback --base "$base"
 }
 
+metric_is() { # NAME CONDITION
+	weir metrics | awk -v name="$1" '$1 == name {print; found = $2 '"$2"'} END {exit !found}'
+}
+
 confirmation() {
 	local before
 
@@ -176,6 +180,8 @@ confirmation() {
 	check 'the status counts down' jq -e '.policy.pending.left_seconds |
 		. > 50 and . <= 60' <<<"$(weir status -o json)"
 	check 'and says so to people' grep -q '^UNCONFIRMED: ' <(weir status)
+	check 'the metric says that one waits' metric_is weir_policy_pending '== 1'
+	check 'and for how long still' metric_is weir_policy_pending_seconds '> 50'
 	check 'the history has it as unconfirmed' test "$(item "$(generation)" .state)" = unconfirmed
 	check 'another apply is refused meanwhile' \
 		answers 409 policy.pending PUT /v1/policy --data-binary "@$LAB_DIR/a.yaml"
@@ -187,6 +193,8 @@ confirmation() {
 	check 'weir policy confirm confirms it' weir policy confirm
 	check 'the policy file has it then' file_is "$LAB_DIR/b.yaml"
 	check 'nothing is pending' refuse is_pending
+	check 'nor do the metrics say so' metric_is weir_policy_pending '== 0'
+	check 'and no time is left' metric_is weir_policy_pending_seconds '== 0'
 	check 'the history says that it was confirmed' \
 		test "$(item "$(generation)" '.how + " " + .state')" = 'confirm in_force'
 	check 'and the audit log' has_record '.event_type == "policy.confirm" and

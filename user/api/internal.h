@@ -62,6 +62,7 @@ void put_cells(struct metrics *m, struct call *c);
 
 /* policy.c: what waits to be confirmed, and how long still; or null. */
 json_t *json_pending(const struct engine *e);
+void put_pending(struct metrics *m, const struct engine *e);
 
 /* panic.c: what the panic switch and the watchdog say; null: nothing. */
 json_t *json_panic(const struct engine *e);

@@ -25,6 +25,12 @@ void handle_policy_get(struct call *c)
 	reply_text(c, "application/yaml", &body);
 }
 
+/* Begun seconds count: 0 is too late. */
+static uint64_t pending_seconds(const struct history *h)
+{
+	return (history_pending_left_ns(h) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+}
+
 json_t *json_pending(const struct engine *e)
 {
 	const struct history *h = engine_history(e);
@@ -36,9 +42,16 @@ json_t *json_pending(const struct engine *e)
 	return json_pack(
 		"{s:I, s:I, s:I, s:I, s:o, s:s, s:b}", "generation", (json_int_t)p->generation,
 		"asked", (json_int_t)p->asked, "former", (json_int_t)p->former, "left_seconds",
-		(json_int_t)((history_pending_left_ns(h) + NSEC_PER_SEC - 1) / NSEC_PER_SEC),
-		"until", json_time(p->until_real_ns), "by", item ? item->username : "", "persisted",
-		p->persisted);
+		(json_int_t)pending_seconds(h), "until", json_time(p->until_real_ns), "by",
+		item ? item->username : "", "persisted", p->persisted);
+}
+
+void put_pending(struct metrics *m, const struct engine *e)
+{
+	const struct history *h = engine_history(e);
+
+	metrics_single(m, METRIC_POLICY_PENDING, h->pending.is);
+	metrics_single(m, METRIC_POLICY_PENDING_SECONDS, h->pending.is ? pending_seconds(h) : 0);
 }
 
 /* If-Match: "g7", or * for whichever is in force. Answers itself if it is neither. */

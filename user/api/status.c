@@ -272,6 +272,7 @@ static void put_state(struct metrics *m, struct call *c)
 	metrics_sample(m, 1, "hash", policy->sha256, "mode", policy_mode_str(policy->mode), NULL);
 	metrics_single(m, METRIC_POLICY_GENERATION,
 		       datapath_generation(engine_datapath(c->engine)));
+	put_pending(m, c->engine);
 	metrics_family(m, METRIC_LIST_ENTRIES);
 	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++) {
 		struct list_count count = list_set_count(engine_lists(c->engine), kind);
