@@ -119,12 +119,15 @@ static json_t *json_store(const struct engine *e)
 			 (json_int_t)s->recovered);
 }
 
-static json_t *json_audit(const struct recorder_stats *stats)
+static json_t *json_audit(const struct engine *e)
 {
-	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s}", "records", (json_int_t)stats->records,
-			 "lost", (json_int_t)stats->lost, "pending", (json_int_t)stats->pending,
-			 "degraded", stats->degraded, "degraded_because", stats->degraded_because,
-			 "last_hash", stats->last_hash);
+	struct recorder_stats stats;
+
+	recorder_get_stats(engine_recorder(e), &stats);
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s}", "records", (json_int_t)stats.records,
+			 "lost", (json_int_t)stats.lost, "pending", (json_int_t)stats.pending,
+			 "degraded", stats.degraded, "degraded_because", stats.degraded_because,
+			 "last_hash", stats.last_hash);
 }
 
 /* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */
@@ -152,61 +155,65 @@ static json_t *json_events(const struct engine *e)
 			 (json_int_t)WEIR_RING_BYTES);
 }
 
-static json_t *json_lists(const struct call *c)
+static json_t *json_lists(const struct engine *e)
 {
-	return json_pack("{s:o, s:o, s:b, s:o}", "allow", json_list_count(c->engine, LIST_ALLOW),
-			 "block", json_list_count(c->engine, LIST_BLOCK), "persisted",
-			 engine_store_works(c->engine), "feeds_failing",
-			 json_feeds_failing(c->engine));
+	return json_pack("{s:o, s:o, s:b, s:o}", "allow", json_list_count(e, LIST_ALLOW), "block",
+			 json_list_count(e, LIST_BLOCK), "persisted", engine_store_works(e),
+			 "feeds_failing", json_feeds_failing(e));
 }
 
-static json_t *json_policy(const struct call *c)
+static json_t *json_policy(const struct engine *e)
 {
-	const struct policy *policy = engine_policy(c->engine);
+	const struct policy *policy = engine_policy(e);
 
 	return json_pack("{s:I, s:s?, s:s, s:s?, s:s?, s:o, s:o}", "generation",
-			 (json_int_t)datapath_generation(engine_datapath(c->engine)), "name",
+			 (json_int_t)datapath_generation(engine_datapath(e)), "name",
 			 policy->metadata.name, "sha256", policy->sha256, "profile",
-			 policy->profile, "daemon_profile", engine_options(c->engine)->profile,
-			 "loaded_at", json_time(engine_policy_loaded_ns(c->engine)), "pending",
-			 json_pending(c->engine));
+			 policy->profile, "daemon_profile", engine_options(e)->profile,
+			 "loaded_at", json_time(engine_policy_loaded_ns(e)), "pending",
+			 json_pending(e));
 }
+
+/* What the engine tells of itself to anybody. */
+static const struct {
+	const char *name;
+	json_t *(*make)(const struct engine *e);
+} sections[] = {
+	{"policy", json_policy},
+	{"lists", json_lists},
+	{"state", json_state},
+	{"waiting", json_waiting},
+	{"adaptive", json_adaptive_limits},
+	{"events", json_events},
+	{"audit", json_audit},
+	{"store", json_store},
+	{"panic", json_panic},
+	{"watchdog", json_watchdog},
+	{"interfaces", json_interfaces},
+};
 
 void handle_status(struct call *c)
 {
 	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
-	const struct policy *policy = engine_policy(c->engine);
-	uint64_t started_ns = engine_started_ns(c->engine);
-	struct recorder_stats stats;
+	const struct engine *e = c->engine;
+	uint64_t started_ns = engine_started_ns(e);
 	size_t limits;
 	json_t *body;
 
-	datapath_read_counts(engine_datapath(c->engine), counts);
-	recorder_get_stats(engine_recorder(c->engine), &stats);
-	datapath_limits(engine_datapath(c->engine), &limits);
-	body = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I}", "version", WEIR_VERSION, "iface",
-			 engine_options(c->engine)->iface, "attached", attached_to_str(c->engine),
-			 "mode", policy_mode_str(policy->mode), "started_at", json_time(started_ns),
-			 "uptime_seconds",
+	/* Of one moment: the reasons add up to the packets. */
+	datapath_read_counts(engine_datapath(e), counts);
+	datapath_limits(engine_datapath(e), &limits);
+	body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:s?}", "version",
+			 WEIR_VERSION, "iface", engine_options(e)->iface, "attached",
+			 attached_to_str(e), "mode", policy_mode_str(engine_policy(e)->mode),
+			 "mode_in_force", policy_mode_str(engine_mode(e)), "started_at",
+			 json_time(started_ns), "uptime_seconds",
 			 (json_int_t)((clock_real_ns() - started_ns) / NSEC_PER_SEC), "limits",
-			 (json_int_t)limits);
-	json_object_set_new(body, "policy", json_policy(c));
-	json_object_set_new(body, "packets", json_packets(counts));
-	json_object_set_new(body, "reasons", json_reasons(counts));
-	json_object_set_new(body, "lists", json_lists(c));
-	json_object_set_new(body, "state", json_state(c->engine));
-	json_object_set_new(body, "waiting", json_waiting(c->engine));
-	json_object_set_new(body, "adaptive", json_adaptive_limits(c->engine));
-	json_object_set_new(body, "flags_set", json_flags_set(c));
-	json_object_set_new(body, "events", json_events(c->engine));
-	json_object_set_new(body, "audit", json_audit(&stats));
-	json_object_set_new(body, "store", json_store(c->engine));
-	json_object_set_new(body, "mode_in_force",
-			    json_string(policy_mode_str(engine_mode(c->engine))));
-	json_object_set_new(body, "panic", json_panic(c->engine));
-	json_object_set_new(body, "watchdog", json_watchdog(c->engine));
-	json_object_set_new(body, "interfaces", json_interfaces(c->engine));
-	json_object_set_new(body, "pins_trouble", json_pack("s?", engine_pins_trouble(c->engine)));
+			 (json_int_t)limits, "packets", json_packets(counts), "reasons",
+			 json_reasons(counts), "flags_set", json_flags_set(c), "pins_trouble",
+			 engine_pins_trouble(e));
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		json_object_set_new(body, sections[i].name, sections[i].make(e));
 	reply_json(c, 200, body);
 }
 
