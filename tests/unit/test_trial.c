@@ -13,6 +13,7 @@
 #include <weir/vocabulary.h>
 
 #include "base/clock.h"
+#include "detect/peers.h"
 #include "engine/traffic_internal.h"
 
 #define HEAD "apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
@@ -73,16 +74,18 @@ static const struct traffic_trial *try(struct fixture *x, const char *text)
 {
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
-	struct traffic_policy p = {.lists = x->lists, .seed = 7};
+	_cleanup_(outlook_freep) struct outlook *outlook = NULL;
+	struct traffic_policy p = {.seed = 7};
 	struct fault f = {0};
 	int64_t unused;
 
 	if (policy_parse("test", text, strlen(text), &policy, &f) < 0 ||
-	    policy_compile(policy, clock_coarse_tick_ns(), &image, &f) < 0)
+	    policy_compile(policy, clock_coarse_tick_ns(), &image, &f) < 0 ||
+	    outlook_new(x->lists, policy, &outlook, &f) < 0)
 		fail_msg("%s", f.text);
 	image->policy.active = policy_active(image->limits, image->policy.limit_count, 0, &unused);
-	p.policy = policy;
 	p.image = image;
+	p.outlook = outlook;
 	if (traffic_try(x->traffic, &p, &x->trial, &f) < 0)
 		fail_msg("%s", f.text);
 	return &x->trial;
@@ -208,6 +211,68 @@ static void samples_that_are_too_old_are_left_out(void **state)
 	assert_int_equal(try(x, HEAD)->samples, 0);
 }
 
+static size_t sources_of(const struct fixture *x, uint64_t *ret_seconds)
+{
+	_cleanup_(peers_done) struct peers p = {0};
+
+	assert_int_equal(traffic_sources(x->traffic, 7, &p, ret_seconds), 0);
+	return p.count;
+}
+
+static struct weir_sample *last(struct fixture *x)
+{
+	return &x->traffic->samples[x->traffic->count - 1];
+}
+
+static void the_sources_that_got_through_are_told_once_each(void **state)
+{
+	struct fixture *x = *state;
+	uint64_t seconds;
+
+	assert_int_equal(sources_of(x, &seconds), 0);
+	assert_int_equal(seconds, 0);
+	traffic_of(x, "198.51.100.1", 53, 50, 1, 10);
+	traffic_of(x, "198.51.100.2", 53, 1, 1000, 1);
+	traffic_of(x, "2001:db8::1", 53, 2, 1, 1);
+	assert_int_equal(sources_of(x, &seconds), 3);
+	assert_in_range(seconds, 100, 130);
+}
+
+static void sources_that_were_refused_or_are_too_old_do_not_count(void **state)
+{
+	struct fixture *x = *state;
+	uint64_t seconds;
+
+	traffic_of(x, "198.51.100.1", 53, 1, 1, 1);
+	last(x)->verdict = WEIR_VERDICT_DROP;
+	traffic_of(x, "198.51.100.2", 53, 1, 1, 1);
+	last(x)->verdict = WEIR_VERDICT_REPLY;
+	traffic_of(x, "fe80::1", 0, 1, 1, 1);
+	last(x)->reason = WEIR_REASON_NEIGHBOUR;
+	traffic_of(x, "::", 0, 1, 1, 1);
+	traffic_of(x, "198.51.100.3", 53, 1, 1, 1);
+	last(x)->time_ns =
+		x->start_ns + 100 * NSEC_PER_SEC - (TRAFFIC_SECONDS_MAX + 5) * NSEC_PER_SEC;
+	assert_int_equal(sources_of(x, &seconds), 0);
+	/* In mode monitor it gets through. */
+	traffic_of(x, "198.51.100.4", 53, 1, 1, 1);
+	last(x)->verdict = WEIR_VERDICT_WOULD_DROP;
+	assert_int_equal(sources_of(x, &seconds), 1);
+}
+
+static void of_very_many_sources_the_last_are_told(void **state)
+{
+	struct fixture *x = *state;
+	char text[ADDRESS_TEXT_SIZE];
+	uint64_t seconds;
+
+	for (unsigned int i = 0; i < 2 * TRAFFIC_SOURCES_MAX; i++) {
+		snprintf(text, sizeof(text), "198.18.%u.%u", i / 256, i % 256);
+		traffic_of(x, text, 53, 1, 1, 1);
+	}
+	assert_int_equal(sources_of(x, &seconds), TRAFFIC_SOURCES_MAX);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -223,6 +288,9 @@ int main(void)
 		TEST(what_a_sample_does_not_tell_is_said),
 		TEST(few_samples_are_told_as_such),
 		TEST(samples_that_are_too_old_are_left_out),
+		TEST(the_sources_that_got_through_are_told_once_each),
+		TEST(sources_that_were_refused_or_are_too_old_do_not_count),
+		TEST(of_very_many_sources_the_last_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

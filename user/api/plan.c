@@ -53,6 +53,34 @@ static json_t *json_traffic(const struct traffic_trial *t)
 			 "rules", json_top(t->rules, "rule"));
 }
 
+/* Feeds that only this policy has: what they would add, and whom of those seen lately that hits. */
+static json_t *json_new_feeds(const struct plan *plan)
+{
+	const struct outlook_feed *feed;
+	char text[ADDRESS_TEXT_SIZE];
+	json_t *items = json_array();
+
+	for (size_t i = 0; (feed = outlook_feed(plan->outlook, i)); i++) {
+		json_t *examples = json_array();
+
+		for (size_t j = 0; j < feed->hosts && j < OUTLOOK_EXAMPLES; j++) {
+			address_format(feed->examples[j], text);
+			json_array_append_new(examples, json_string(text));
+		}
+		json_array_append_new(
+			items, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s?, s:s?}", "feed",
+					 feed->name, "list", list_kind_to_str(feed->kind), "file",
+					 feed->file, "entries",
+					 (json_int_t)(feed->content ? feed->content->count : 0),
+					 "bad_lines", (json_int_t)feed->report.bad, "hosts",
+					 (json_int_t)feed->hosts, "examples", examples, "code",
+					 feed->fault.err ? feed->fault.code : NULL, "error",
+					 feed->fault.err ? feed->fault.text : NULL));
+	}
+	return json_pack("{s:o, s:I, s:I}", "new", items, "hosts_seen", (json_int_t)plan->hosts,
+			 "seconds", (json_int_t)plan->seconds);
+}
+
 static json_t *json_lacks(const struct plan *plan)
 {
 	json_t *items = json_array();
@@ -67,7 +95,7 @@ static json_t *json_safety(const struct call *c, const struct plan *plan)
 {
 	struct safety_findings findings;
 
-	engine_policy_findings(c->engine, plan->policy, &c->actor, &findings);
+	engine_policy_findings(c->engine, plan->policy, plan->outlook, &c->actor, &findings);
 	return json_findings(&findings);
 }
 
@@ -87,7 +115,7 @@ void handle_policy_plan(struct call *c)
 		c, 200,
 		json_pack(
 			"{s:I, s:s, s:s, s:s?, s:s?, s:b, s:I, s:o, s:o, s:{s:{s:I, s:I, s:I, s:I}, "
-			"s:{s:I, s:I, s:I, s:I}}, s:o, s:o, s:o}",
+			"s:{s:I, s:I, s:I, s:I}}, s:o, s:o, s:o, s:o}",
 			"base", (json_int_t)datapath_generation(engine_datapath(c->engine)),
 			"sha256", plan.policy->sha256, "mode", policy_mode_str(plan.policy->mode),
 			"profile", plan.policy->profile, "profile_before", former, "changed",
@@ -100,7 +128,8 @@ void handle_policy_plan(struct call *c)
 			(json_int_t)plan.after.sources, "sources_bytes",
 			(json_int_t)plan.after.cells_bytes, "entries",
 			(json_int_t)plan.after.entries, "entries_bytes",
-			(json_int_t)plan.after.entries_bytes, "lacks", json_lacks(&plan), "safety",
-			safety, "traffic", json_traffic(&plan.traffic)));
+			(json_int_t)plan.after.entries_bytes, "feeds", json_new_feeds(&plan),
+			"lacks", json_lacks(&plan), "safety", safety, "traffic",
+			json_traffic(&plan.traffic)));
 	plan_done(&plan);
 }

@@ -39,11 +39,11 @@ json_t *json_pending(const struct engine *e)
 
 	if (!p->is)
 		return json_null();
-	return json_pack(
-		"{s:I, s:I, s:I, s:I, s:o, s:s, s:b}", "generation", (json_int_t)p->generation,
-		"asked", (json_int_t)p->asked, "former", (json_int_t)p->former, "left_seconds",
-		(json_int_t)pending_seconds(h), "until", json_time(p->until_real_ns), "by",
-		item ? item->username : "", "persisted", p->persisted);
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:s, s:b}", "generation",
+			 (json_int_t)p->generation, "asked", (json_int_t)p->asked, "former",
+			 (json_int_t)p->former, "left_seconds", (json_int_t)pending_seconds(h),
+			 "until", json_time(p->until_real_ns), "by", item ? item->username : "",
+			 "persisted", p->persisted);
 }
 
 void put_pending(struct metrics *m, const struct engine *e)

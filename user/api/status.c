@@ -169,9 +169,8 @@ static json_t *json_policy(const struct engine *e)
 	return json_pack("{s:I, s:s?, s:s, s:s?, s:s?, s:o, s:o}", "generation",
 			 (json_int_t)datapath_generation(engine_datapath(e)), "name",
 			 policy->metadata.name, "sha256", policy->sha256, "profile",
-			 policy->profile, "daemon_profile", engine_options(e)->profile,
-			 "loaded_at", json_time(engine_policy_loaded_ns(e)), "pending",
-			 json_pending(e));
+			 policy->profile, "daemon_profile", engine_options(e)->profile, "loaded_at",
+			 json_time(engine_policy_loaded_ns(e)), "pending", json_pending(e));
 }
 
 /* What the engine tells of itself to anybody. */

@@ -71,6 +71,32 @@ static void say_memory(const struct cli *cli, const json_t *plan)
 		member_u64(after, "entries_bytes") >> 10);
 }
 
+/* Feeds that only this policy has. */
+static void say_feeds(const struct cli *cli, const json_t *plan)
+{
+	const json_t *feeds = json_object_get(plan, "feeds"), *feed, *example;
+	size_t i, j;
+
+	json_array_foreach (json_object_get(feeds, "new"), i, feed) {
+		if (json_is_string(json_object_get(feed, "error"))) {
+			cli_say(cli, "REFUSED: feed %s: %s [%s]", member_text(feed, "feed"),
+				member_text(feed, "error"), member_text(feed, "code"));
+			continue;
+		}
+		cli_say(cli,
+			"feed %s adds %" PRIu64 " entries to the %s list (%" PRIu64
+			" bad lines); they cover %" PRIu64 " of the %" PRIu64
+			" hosts that were seen in the last %" PRIu64 " s",
+			member_text(feed, "feed"), member_u64(feed, "entries"),
+			member_text(feed, "list"), member_u64(feed, "bad_lines"),
+			member_u64(feed, "hosts"), member_u64(feeds, "hosts_seen"),
+			member_u64(feeds, "seconds"));
+		json_array_foreach (json_object_get(feed, "examples"), j, example) {
+			cli_say(cli, "  for example %s", json_string_value(example) ?: "");
+		}
+	}
+}
+
 static void put_top(struct table *t, const json_t *items, const char *what)
 {
 	const json_t *item;
@@ -138,6 +164,7 @@ int cmd_policy_plan(struct cli *cli)
 	say_changes(cli, plan);
 	say_limits(cli, plan);
 	say_memory(cli, plan);
+	say_feeds(cli, plan);
 	json_array_foreach (json_object_get(plan, "lacks"), i, lack) {
 		cli_say(cli, "LACKING: %s", json_string_value(lack) ?: "");
 	}

@@ -250,6 +250,22 @@ int peers_connected(struct peers *ret)
 	return 0;
 }
 
+int peers_join(struct peers *p, const struct peers *more)
+{
+	size_t count = p->count + more->count;
+	void *joined = realloc(p->addresses, (count + 1) * sizeof(*p->addresses));
+
+	if (!joined)
+		return -ENOMEM;
+	p->addresses = joined;
+	if (more->count)
+		memcpy(p->addresses + p->count, more->addresses,
+		       more->count * sizeof(*p->addresses));
+	p->count = count;
+	settle(p);
+	return 0;
+}
+
 void peers_done(struct peers *p)
 {
 	free(p->addresses);

@@ -30,6 +30,8 @@ struct peers {
 
 /** The other ends of TCP connections that are established; not this host's own. -errno. */
 int peers_connected(struct peers *ret);
+/** Add those of @more to *@p, in any order before and in order, each once, after. -ENOMEM: as before. */
+int peers_join(struct peers *p, const struct peers *more);
 void peers_done(struct peers *p);
 
 struct prefix;

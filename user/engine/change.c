@@ -323,6 +323,7 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 {
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
+	_cleanup_(outlook_freep) struct outlook *outlook = NULL;
 	struct fault f = {0};
 	int r = check_change(e, c, &f);
 
@@ -331,10 +332,12 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 	if (r == 0)
 		r = flags_compile(e, policy, &image, &f);
 	if (r == 0)
-		r = feeds_probe(e, policy, &f);
+		r = feeds_outlook(e, policy, &outlook, &f);
+	if (r == 0)
+		r = outlook_refused(outlook, &f);
 	/* What is undone by itself may cut off whoever asks: that is what it is for. */
 	if (r == 0 && !c->confirm_ns)
-		r = engine_check_safety(e, policy, c->actor,
+		r = engine_check_safety(e, policy, outlook, c->actor,
 					c->refusal ? &c->refusal->findings : NULL, &f);
 	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
 	if (r == 0)

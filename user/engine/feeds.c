@@ -200,29 +200,35 @@ static struct list_now list_now(void)
 	return (struct list_now){clock_real_ns(), clock_monotonic_ns()};
 }
 
+/* Nobody can mean what was written longer ago than it is to be believed. */
+static int check_age(struct feed_job *job, const struct list_now *now, uint64_t *ret_until_ns)
+{
+	char written[CLOCK_RFC3339_SIZE];
+
+	*ret_until_ns = until_of(job->feed, &job->report, now);
+	if (*ret_until_ns > now->real_ns)
+		return 0;
+	clock_format_rfc3339(job->report.signature.modified_ns, written);
+	return fault(&job->fault, -ESTALE, "feed.stale",
+		     "%.300s: it was written at %s, longer ago than its ttl", job->feed->file,
+		     written);
+}
+
 /* Make what was read what the feed lists, in the set. @job->content becomes what it listed before. */
 static int accept(struct engine *e, struct feed_job *job)
 {
 	struct feed *feed = job->feed;
 	const struct feed_report *report = &job->report;
 	struct list_now now = list_now();
-	uint64_t until_ns = until_of(feed, report, &now);
-	char written[CLOCK_RFC3339_SIZE];
 	size_t count = job->content->count;
-	int r;
+	uint64_t until_ns;
+	int r = check_age(job, &now, &until_ns);
 
-	if (until_ns <= now.real_ns) {
-		clock_format_rfc3339(report->signature.modified_ns, written);
-		return fault(&job->fault, -ESTALE, "feed.stale",
-			     "%.300s: it was written at %s, longer ago than its ttl", feed->file,
-			     written);
-	}
-	if (feed->view.kind == LIST_BLOCK) {
+	if (r == 0 && feed->view.kind == LIST_BLOCK)
 		r = lockout_check_feed(e, job->delta.adds, job->delta.add_count, feed->file,
 				       &job->fault);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	r = list_set_update_feed(e->lists, feed->id, &job->content, &job->delta, until_ns, &now,
 				 &job->fault);
 	if (r < 0)
@@ -406,35 +412,54 @@ void feeds_abort(struct engine *e, const struct policy *policy)
 	feeds_commit(e, policy);
 }
 
-static int probe_list(struct engine *e, const struct policy_list *list, enum list_kind kind,
-		      struct fault *reterr)
+static int look_at_list(struct engine *e, const struct policy_list *list, enum list_kind kind,
+			struct outlook *o, struct fault *reterr)
 {
+	struct list_now now = list_now();
+
 	for (size_t i = 0; i < list->feed_count; i++) {
+		const struct policy_feed *p = &list->feeds[i];
+		struct outlook_feed look = {.name = p->name, .file = p->file, .kind = kind};
 		_cleanup_(feed_freep) struct feed *feed = NULL;
 		struct feed_job job = {.engine = e};
-		int r;
+		uint64_t unused;
 
-		if (find_feed(e, &list->feeds[i], kind))
+		if (find_feed(e, p, kind))
 			continue;
-		r = feed_new(&list->feeds[i], kind, &feed);
-		if (r < 0)
-			return fault(reterr, r, "feed.memory", "out of memory");
+		if (feed_new(p, kind, &feed) < 0)
+			return fault(reterr, -ENOMEM, "feed.memory", "out of memory");
 		job.feed = feed;
 		job_read(&job);
-		if (job.result < 0 && reterr)
-			*reterr = job.fault;
+		if (job.result == 0)
+			job.result = check_age(&job, &now, &unused);
+		if (job.result == 0)
+			look.content = take_ptr(job.content);
+		else
+			look.fault = job.fault;
+		look.report = job.report;
+		outlook_add_feed(o, &look);
 		job_done(&job);
-		if (job.result < 0)
-			return job.result;
 	}
 	return 0;
 }
 
-int feeds_probe(struct engine *e, const struct policy *policy, struct fault *reterr)
+int feeds_outlook(struct engine *e, const struct policy *policy, struct outlook **ret,
+		  struct fault *reterr)
 {
-	int r = probe_list(e, &policy->allow, LIST_ALLOW, reterr);
+	_cleanup_(outlook_freep) struct outlook *o = NULL;
+	int r = outlook_new(e->lists, policy, &o, reterr);
 
-	return r < 0 ? r : probe_list(e, &policy->block, LIST_BLOCK, reterr);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < e->feeds.count; i++)
+		if (!has_feed(policy, e->feeds.items[i]))
+			outlook_drop_feed(o, e->feeds.items[i]->id);
+	r = look_at_list(e, &policy->allow, LIST_ALLOW, o, reterr);
+	if (r == 0)
+		r = look_at_list(e, &policy->block, LIST_BLOCK, o, reterr);
+	if (r == 0)
+		*ret = take_ptr(o);
+	return r;
 }
 
 /* The content ended with its ttl: the kernel has stopped honouring it, by time; this clears it away. */

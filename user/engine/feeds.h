@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/outlook.h"
 #include "lists/feed.h"
 #include "lists/image.h"
 #include "policy/policy.h"
@@ -44,8 +45,12 @@ int feeds_prepare(struct engine *e, const struct policy *policy, bool must,
 void feeds_commit(struct engine *e, const struct policy *policy);
 /* @policy, which may be NULL, stays in force: drop the feeds that it does not have. Likewise. */
 void feeds_abort(struct engine *e, const struct policy *policy);
-/** Whether the files of those feeds of @policy that are not there yet can be read. Changes nothing. */
-int feeds_probe(struct engine *e, const struct policy *policy, struct fault *reterr);
+/**
+ * What the lists would say if @policy were in force: for that the files of those feeds that are not there yet are
+ * read; what is wrong with one is in the outlook. Changes nothing. -ENOMEM.
+ */
+int feeds_outlook(struct engine *e, const struct policy *policy, struct outlook **ret,
+		  struct fault *reterr);
 
 /* Once a second: look at the files, end what is over. */
 void feeds_tick(struct engine *e);

@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "detect/operator.h"
 #include "engine/internal.h"
+#include "engine/seen.h"
 
 #define GATEWAYS_NS    NSEC_PER_SEC /* believed for so long: tables of routes can be long */
-#define PEERS_MIN      10	    /* a share of fewer hosts than these tells nothing */
 #define SHORTEST_FRAME 64	    /* bytes */
 
 static void find(struct safety_findings *findings, const char *code, const char *format, ...)
@@ -44,17 +44,9 @@ static bool is_under(const struct prefix *prefix, const uint8_t address[static 1
 	return prefix_covers(prefix, &one) && (prefix->bits >= 96 || !address_is_ipv4(address));
 }
 
-static bool is_under_any(const struct policy_list *list, const uint8_t address[static 16])
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (is_under(&list->entries[i].prefix, address))
-			return true;
-	return false;
-}
-
-/* What lists say of an address; @without_policy: as if the policy had no entries. */
-static void ask_lists(const struct engine *e, const uint8_t address[static 16], bool without_policy,
-		      const struct prefix *without_allow, bool ret_listed[static LIST_KIND_MAX])
+/* What lists say of an address; @without: as if nobody had put that on the allow list at run time. */
+static void ask_lists(const struct engine *e, const uint8_t address[static 16],
+		      const struct prefix *without, bool ret_listed[static LIST_KIND_MAX])
 {
 	struct list_entry entries[LIST_COVERING_MAX];
 	size_t count = list_set_covering(e->lists, address, clock_monotonic_ns(), entries);
@@ -63,10 +55,9 @@ static void ask_lists(const struct engine *e, const uint8_t address[static 16], 
 	for (size_t i = 0; i < count; i++) {
 		const struct list_key *key = &entries[i].key;
 
-		if (without_policy && key->origin == LIST_POLICY)
-			continue;
-		if (without_allow && key->kind == LIST_ALLOW && key->origin == LIST_OPERATOR &&
-		    prefix_compare(&key->prefix, without_allow) == 0)
+		if (without && key->kind == LIST_ALLOW &&
+		    (key->origin == LIST_OPERATOR || key->origin == LIST_RECOVERED) &&
+		    prefix_compare(&key->prefix, without) == 0)
 			continue;
 		ret_listed[key->kind] = true;
 	}
@@ -77,7 +68,7 @@ static bool is_open_to_change(const struct engine *e, const uint8_t address[stat
 {
 	bool listed[LIST_KIND_MAX];
 
-	ask_lists(e, address, false, NULL, listed);
+	ask_lists(e, address, NULL, listed);
 	return !listed[LIST_ALLOW] && !listed[LIST_BLOCK];
 }
 
@@ -156,78 +147,56 @@ static void find_short(struct safety_findings *findings, const struct policy_saf
 	     where, text, least);
 }
 
-/* Prefixes to be blocked, wherever they come from. */
-struct batch {
-	const void *first;
-	size_t count, size;		   /* of each, in bytes: the prefix is its first member */
-	const struct policy_list *allowed; /* besides the lists; NULL = nothing */
-};
-
-static const struct prefix *batch_at(const struct batch *b, size_t i)
+static void find_many(struct safety_findings *findings, const struct policy_safety *caps,
+		      const struct seen *seen, const bool *hit)
 {
-	return (const struct prefix *)((const char *)b->first + i * b->size);
-}
+	char words[SEEN_WORDS_SIZE];
 
-static size_t count_peers(const struct engine *e, const struct batch *b, const struct peers *peers,
-			  bool *hit)
-{
-	size_t hits = 0;
-
-	for (size_t i = 0; i < b->count; i++) {
-		const struct prefix *prefix = batch_at(b, i);
-		size_t count, first = peers_covered(peers, prefix, &count);
-
-		for (size_t j = first; j < first + count; j++) {
-			const uint8_t *address = peers->addresses[j];
-
-			if (hit[j] || !is_under(prefix, address) ||
-			    !is_open_to_change(e, address) ||
-			    (b->allowed && is_under_any(b->allowed, address)))
-				continue;
-			hit[j] = true;
-			hits++;
-		}
-	}
-	return hits;
-}
-
-static bool has_short(const struct batch *b)
-{
-	for (size_t i = 0; i < b->count; i++)
-		if (batch_at(b, i)->bits < 128)
-			return true;
-	return b->count >= PEERS_MIN;
-}
-
-/* How many of the hosts that are connected now the batch would block. */
-static void find_many(struct engine *e, struct safety_findings *findings,
-		      const struct policy_safety *caps, const struct batch *b)
-{
-	_cleanup_(peers_done) struct peers peers = {0};
-	_cleanup_free_ bool *hit = NULL;
-	size_t hits;
-	int r;
-
-	if (caps->max_blocked == 1000 || !has_short(b))
-		return;
-	r = peers_connected(&peers);
-	if (r < 0) {
-		log_warn("cannot tell who is connected: safety.max_blocked is not looked at",
-			 "error", strerror(-r));
-		return;
-	}
-	if (peers.count < PEERS_MIN)
-		return;
-	hit = calloc(peers.count, sizeof(*hit));
-	if (!hit)
-		return;
-	hits = count_peers(e, b, &peers, hit);
-	if (hits * 1000 > peers.count * caps->max_blocked)
+	if (seen_is_above(seen, hit, caps->max_blocked, words))
 		find(findings, "safety.max_blocked",
-		     "it would block %zu of the %zu hosts that have a connection now, and "
-		     "safety.max_blocked is %u%%",
-		     hits, peers.count, caps->max_blocked / 10);
+		     "it would block %s, and safety.max_blocked is %u%%", words,
+		     caps->max_blocked / 10);
 }
+
+static void hit_by_prefix(const struct engine *e, const struct prefix *prefix,
+			  const struct seen *seen, bool *hit)
+{
+	size_t count, first = peers_covered(&seen->hosts, prefix, &count);
+
+	for (size_t i = first; i < first + count; i++)
+		if (!hit[i] && is_under(prefix, seen->hosts.addresses[i]))
+			hit[i] = is_open_to_change(e, seen->hosts.addresses[i]);
+}
+
+static bool has_many(const struct prefix *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (prefixes[i].bits < 128)
+			return true;
+	return count > 1;
+}
+
+/* How many of the hosts that were seen lately these prefixes would block. */
+static void find_many_under(struct engine *e, struct safety_findings *findings,
+			    const struct policy_safety *caps, const struct prefix *prefixes,
+			    size_t count)
+{
+	_cleanup_(seen_done) struct seen seen = {0};
+	_cleanup_free_ bool *hit = NULL;
+
+	if (caps->max_blocked == 1000 || !has_many(prefixes, count))
+		return;
+	if (seen_read(e, &seen) < 0)
+		return log_warn("safety.max_blocked is not looked at: out of memory");
+	hit = calloc(seen.hosts.count + 1, sizeof(*hit));
+	for (size_t i = 0; hit && i < count; i++)
+		hit_by_prefix(e, &prefixes[i], &seen, hit);
+	if (hit)
+		find_many(findings, caps, &seen, hit);
+}
+
+#define FORCE_WAY_OUT "--force (?force=true) does it all the same"
+#define FEED_WAY_OUT  "the policy's allow list and its safety section decide what %.200s may do"
 
 /* Say the first finding, and what to do. */
 static int refuse(const struct safety_findings *findings, const char *way_out, struct fault *reterr)
@@ -260,7 +229,7 @@ static void record(struct engine *e, enum audit_event event, const struct audit_
 /* What becomes of a change that an operator asked for. */
 static int decide(struct engine *e, const struct audit_resource *resource,
 		  const struct safety_findings *findings, const struct engine_actor *actor,
-		  struct fault *reterr)
+		  const char *way_out, struct fault *reterr)
 {
 	if (!findings->count)
 		return 0;
@@ -272,14 +241,13 @@ static int decide(struct engine *e, const struct audit_resource *resource,
 	}
 	if (strcmp(resource->type, "policy") != 0) /* that has a record of its own */
 		record(e, AUDIT_EVENT_LIST_REFUSED, resource, findings, actor);
-	return refuse(findings, "--force (?force=true) does it all the same", reterr);
+	return refuse(findings, way_out, reterr);
 }
 
 int lockout_check_block(struct engine *e, const struct prefix *prefix,
 			const struct engine_actor *actor, struct fault *reterr)
 {
 	const struct policy_safety *caps = &e->policy->safety;
-	const struct batch batch = {prefix, 1, sizeof(*prefix), NULL};
 	struct safety_protected who[SAFETY_PROTECTED_MAX];
 	struct safety_findings findings = {0};
 	size_t count = engine_protected(e, actor, who);
@@ -290,36 +258,15 @@ int lockout_check_block(struct engine *e, const struct prefix *prefix,
 		if (is_under(prefix, who[i].address) && is_open_to_change(e, who[i].address))
 			find_blocked(&findings, &who[i], text);
 	find_short(&findings, caps, prefix, "");
-	find_many(e, &findings, caps, &batch);
-	return decide(e, &(struct audit_resource){"block", text}, &findings, actor, reterr);
-}
-
-int lockout_check_unallow(struct engine *e, const struct prefix *prefix,
-			  const struct engine_actor *actor, struct fault *reterr)
-{
-	struct safety_protected who[SAFETY_PROTECTED_MAX];
-	struct safety_findings findings = {0};
-	size_t count = engine_protected(e, actor, who);
-	char text[PREFIX_TEXT_SIZE], what[PREFIX_TEXT_SIZE + 32];
-	bool listed[LIST_KIND_MAX];
-
-	prefix_format(prefix, text);
-	snprintf(what, sizeof(what), "no longer to allow %s", text);
-	for (size_t i = 0; i < count; i++) {
-		if (!is_under(prefix, who[i].address))
-			continue;
-		ask_lists(e, who[i].address, false, prefix, listed);
-		if (listed[LIST_BLOCK] && !listed[LIST_ALLOW])
-			find_blocked(&findings, &who[i], what);
-	}
-	return decide(e, &(struct audit_resource){"allow", text}, &findings, actor, reterr);
+	find_many_under(e, &findings, caps, prefix, 1);
+	return decide(e, &(struct audit_resource){"block", text}, &findings, actor, FORCE_WAY_OUT,
+		      reterr);
 }
 
 int lockout_check_feed(struct engine *e, const struct prefix *adds, size_t count, const char *file,
 		       struct fault *reterr)
 {
 	const struct policy_safety *caps = &e->safety.caps;
-	const struct batch batch = {adds, count, sizeof(*adds), NULL};
 	struct safety_protected who[SAFETY_PROTECTED_MAX];
 	struct safety_findings findings = {0};
 	size_t people = engine_protected(e, &ENGINE_SYSTEM, who);
@@ -338,11 +285,12 @@ int lockout_check_feed(struct engine *e, const struct prefix *adds, size_t count
 	}
 	for (size_t j = 0; j < count; j++)
 		find_short(&findings, caps, &adds[j], "");
-	find_many(e, &findings, caps, &batch);
+	/* At the start nobody knows what an earlier daemon had blocked already. */
+	if (e->policy)
+		find_many_under(e, &findings, caps, adds, count);
 	if (!findings.count)
 		return 0;
-	snprintf(way_out, sizeof(way_out),
-		 "the policy's allow list and its safety section decide what %.200s may do", file);
+	snprintf(way_out, sizeof(way_out), FEED_WAY_OUT, file);
 	return refuse(&findings, way_out, reterr);
 }
 
@@ -388,13 +336,28 @@ static bool some_tenant_has(const struct policy *policy, const struct safety_pro
 	return false;
 }
 
-static bool is_tight(const struct policy_limit *l)
+static double per_second(const struct policy_limit *l, const struct policy_rate *rate)
 {
 	double factor = l->is_adaptive ? l->adaptive.min / 1000.0 : 1;
-	double packets = factor * (double)l->rate.count * NSEC_PER_SEC / (double)l->rate.per_ns;
 
-	return (l->has_packets && packets < SAFETY_RATE_MIN) ||
-	       (l->has_bytes && factor * (double)l->byte_rate < SAFETY_RATE_MIN * SHORTEST_FRAME);
+	return factor * (double)rate->count * NSEC_PER_SEC / (double)rate->per_ns;
+}
+
+/* Of a session's packets, which may cost more than one. */
+static bool starves_packets(const struct policy_limit *l)
+{
+	const struct policy_rate bytes = {l->byte_rate, NSEC_PER_SEC};
+	double cost = l->costs[WEIR_CLASS_OTHER];
+
+	if (l->bytes_per_unit)
+		cost += (double)SHORTEST_FRAME / l->bytes_per_unit;
+	return (l->has_packets && per_second(l, &l->rate) < SAFETY_RATE_MIN * cost) ||
+	       (l->has_bytes && per_second(l, &bytes) < SAFETY_RATE_MIN * SHORTEST_FRAME);
+}
+
+static bool starves_connections(const struct policy_limit *l)
+{
+	return l->has_connections && per_second(l, &l->connections) * 60 < SAFETY_CONNECTIONS_MIN;
 }
 
 /* The limit may come to drop what @who sends. Where that depends on more than is known here, it may. */
@@ -403,7 +366,8 @@ static bool limit_hits(const struct policy *policy, const struct policy_limit *l
 {
 	bool source = !l->rollout.source_count;
 
-	if (l->shadow || l->action != WEIR_ACTION_DROP || !l->rollout.percent || !is_tight(l))
+	if (l->shadow || l->action != WEIR_ACTION_DROP || !l->rollout.percent ||
+	    !(starves_packets(l) || starves_connections(l)))
 		return false;
 	for (size_t i = 0; i < l->rollout.source_count; i++)
 		source |= is_under(&l->rollout.sources[i], who->address);
@@ -425,48 +389,89 @@ static bool was_hit(const struct policy *before, const struct policy_limit *l,
 	return false;
 }
 
-static void find_limits(struct engine *e, const struct policy *policy,
+/* What limits of @policy do to @who that those of @before do not. */
+static void find_limits(const struct policy *policy, const struct policy *before,
 			const struct safety_protected *who, struct safety_findings *findings)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[ADDRESS_TEXT_SIZE], left[48];
 
 	address_format(who->address, text);
 	for (size_t i = 0; i < policy->limit_count; i++) {
 		const struct policy_limit *l = &policy->limits[i];
 
-		if (limit_hits(policy, l, who) && !was_hit(e->policy, l, who))
-			find(findings, "safety.lockout",
-			     "limit '%s' in line %u leaves %s less than %d packets a second: %s",
-			     l->name, l->line, text, SAFETY_RATE_MIN, who->why);
+		if (!limit_hits(policy, l, who) || was_hit(before, l, who))
+			continue;
+		if (starves_packets(l))
+			snprintf(left, sizeof(left), "%d packets a second", SAFETY_RATE_MIN);
+		else
+			snprintf(left, sizeof(left), "%d new connection a minute",
+				 SAFETY_CONNECTIONS_MIN);
+		find(findings, "safety.lockout", "limit '%s' in line %u leaves %s less than %s: %s",
+		     l->name, l->line, text, left, who->why);
 	}
 }
 
-/* Whether @who will be blocked, and is not yet; and if not, whether a limit starves him. */
-static void find_effects(struct engine *e, const struct policy *policy,
-			 const struct safety_protected *who, struct safety_findings *findings)
+static bool is_blocked(const bool listed[static LIST_KIND_MAX])
 {
-	bool now[LIST_KIND_MAX], rest[LIST_KIND_MAX];
-	bool blocked_now, allowed, blocked;
-
-	ask_lists(e, who->address, false, NULL, now);
-	ask_lists(e, who->address, true, NULL, rest);
-	blocked_now = is_enforced(e->policy) && now[LIST_BLOCK] && !now[LIST_ALLOW];
-	allowed = rest[LIST_ALLOW] || is_under_any(&policy->allow, who->address);
-	blocked = rest[LIST_BLOCK] || is_under_any(&policy->block, who->address);
-	if (allowed)
-		return;
-	if (!blocked)
-		find_limits(e, policy, who, findings);
-	else if (!blocked_now)
-		find_blocked(findings, who, "the policy");
+	return listed[LIST_BLOCK] && !listed[LIST_ALLOW];
 }
 
-static bool had_entry(const struct policy *before, const struct prefix *prefix)
+int lockout_check_unallow(struct engine *e, const struct prefix *prefix,
+			  const struct engine_actor *actor, struct fault *reterr)
 {
-	for (size_t i = 0; before && i < before->block.count; i++)
-		if (prefix_compare(&before->block.entries[i].prefix, prefix) == 0)
-			return true;
-	return false;
+	struct safety_protected who[SAFETY_PROTECTED_MAX];
+	struct safety_findings findings = {0};
+	size_t count = engine_protected(e, actor, who);
+	char text[PREFIX_TEXT_SIZE], what[PREFIX_TEXT_SIZE + 32];
+	bool listed[LIST_KIND_MAX];
+
+	prefix_format(prefix, text);
+	snprintf(what, sizeof(what), "no longer to allow %s", text);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_under(prefix, who[i].address))
+			continue;
+		ask_lists(e, who[i].address, prefix, listed);
+		if (is_blocked(listed))
+			find_blocked(&findings, &who[i], what);
+		else if (!listed[LIST_ALLOW] && is_enforced(e->policy))
+			find_limits(e->policy, NULL, &who[i], &findings);
+	}
+	return decide(e, &(struct audit_resource){"allow", text}, &findings, actor, FORCE_WAY_OUT,
+		      reterr);
+}
+
+/* Whether @address will be blocked, and is not yet. *@ret_open: no list will have it. */
+static bool becomes_blocked(const struct engine *e, const struct outlook *o,
+			    const uint8_t address[static 16], bool *ret_open)
+{
+	bool now[LIST_KIND_MAX], then[LIST_KIND_MAX];
+
+	ask_lists(e, address, NULL, now);
+	outlook_ask(o, address, then);
+	*ret_open = !then[LIST_BLOCK] && !then[LIST_ALLOW];
+	return is_blocked(then) && !(is_enforced(e->policy) && is_blocked(now));
+}
+
+/* Whether @who will be blocked, and is not yet; and if not, whether a limit starves him. */
+static void find_effects(struct engine *e, const struct policy *policy, const struct outlook *o,
+			 const struct safety_protected *who, struct safety_findings *findings)
+{
+	bool is_open;
+
+	if (becomes_blocked(e, o, who->address, &is_open))
+		find_blocked(findings, who, "the policy");
+	else if (is_open)
+		find_limits(policy, e->policy, who, findings);
+}
+
+static bool same_entries(const struct policy_list *a, const struct policy_list *b)
+{
+	if (a->count != b->count || a->feed_count != b->feed_count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (prefix_compare(&a->entries[i].prefix, &b->entries[i].prefix) != 0)
+			return false;
+	return true;
 }
 
 /* What is listed already blocks nobody more. */
@@ -486,35 +491,76 @@ static bool blocks_more(const struct engine *e, const struct policy_list *block)
 	return false;
 }
 
-void engine_policy_findings(struct engine *e, const struct policy *policy,
-			    const struct engine_actor *actor, struct safety_findings *ret)
+/* Whom the policy blocks that was seen lately. */
+static void find_many_of_policy(struct engine *e, const struct policy *policy,
+				const struct outlook *o, struct safety_findings *findings)
+{
+	_cleanup_(seen_done) struct seen seen = {0};
+	_cleanup_free_ bool *hit = NULL;
+	bool is_open;
+
+	/* As most changes do. And the kernel takes a while to list connections, however few there are. */
+	if (policy->safety.max_blocked == 1000 ||
+	    (is_enforced(e->policy) && !outlook_feed(o, 0) &&
+	     same_entries(&policy->allow, &e->policy->allow) && !blocks_more(e, &policy->block)))
+		return;
+	if (seen_read(e, &seen) < 0)
+		return log_warn("safety.max_blocked is not looked at: out of memory");
+	hit = calloc(seen.hosts.count + 1, sizeof(*hit));
+	for (size_t i = 0; hit && i < seen.hosts.count; i++)
+		hit[i] = becomes_blocked(e, o, seen.hosts.addresses[i], &is_open);
+	if (hit)
+		find_many(findings, &policy->safety, &seen, hit);
+}
+
+static bool had_entry(const struct engine *e, const struct prefix *prefix)
+{
+	const struct list_key key = {.kind = LIST_BLOCK, .prefix = *prefix, .origin = LIST_POLICY};
+
+	return list_set_find(e->lists, &key, NULL) == 0;
+}
+
+static void find_short_entries(struct engine *e, const struct policy *policy,
+			       const struct outlook *o, struct safety_findings *findings)
 {
 	const struct policy_list *block = &policy->block;
-	const struct batch batch = {block->entries, block->count, sizeof(*block->entries),
-				    &policy->allow};
+	const struct outlook_feed *feed;
+	char where[LIST_FEED_MAX + 16];
+	unsigned int least;
+
+	for (size_t i = 0; i < block->count; i++) {
+		const struct policy_entry *entry = &block->entries[i];
+
+		if (!is_short(&policy->safety, &entry->prefix, &least) ||
+		    had_entry(e, &entry->prefix))
+			continue;
+		snprintf(where, sizeof(where), "line %u: ", entry->line);
+		find_short(findings, &policy->safety, &entry->prefix, where);
+	}
+	for (size_t i = 0; (feed = outlook_feed(o, i)); i++) {
+		if (feed->kind != LIST_BLOCK || !feed->content)
+			continue;
+		snprintf(where, sizeof(where), "feed '%s': ", feed->name);
+		for (size_t j = 0; j < feed->content->count; j++)
+			find_short(findings, &policy->safety, &feed->content->entries[j].prefix,
+				   where);
+	}
+}
+
+void engine_policy_findings(struct engine *e, const struct policy *policy, const struct outlook *o,
+			    const struct engine_actor *actor, struct safety_findings *ret)
+{
 	struct safety_protected who[SAFETY_PROTECTED_MAX];
-	char where[24];
 	size_t count;
 
 	*ret = (struct safety_findings){0};
-	for (size_t i = 0; i < block->count; i++) {
-		const struct policy_entry *entry = &block->entries[i];
-		unsigned int least;
-
-		if (!is_short(&policy->safety, &entry->prefix, &least) ||
-		    had_entry(e->policy, &entry->prefix))
-			continue;
-		snprintf(where, sizeof(where), "line %u: ", entry->line);
-		find_short(ret, &policy->safety, &entry->prefix, where);
-	}
+	find_short_entries(e, policy, o, ret);
 	if (!is_enforced(policy))
 		return;
 	count = engine_protected(e, actor, who);
 	for (size_t i = 0; i < count; i++)
-		find_effects(e, policy, &who[i], ret);
-	/* The kernel takes a while to list connections, however few there are. */
-	if (blocks_more(e, block))
-		find_many(e, ret, &policy->safety, &batch);
+		find_effects(e, policy, o, &who[i], ret);
+	find_many_of_policy(e, policy, o, ret);
 }
 
 void engine_refusal_done(struct engine_refusal *r)
@@ -523,15 +569,18 @@ void engine_refusal_done(struct engine_refusal *r)
 	r->report = NULL;
 }
 
-int engine_check_safety(struct engine *e, const struct policy *policy,
+int engine_check_safety(struct engine *e, const struct policy *policy, const struct outlook *o,
 			const struct engine_actor *actor, struct safety_findings *ret_findings,
 			struct fault *reterr)
 {
 	const struct audit_resource resource = {"policy", e->options.policy_path};
 	struct safety_findings findings;
 
-	engine_policy_findings(e, policy, actor, &findings);
+	engine_policy_findings(e, policy, o, actor, &findings);
 	if (ret_findings)
 		*ret_findings = findings;
-	return decide(e, &resource, &findings, actor, reterr);
+	return decide(e, &resource, &findings, actor,
+		      outlook_feed(o, 0) ? FORCE_WAY_OUT ", but for what new feeds list"
+					 : FORCE_WAY_OUT,
+		      reterr);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "engine/plan.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "engine/change_internal.h"
+#include "engine/seen.h"
 
 static const char *const state_names[] = {
 	[PLAN_KEPT] = "kept",
@@ -61,17 +63,34 @@ static size_t entries_of(const struct policy *policy)
 	return policy->allow.count + policy->block.count;
 }
 
+/* Of feeds: those that come, less those that go. */
+static int64_t feed_entries(const struct engine *e, const struct plan *plan)
+{
+	const struct outlook_feed *comes;
+	const struct engine_feed *feed;
+	int64_t count = 0;
+
+	for (size_t i = 0; (comes = outlook_feed(plan->outlook, i)); i++)
+		count += comes->content ? (int64_t)comes->content->count : 0;
+	for (size_t i = 0; (feed = engine_feed(e, i)); i++)
+		if (outlook_drops(plan->outlook, feed->id))
+			count -= (int64_t)feed->entries;
+	return count;
+}
+
 static void measure(const struct engine *e, const struct policy_image *image, struct plan *plan)
 {
+	int64_t after;
+
 	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++) {
 		struct list_count count = list_set_count(e->lists, kind);
 
 		plan->before.entries += count.addresses + count.prefixes;
 	}
 	/* Prefixes that are on a list for several reasons are counted once there, and each time here. */
-	plan->after.entries = plan->before.entries + entries_of(plan->policy);
-	plan->after.entries -= entries_of(e->policy) < plan->after.entries ? entries_of(e->policy)
-									   : plan->after.entries;
+	after = (int64_t)(plan->before.entries + entries_of(plan->policy)) -
+		(int64_t)entries_of(e->policy) + feed_entries(e, plan);
+	plan->after.entries = after > 0 ? (uint64_t)after : 0;
 	plan->before.sources = datapath_sources(e->datapath);
 	plan->after.sources = image->cell_sets;
 	plan->before.cells_bytes = datapath_cells_bytes((uint32_t)plan->before.sources);
@@ -117,9 +136,8 @@ static int try_traffic(struct engine *e, struct policy_image *image, struct plan
 		       struct fault *reterr)
 {
 	const struct traffic_policy p = {
-		.policy = plan->policy,
 		.image = image,
-		.lists = e->lists,
+		.outlook = plan->outlook,
 		.seed = datapath_meta(e->datapath)->hash_seed,
 	};
 	int64_t unused;
@@ -130,6 +148,22 @@ static int try_traffic(struct engine *e, struct policy_image *image, struct plan
 					     (int64_t)(clock_real_ns() / NSEC_PER_SEC), &unused);
 	traffic_read(e->traffic, e->datapath);
 	return traffic_try(e->traffic, &p, &plan->traffic, reterr);
+}
+
+/* Whom the feeds that only this policy has would list. */
+static int count_hosts(struct engine *e, struct plan *plan, struct fault *reterr)
+{
+	_cleanup_(seen_done) struct seen seen = {0};
+
+	if (!outlook_feed(plan->outlook, 0))
+		return 0;
+	if (seen_read(e, &seen) < 0)
+		return fault(reterr, -ENOMEM, "policy.memory", "out of memory");
+	for (size_t i = 0; i < seen.hosts.count; i++)
+		outlook_count(plan->outlook, seen.hosts.addresses[i]);
+	plan->hosts = seen.hosts.count;
+	plan->seconds = seen.seconds;
+	return 0;
 }
 
 int engine_plan(struct engine *e, const char *text, size_t length, const char *profile,
@@ -144,6 +178,10 @@ int engine_plan(struct engine *e, const char *text, size_t length, const char *p
 		r = flags_compile(e, plan.policy, &image, reterr);
 	if (r == 0)
 		r = compare(e->policy, plan.policy, &plan.changes, reterr);
+	if (r == 0)
+		r = feeds_outlook(e, plan.policy, &plan.outlook, reterr);
+	if (r == 0)
+		r = count_hosts(e, &plan, reterr);
 	if (r == 0) {
 		compare_limits(e, image, &plan);
 		measure(e, image, &plan);
@@ -162,5 +200,7 @@ void plan_done(struct plan *plan)
 {
 	policy_free(plan->policy);
 	policy_changes_done(&plan->changes);
+	outlook_free(plan->outlook);
 	plan->policy = NULL;
+	plan->outlook = NULL;
 }

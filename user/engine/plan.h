@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/outlook.h"
 #include "engine/traffic.h"
 #include "policy/compare.h"
 #include "policy/policy.h"
@@ -40,6 +41,9 @@ struct plan {
 	const char *lacks[PLAN_LACKS_MAX]; /* what the policy needs and this kernel does not have */
 	size_t lack_count;
 	struct traffic_trial traffic;
+	struct outlook *outlook; /* its feeds are those that only this policy has */
+	size_t hosts;		 /* that were seen lately, see engine/seen.h */
+	uint64_t seconds;
 };
 
 struct engine_refusal;

@@ -21,6 +21,7 @@
 
 struct engine;
 struct engine_actor;
+struct outlook;
 
 #define ENGINE_PANIC_REASON_MAX (WEIR_PANIC_REASON_SIZE - 1) /* bytes */
 
@@ -49,6 +50,8 @@ const struct weir_watchdog *engine_watchdog(const struct engine *e);
 #define SAFETY_PROTECTED_MAX 24
 #define SAFETY_FINDINGS_MAX  32
 #define SAFETY_RATE_MIN	     10 /* packets per second; a limit of less may keep a session from working */
+#define SAFETY_CONNECTIONS_MIN                                                                     \
+	1 /* new ones a minute; with less, who lost his session waits too long for the next */
 
 /* Who must not be cut off by mistake. */
 struct safety_protected {
@@ -74,17 +77,17 @@ size_t engine_protected(struct engine *e, const struct engine_actor *actor,
 			struct safety_protected ret[static SAFETY_PROTECTED_MAX]);
 
 /**
- * What putting @policy in force would do that it takes somebody to insist on: block, or limit to less than
- * SAFETY_RATE_MIN, who must not be cut off; block more than its own caps allow. What the policy in
- * force does already is none. Changes nothing.
+ * What putting @policy, whose outlook @o is, in force would do that it takes somebody to insist on: block, or
+ * limit to less than SAFETY_RATE_MIN or SAFETY_CONNECTIONS_MIN, who must not be cut off; block more than its own caps
+ * allow. What the policy in force does already is none. Changes nothing.
  */
-void engine_policy_findings(struct engine *e, const struct policy *policy,
+void engine_policy_findings(struct engine *e, const struct policy *policy, const struct outlook *o,
 			    const struct engine_actor *actor, struct safety_findings *ret);
 /**
  * Refuse (-EPERM, the code of the first finding) what engine_policy_findings() finds, unless @actor
  * insists, which is recorded. All of it is in @ret_findings (may be NULL), also on failure.
  */
-int engine_check_safety(struct engine *e, const struct policy *policy,
+int engine_check_safety(struct engine *e, const struct policy *policy, const struct outlook *o,
 			const struct engine_actor *actor, struct safety_findings *ret_findings,
 			struct fault *reterr);
 

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "datapath/datapath.h"
-#include "lists/set.h"
+#include "engine/outlook.h"
 #include "policy/policy.h"
 
 #define TRAFFIC_SAMPLES_MAX 65536
@@ -33,6 +33,17 @@ DEFINE_CLEANUP(struct traffic *, traffic_free)
 
 /* Four times a second: take what the CPUs have, adapt the period. */
 void traffic_read(struct traffic *t, struct datapath *d);
+
+#define TRAFFIC_SOURCES_MAX 8192 /* that traffic_sources() tells */
+
+struct peers;
+/**
+ * The sources whose packets got through, each once, in no order, those seen last first if there are more than
+ * TRAFFIC_SOURCES_MAX. *@ret_seconds: since when, at least; 0 if there are none. End @ret with peers_done().
+ * @seed: of a hash that senders must not foresee. -ENOMEM.
+ */
+int traffic_sources(const struct traffic *t, uint64_t seed, struct peers *ret,
+		    uint64_t *ret_seconds);
 
 struct traffic_top {
 	char name[POLICY_NAME_MAX + 48]; /* a source; "block list", or a limit and its unit */
@@ -54,10 +65,8 @@ struct traffic_trial {
 };
 
 struct traffic_policy {
-	const struct policy *policy;
 	const struct policy_image *image;
-	/* Entries that are on the lists whatever the policy says. */
-	const struct list_set *lists;
+	const struct outlook *outlook; /* what the lists would say */
 	uint64_t seed;
 };
 

@@ -37,10 +37,8 @@ struct source {
 
 struct trial {
 	const struct traffic_policy *p;
-	struct list_set *own; /* the policy's entries */
 	struct cell *cells;
 	struct source *sources;
-	struct list_now now;
 	uint64_t rules[WEIR_LIMITS_MAX + 3];
 	uint32_t rule_samples[WEIR_LIMITS_MAX + 3];
 	struct traffic_trial *out;
@@ -50,56 +48,27 @@ enum { RULE_BLOCK = WEIR_LIMITS_MAX, RULE_FORM, RULE_FRAGMENT };
 
 static void done(struct trial *t)
 {
-	list_set_free(t->own);
 	free(t->cells);
 	free(t->sources);
 }
 
-static int add_entries(struct list_entry *to, const struct policy_list *list, enum list_kind kind)
-{
-	for (size_t i = 0; i < list->count; i++)
-		to[i] = (struct list_entry){
-			.key = {.kind = kind, .prefix = list->entries[i].prefix},
-			.until_ns = WEIR_FOREVER,
-			.added_by = "",
-			.reason = "",
-		};
-	return (int)list->count;
-}
-
 static int prepare(struct trial *t, struct fault *reterr)
 {
-	const struct policy *policy = t->p->policy;
-	size_t count = policy->allow.count + policy->block.count;
-	_cleanup_free_ struct list_entry *entries = calloc(count + 1, sizeof(*entries));
-	int n;
-
 	t->cells = calloc(CELLS, sizeof(*t->cells));
 	t->sources = calloc(SOURCES, sizeof(*t->sources));
-	t->now = (struct list_now){clock_real_ns(), clock_monotonic_ns()};
-	if (!entries || !t->cells || !t->sources || list_set_new(&t->own) < 0)
+	if (!t->cells || !t->sources)
 		return fault(reterr, -ENOMEM, "policy.memory", "out of memory");
-	n = add_entries(entries, &policy->allow, LIST_ALLOW);
-	add_entries(entries + n, &policy->block, LIST_BLOCK);
-	return list_set_replace_origin(t->own, LIST_POLICY, entries, count, &t->now, reterr);
+	return 0;
 }
 
-static uint8_t listed_in(const struct trial *t, const struct list_set *set, bool own,
-			 const uint64_t address[2])
+static uint8_t listed(const struct trial *t, const uint64_t address[2])
 {
-	struct list_entry entries[LIST_COVERING_MAX];
-	size_t count;
-	uint8_t best = 0;
+	bool lists[LIST_KIND_MAX];
 
-	count = list_set_covering(set, (const uint8_t *)address, t->now.monotonic_ns, entries);
-	for (size_t i = 0; i < count; i++) {
-		if (!own && entries[i].key.origin == LIST_POLICY)
-			continue;
-		if (entries[i].key.kind == LIST_ALLOW)
-			return LIST_ALLOW + 1;
-		best = LIST_BLOCK + 1;
-	}
-	return best;
+	outlook_ask(t->p->outlook, (const uint8_t *)address, lists);
+	if (lists[LIST_ALLOW])
+		return LIST_ALLOW + 1;
+	return lists[LIST_BLOCK] ? LIST_BLOCK + 1 : 0;
 }
 
 /* NULL: there are more sources than there is room for; cannot be with as many samples. */
@@ -107,7 +76,6 @@ static struct source *source_of(struct trial *t, const struct weir_sample *s)
 {
 	uint64_t hash = weir_hash(s->source[0], s->source[1], 0, t->p->seed);
 	struct source *source;
-	uint8_t other;
 
 	for (uint64_t i = hash;; i++) {
 		source = &t->sources[i & (SOURCES - 1)];
@@ -117,12 +85,7 @@ static struct source *source_of(struct trial *t, const struct weir_sample *s)
 			return source;
 	}
 	*source = (struct source){.address = {s->source[0], s->source[1]}, .used = 1};
-	source->listed = listed_in(t, t->own, true, source->address);
-	other = source->listed == LIST_ALLOW + 1
-			? 0
-			: listed_in(t, t->p->lists, false, source->address);
-	if (other)
-		source->listed = other;
+	source->listed = listed(t, source->address);
 	return source;
 }
 
