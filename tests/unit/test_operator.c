@@ -61,14 +61,20 @@ static void make_dir(int pid, const char *name)
 	assert_int_equal(mkdir(path, 0700), 0);
 }
 
-static void process(int pid, int parent, const char *name)
+static void process_of(int uid, int pid, int parent, const char *name)
 {
-	char status[128];
+	char status[160];
 
 	make_dir(pid, "");
-	snprintf(status, sizeof(status), "Name:\t%s\nUmask:\t0022\nPid:\t%d\nPPid:\t%d\n", name,
-		 pid, parent);
+	snprintf(status, sizeof(status),
+		 "Name:\t%s\nUmask:\t0022\nPid:\t%d\nPPid:\t%d\nUid:\t%d\t0\t0\t0\n", name, pid,
+		 parent, uid);
 	put(pid, "status", status, strlen(status));
+}
+
+static void process(int pid, int parent, const char *name)
+{
+	process_of(1000, pid, parent, name);
 }
 
 #define environment(pid, text) put(pid, "environ", text, sizeof(text))
@@ -118,6 +124,29 @@ static void every_login_on_the_way_counts_once(void **state)
 	assert_int_equal(origins(400, ret), 2);
 	assert_address(ret[0].address, "2001:db8::7");
 	assert_address(ret[1].address, "fe80::1");
+}
+
+static void who_looks_at_a_tmux_counts_wherever_it_was_started_from(void **state)
+{
+	struct operator_origin ret[OPERATOR_ORIGINS_MAX];
+
+	(void)state;
+	process(400, 300, "weir");
+	process(300, 200, "bash");
+	process(200, 1, "tmux: server");
+	environment(200, "SSH_CONNECTION=198.51.100.1 50022 192.0.2.1 22");
+	process(500, 490, "tmux: client");
+	process(490, 1, "bash");
+	environment(490, "SSH_CONNECTION=2001:db8::7 50022 2001:db8::1 22");
+	process_of(1001, 600, 590, "tmux: client"); /* somebody else's */
+	process_of(1001, 590, 1, "bash");
+	environment(590, "SSH_CONNECTION=198.51.100.9 50022 192.0.2.1 22");
+	process(700, 1, "bash"); /* looks at nothing */
+	environment(700, "SSH_CONNECTION=198.51.100.8 50022 192.0.2.1 22");
+	assert_int_equal(origins(400, ret), 2);
+	assert_address(ret[0].address, "198.51.100.1");
+	assert_address(ret[1].address, "2001:db8::7");
+	assert_int_equal(origins(700, ret), 1);
 }
 
 static void nonsense_is_no_origin(void **state)
@@ -240,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		OPERATOR_TEST(what_ssh_said_counts_in_any_ancestor),
 		OPERATOR_TEST(every_login_on_the_way_counts_once),
+		OPERATOR_TEST(who_looks_at_a_tmux_counts_wherever_it_was_started_from),
 		OPERATOR_TEST(nonsense_is_no_origin),
 		OPERATOR_TEST(a_circle_of_parents_ends),
 		OPERATOR_TEST(the_peers_of_an_sshd_count_without_an_environment),

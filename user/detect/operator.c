@@ -24,6 +24,7 @@ struct search {
 /* A process, as far as it matters here. */
 struct process {
 	pid_t pid, parent;
+	unsigned int uid;
 	char name[32];
 };
 
@@ -66,7 +67,7 @@ static int read_file(const struct search *s, pid_t pid, const char *name, char *
 static int read_process(const struct search *s, pid_t pid, struct process *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	const char *parent;
+	const char *parent, *uid;
 	size_t length;
 	int r = read_file(s, pid, "status", &text, &length);
 
@@ -74,8 +75,10 @@ static int read_process(const struct search *s, pid_t pid, struct process *ret)
 		return r;
 	*ret = (struct process){.pid = pid};
 	parent = strstr(text, "\nPPid:");
-	if (sscanf(text, "Name: %31s", ret->name) != 1 || !parent ||
-	    sscanf(parent, " PPid: %d", &ret->parent) != 1)
+	uid = strstr(text, "\nUid:");
+	if (sscanf(text, "Name: %31[^\n]", ret->name) != 1 || !parent || !uid ||
+	    sscanf(parent, " PPid: %d", &ret->parent) != 1 ||
+	    sscanf(uid, " Uid: %u", &ret->uid) != 1)
 		return -EBADMSG;
 	return 0;
 }
@@ -202,19 +205,69 @@ static bool serves_logins(const char *name)
 	return strncmp(name, "sshd", 4) == 0 || strcmp(name, "dropbear") == 0;
 }
 
+/* A server that shells live in while nobody is there; how it is called, and those who look at it. */
+static const struct {
+	const char *server, *client;
+} multiplexers[] = {
+	{"tmux: server", "tmux: client"},
+	{"screen", "screen"},
+};
+
+/* Look at @pid and its ancestors. Returns whether one serves those that look at it from other logins. */
+static bool look_upwards(struct search *s, pid_t pid, struct process *ret_server)
+{
+	struct process p = {.parent = pid};
+	bool found = false;
+
+	for (unsigned int i = 0; i < OPERATOR_ANCESTORS_MAX && p.parent > 1; i++) {
+		if (read_process(s, p.parent, &p) < 0)
+			break;
+		if (serves_logins(p.name))
+			look_at_sockets(s, p.pid);
+		else
+			look_at_environment(s, p.pid);
+		for (size_t j = 0; j < ARRAY_SIZE(multiplexers); j++) {
+			if (strcmp(p.name, multiplexers[j].server) != 0)
+				continue;
+			*ret_server = p;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static bool looks_at(const struct process *client, const struct process *server)
+{
+	if (client->pid == server->pid || client->uid != server->uid)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(multiplexers); i++)
+		if (strcmp(server->name, multiplexers[i].server) == 0 &&
+		    strcmp(client->name, multiplexers[i].client) == 0)
+			return true;
+	return false;
+}
+
+/* Whoever looks at the server now may be the one who asks; what he came by, the server does not know. */
+static void look_at_clients(struct search *s, const struct process *server)
+{
+	_cleanup_closedir_ DIR *dir = opendir(s->proc);
+	struct process client, unused;
+	struct dirent *entry;
+	uint32_t pid;
+
+	for (unsigned int i = 0; dir && i < OPERATOR_PROCESSES_MAX && (entry = readdir(dir)); i++)
+		if (parse_u32(entry->d_name, 2, INT32_MAX, &pid) == 0 &&
+		    read_process(s, (pid_t)pid, &client) == 0 && looks_at(&client, server))
+			look_upwards(s, client.pid, &unused);
+}
+
 size_t operator_origins(const char *proc, pid_t pid,
 			struct operator_origin ret[static OPERATOR_ORIGINS_MAX])
 {
 	struct search s = {.proc = proc, .origins = ret};
-	struct process p = {.parent = pid};
+	struct process server;
 
-	for (unsigned int i = 0; i < OPERATOR_ANCESTORS_MAX && p.parent > 1; i++) {
-		if (read_process(&s, p.parent, &p) < 0)
-			break;
-		if (serves_logins(p.name))
-			look_at_sockets(&s, p.pid);
-		else
-			look_at_environment(&s, p.pid);
-	}
+	if (look_upwards(&s, pid, &server))
+		look_at_clients(&s, &server);
 	return s.count;
 }

@@ -2,7 +2,8 @@
 /*
  * Where the person behind a local process comes from: what SSH said when it started the session
  * (SSH_CONNECTION, in the process's environment or an ancestor's), and the TCP peers of the sshd that
- * is an ancestor. So a change that would cut that person off can be told before it is made. Whoever
+ * is an ancestor. A shell in tmux or screen has the server as its ancestor, and who looks at that may have come by
+ * another login than the one that started it: there the user's clients count as well. So a change that would cut that person off can be told before it is made. Whoever
  * claims another address in his environment only protects that one from himself.
  */
 #ifndef DETECT_OPERATOR_H
@@ -14,6 +15,7 @@
 
 #define OPERATOR_ORIGINS_MAX   8
 #define OPERATOR_ANCESTORS_MAX 64	   /* looked at, from the process upwards */
+#define OPERATOR_PROCESSES_MAX 32768	   /* looked at for clients of tmux and screen */
 #define OPERATOR_FILE_MAX      (256 << 10) /* bytes of a file in /proc; those beyond are not looked at */
 #define OPERATOR_SOCKETS_MAX   32	   /* of an sshd */
 

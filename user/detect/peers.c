@@ -75,20 +75,31 @@ struct gateway_search {
 	struct peers_gateways *found;
 };
 
-static void add_gateway(struct gateway_search *s, int family, struct rtattr *a)
+static void add_gateway(struct gateway_search *s, int family, const void *from, size_t size)
 {
 	uint8_t address[16];
 
-	if (RTA_PAYLOAD(a) != (family == AF_INET ? 4 : 16) || s->found->count == PEERS_GATEWAYS_MAX)
+	if (size != (family == AF_INET ? 4 : 16) || s->found->count == PEERS_GATEWAYS_MAX)
 		return;
 	if (family == AF_INET)
-		set_ip4(RTA_DATA(a), address);
+		set_ip4(from, address);
 	else
-		memcpy(address, RTA_DATA(a), sizeof(address));
+		memcpy(address, from, sizeof(address));
 	for (size_t i = 0; i < s->found->count; i++)
 		if (memcmp(s->found->addresses[i], address, sizeof(address)) == 0)
 			return;
 	memcpy(s->found->addresses[s->found->count++], address, sizeof(address));
+}
+
+/* The gateway of a route or of one of its hops; one of the other family than the route is called via. */
+static void take_gateway(struct gateway_search *s, int family, struct rtattr *a)
+{
+	const struct rtvia *via = RTA_DATA(a);
+
+	if (a->rta_type == RTA_GATEWAY)
+		add_gateway(s, family, RTA_DATA(a), RTA_PAYLOAD(a));
+	else if (a->rta_type == RTA_VIA && RTA_PAYLOAD(a) > sizeof(*via))
+		add_gateway(s, via->rtvia_family, via->rtvia_addr, RTA_PAYLOAD(a) - sizeof(*via));
 }
 
 /* The gateways of a route that has several. */
@@ -102,8 +113,8 @@ static void take_hops(struct gateway_search *s, int family, struct rtattr *hops)
 		size_t length = hop->rtnh_len - RTNH_LENGTH(0);
 
 		for (; RTA_OK(a, length); a = RTA_NEXT(a, length))
-			if (a->rta_type == RTA_GATEWAY && hop->rtnh_ifindex == (int)s->ifindex)
-				add_gateway(s, family, a);
+			if (hop->rtnh_ifindex == (int)s->ifindex)
+				take_gateway(s, family, a);
 		left -= NLMSG_ALIGN(hop->rtnh_len) < left ? NLMSG_ALIGN(hop->rtnh_len) : left;
 		hop = RTNH_NEXT(hop);
 	}
@@ -122,7 +133,7 @@ static int take_route(struct nlmsghdr *h, void *userdata)
 		return 0;
 	length = RTM_PAYLOAD(h);
 	for (; RTA_OK(a, length); a = RTA_NEXT(a, length)) {
-		if (a->rta_type == RTA_GATEWAY)
+		if (a->rta_type == RTA_GATEWAY || a->rta_type == RTA_VIA)
 			gateway = a;
 		else if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) == sizeof(ifindex))
 			memcpy(&ifindex, RTA_DATA(a), sizeof(ifindex));
@@ -130,7 +141,7 @@ static int take_route(struct nlmsghdr *h, void *userdata)
 			take_hops(s, route->rtm_family, a);
 	}
 	if (gateway && ifindex == s->ifindex)
-		add_gateway(s, route->rtm_family, gateway);
+		take_gateway(s, route->rtm_family, gateway);
 	return 0;
 }
 
@@ -148,7 +159,8 @@ int peers_gateways(uint32_t ifindex, struct peers_gateways *ret)
 			.header = {.nlmsg_len = sizeof(request),
 				   .nlmsg_type = RTM_GETROUTE,
 				   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-			.route = {.rtm_family = families[i], .rtm_table = RT_TABLE_MAIN},
+			/* Of all tables: a VRF and rules for a second uplink have their own. */
+			.route = {.rtm_family = families[i], .rtm_table = RT_TABLE_UNSPEC},
 		};
 
 		r = dump(NETLINK_ROUTE, &request, sizeof(request), take_route, &s);
