@@ -14,7 +14,8 @@ readonly APPLIES=${GAP_APPLIES:-20} RESTARTS=${GAP_RESTARTS:-3} KILLS=${GAP_KILL
 readonly ROLLBACKS=${GAP_ROLLBACKS:-5} PANICS=${GAP_PANICS:-5}
 
 # write_policy NUMBER - whose numbers are others each time, but not what they mean for this traffic: a
-# limit whose meaning stays, one that changes, one that comes and goes, entries likewise.
+# limit whose meaning stays, one that changes, one that comes and goes, entries likewise. The limit that
+# only watches takes a program that knows of such: any other one would have it drop the stream.
 write_policy() {
 	policy <<-YAML
 		apiVersion: weir/v1
@@ -28,6 +29,7 @@ write_policy() {
 		  - {name: spent, scope: source, service: flooded, rate: 1/d, burst: 1, rollout: {sources: [198.18.67.0/24]}}
 		  - {name: wide, scope: source, service: served, rate: $((1000000 + $1))/s, burst: 1M}
 		$( (($1 % 2)) && echo '  - {name: now-and-then, scope: global, rate: 100M/s, burst: 100M}')
+		$( (($1 % 2)) && echo "  - {name: watched, scope: source, service: served, rate: 1/d, burst: 1, shadow: true}")
 	YAML
 }
 
@@ -68,6 +70,7 @@ restarts() { # TIMES SIGNAL
 
 	mark
 	for ((i = 1; i <= $1; i++)); do
+		write_policy "$i"
 		stop_weir "$2" || [[ $2 == KILL ]] || return 1
 		start_weir || return 1
 	done
@@ -83,8 +86,8 @@ check 'of each limited source the first packet passes' wait_for 10 limited_once
 check "$APPLIES policies applied: nothing leaks" applies
 check "$ROLLBACKS rollbacks: nothing leaks" rollbacks
 check "$PANICS times panic, to enforce: nothing leaks" panics
-check "$RESTARTS restarts: nothing leaks" restarts "$RESTARTS" TERM
-check "$KILLS kills: nothing leaks" restarts "$KILLS" KILL
+check "$RESTARTS restarts, each with another policy: nothing leaks" restarts "$RESTARTS" TERM
+check "$KILLS kills, likewise: nothing leaks" restarts "$KILLS" KILL
 
 end_of_traffic
 check 'the flood was as dense as it was to be' flood_was_dense

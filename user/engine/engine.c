@@ -129,6 +129,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 {
 	int r = datapath_check_interfaces(e->datapath, e->options.ifaces, e->options.iface_count,
 					  e->options.wait_for_iface, reterr);
+	bool enforced;
 
 	if (r == 0)
 		r = start_recorder(e, reterr);
@@ -137,12 +138,16 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	safety_start(e);
 	store_start(e);
 	flags_load(e, *policy);
+	/* A program that serves what is in force must be there before that changes: the one of the daemon
+	 * before may lack what the new policy needs, and would judge packets by half of it. */
+	enforced = datapath_generation(e->datapath) != 0;
 	r = lists_load(e, reterr);
+	if (r == 0 && enforced)
+		r = links_attach(e, reterr);
 	if (r == 0)
 		r = change_start(e, policy, reterr);
-	if (r < 0)
-		return r;
-	r = links_attach(e, reterr);
+	if (r == 0 && !enforced)
+		r = links_attach(e, reterr);
 	if (r < 0)
 		return r;
 	record_start(e);
