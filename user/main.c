@@ -13,6 +13,7 @@
 	 CLI_TAKES(FORCE) | CLI_TAKES(PROFILE))
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
 #define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+#define SEAL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
 #define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
 #define PANIC_OPTIONS	 (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
@@ -79,6 +80,11 @@ static const struct command commands[] = {
 	{"audit tail", "", "the last records of the audit log", TAIL_OPTIONS, .fn = cmd_audit_tail},
 	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
 	 .fn = cmd_audit_verify},
+	{"audit checkpoint", "[acknowledge]",
+	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
+	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},
+	{"audit keys", "[ACTION]", "the keys that sign the audit log: list, or rotate",
+	 SEAL_OPTIONS, .fn = cmd_audit_keys},
 	{"metrics", "", "the metrics as Prometheus reads them", CLI_ONLINE, .fn = cmd_metrics},
 	{"detach", "", "end enforcement, also when no daemon is running", DETACH_OPTIONS,
 	 .fn = cmd_detach},

@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/cleanup.h"
 #include "doctor/doctor.h"
+#include "engine/seal.h"
 
 /* A path as others can use it. */
 static json_t *json_path(const char *path)
@@ -25,6 +26,26 @@ static json_t *json_daemon(const struct call *c)
 			 "policy", json_path(o->policy_path), "bpffs", json_path(o->pin_dir),
 			 "socket", json_path(c->api->options.socket_path), "generic_allowed",
 			 o->allow_generic);
+}
+
+/* A log that nobody signs still records; only who has a copy of a checkpoint could tell it from another. */
+static void add_seal(const struct call *c, struct doctor_report *report)
+{
+	struct sealer_stats stats = {.state = SEALER_FAILING,
+				     .because = "no thread could be started"};
+
+	engine_seal_stats(c->engine, &stats);
+	if (stats.state == SEALER_HALTED)
+		doctor_add(report, "audit.sealing", DOCTOR_FAIL,
+			   "find out who changed it; then weir audit checkpoint acknowledge",
+			   "the audit log contradicts what was signed: %s", stats.because);
+	else if (stats.state == SEALER_FAILING)
+		doctor_add(report, "audit.sealing", DOCTOR_WARN, "weir status; it is tried again",
+			   "the audit log is not signed: %s", stats.because);
+	else
+		doctor_add(report, "audit.sealing", DOCTOR_OK, "",
+			   "a signed checkpoint covers %llu records",
+			   (unsigned long long)stats.size);
 }
 
 /* What only the daemon knows: whether it can write, and what it had to give up. */
@@ -47,6 +68,7 @@ static void add_own(const struct call *c, struct doctor_report *report)
 		doctor_add(report, "audit.writing", DOCTOR_OK, "",
 			   "%llu records, none lost, %llu on their way",
 			   (unsigned long long)stats.records, (unsigned long long)stats.pending);
+	add_seal(c, report);
 	if (!engine_store_works(c->engine))
 		doctor_add(report, "database", DOCTOR_FAIL, "mend it and restart the daemon",
 			   "changes will not survive a reboot: %s", store->fault.text);

@@ -69,6 +69,10 @@ json_t *json_panic(const struct engine *e);
 json_t *json_watchdog(const struct engine *e);
 void put_safety(struct metrics *m, struct call *c);
 
+/* seal.c: how far the signed checkpoint of the audit log is. */
+json_t *json_checkpoint(const struct engine *e);
+void put_checkpoint(struct metrics *m, struct call *c);
+
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
@@ -90,6 +94,10 @@ void handle_policy_rollback(struct call *c);
 void handle_policy_history(struct call *c);
 void handle_policy_generation(struct call *c);
 void handle_audit_events(struct call *c);
+void handle_audit_checkpoint(struct call *c);
+void handle_audit_acknowledge(struct call *c);
+void handle_audit_keys(struct call *c);
+void handle_audit_rotate(struct call *c);
 void handle_detach(struct call *c);
 void handle_flags(struct call *c);
 void handle_flag_get(struct call *c);

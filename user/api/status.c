@@ -124,10 +124,11 @@ static json_t *json_audit(const struct engine *e)
 	struct recorder_stats stats;
 
 	recorder_get_stats(engine_recorder(e), &stats);
-	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s}", "records", (json_int_t)stats.records,
-			 "lost", (json_int_t)stats.lost, "pending", (json_int_t)stats.pending,
-			 "degraded", stats.degraded, "degraded_because", stats.degraded_because,
-			 "last_hash", stats.last_hash);
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o}", "records",
+			 (json_int_t)stats.records, "lost", (json_int_t)stats.lost, "pending",
+			 (json_int_t)stats.pending, "degraded", stats.degraded, "degraded_because",
+			 stats.degraded_because, "last_hash", stats.last_hash, "checkpoint",
+			 json_checkpoint(e));
 }
 
 /* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */
@@ -328,6 +329,7 @@ static void put_events(struct metrics *m, struct call *c)
 	metrics_single(m, METRIC_AUDIT_COMMITS_TOTAL, stats.commits);
 	metrics_single(m, METRIC_AUDIT_LOST_TOTAL, stats.lost);
 	metrics_single(m, METRIC_AUDIT_DEGRADED, stats.degraded);
+	put_checkpoint(m, c);
 }
 
 void handle_metrics(struct call *c)

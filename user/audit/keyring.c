@@ -27,6 +27,27 @@ void keyring_list_done(struct keyring_list *l)
 	*l = (struct keyring_list){0};
 }
 
+static uint64_t overlap_end(const struct keyring_key *next)
+{
+	char whole[CLOCK_RFC3339_SIZE];
+	int64_t since = 0;
+
+	/* Whole seconds are near enough. */
+	snprintf(whole, sizeof(whole), "%.19sZ", next->since);
+	clock_parse_rfc3339(whole, &since);
+	return (uint64_t)since * NSEC_PER_SEC + KEYRING_OVERLAP_NS;
+}
+
+uint64_t keyring_list_until(const struct keyring_list *l, size_t index)
+{
+	if (index + 1 == l->count)
+		return UINT64_MAX;
+	if (index + 2 < l->count ||
+	    strcmp(l->keys[index].verifier.name, l->keys[index + 1].verifier.name) != 0)
+		return 0;
+	return overlap_end(&l->keys[index + 1]);
+}
+
 static int list_add(struct keyring_list *l, const struct note_verifier *v, const char *since)
 {
 	struct keyring_key *larger;
@@ -199,17 +220,6 @@ static int load_keys(struct keyring *k, const char *name, struct fault *reterr)
 	return r ?: key_store(path, &k->current, reterr);
 }
 
-static void set_former_until(struct keyring *k)
-{
-	char whole[CLOCK_RFC3339_SIZE];
-	int64_t since = 0;
-
-	/* Whole seconds are near enough. */
-	snprintf(whole, sizeof(whole), "%.19sZ", last_key(k)->since);
-	clock_parse_rfc3339(whole, &since);
-	k->former_until_ns = (uint64_t)since * NSEC_PER_SEC + KEYRING_OVERLAP_NS;
-}
-
 int keyring_open(const char *directory, const char *audit_dir,
 		 const uint8_t chain_id[static AUDIT_ID_SIZE], struct keyring *ret,
 		 struct fault *reterr)
@@ -240,7 +250,7 @@ int keyring_open(const char *directory, const char *audit_dir,
 		r = list_extend(&k, &k.current.verifier, reterr);
 	if (r < 0)
 		return r;
-	set_former_until(&k);
+	k.former_until_ns = overlap_end(last_key(&k));
 	*ret = k;
 	k = (struct keyring){0};
 	return 0;
@@ -307,7 +317,7 @@ int keyring_activate(struct keyring *k, struct fault *reterr)
 	k->current = k->next;
 	k->next = (struct note_signer){0};
 	r = list_extend(k, &k->current.verifier, reterr);
-	set_former_until(k);
+	k->former_until_ns = overlap_end(last_key(k));
 	return r;
 }
 

@@ -37,6 +37,9 @@ struct keyring_list {
 /** Read the list of the log in @audit_dir. -ENOENT "audit.keys": there is none; -EINVAL: it is none; -errno. */
 int keyring_list_read(const char *audit_dir, struct keyring_list *ret, struct fault *reterr);
 void keyring_list_done(struct keyring_list *l);
+/** Until when key @index of the list signs, CLOCK_REALTIME; UINT64_MAX: it is the current one. 0: it does not any more,
+ * as its name was given up. */
+uint64_t keyring_list_until(const struct keyring_list *l, size_t index);
 
 struct keyring {
 	char directory[PATH_MAX], audit_dir[PATH_MAX];

@@ -318,7 +318,7 @@ int sealer_rotate_prepare(struct sealer *s, char **ret, char ret_keys[static 2][
 	if (s->keys_open)
 		r = keyring_prepare(&s->keys, ret, reterr);
 	else
-		r = fault(reterr, -EAGAIN, "audit.rotation",
+		r = fault(reterr, -EBUSY, "audit.rotation",
 			  "the keys of the audit log are not open: see 'weir status'");
 	if (r == 0) {
 		note_verifier_format(&s->keys.current.verifier, ret_keys[0]);

@@ -66,7 +66,7 @@ void sealer_get_stats(struct sealer *s, struct sealer_stats *ret);
 
 /**
  * Rotate the key, in two steps: prepare, make the record of it durable, finish. @ret is the note of
- * keyring_prepare(), @ret_keys old and new verifier key. -EAGAIN "audit.rotation": the keys are not open.
+ * keyring_prepare(), @ret_keys old and new verifier key. -EBUSY "audit.rotation": the keys are not open yet.
  */
 int sealer_rotate_prepare(struct sealer *s, char **ret, char ret_keys[static 2][NOTE_VERIFIER_SIZE],
 			  struct fault *reterr);

@@ -41,6 +41,26 @@ int sealing_read_note(const char *path, char **ret, size_t *ret_length, struct f
 		     : 0;
 }
 
+int sealing_read_latest(const char *audit_dir, char **ret, size_t *ret_length, struct fault *reterr)
+{
+	_cleanup_(hasher_done) struct hasher h = {0};
+	_cleanup_close_ int dir = -1;
+	char path[PATH_MAX];
+	struct state state;
+	int r = directory_open_readonly(audit_dir, &dir, reterr);
+
+	if (r < 0)
+		return r;
+	r = hasher_init(&h);
+	r = r ?: state_load(dir, &h, &state);
+	r = r ?: sealing_path(audit_dir, state.tip.incarnation, path);
+	if (r < 0)
+		return fault(reterr, r, "audit.checkpoint",
+			     "cannot read the state file of the log in %s: %s", audit_dir,
+			     strerror(-r));
+	return sealing_read_note(path, ret, ret_length, reterr);
+}
+
 int sealing_init(struct sealing *s, const char *audit_dir, struct keyring *keys,
 		 pthread_mutex_t *keys_lock, struct fault *reterr)
 {

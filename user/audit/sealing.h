@@ -19,6 +19,9 @@
 int sealing_path(const char *audit_dir, uint32_t incarnation, char ret[static PATH_MAX]);
 /** The note that was signed last there, from malloc(). -ENOENT "audit.checkpoint": none; -errno. */
 int sealing_read_note(const char *path, char **ret, size_t *ret_length, struct fault *reterr);
+/** The same of the incarnation that the log in @audit_dir is in now. */
+int sealing_read_latest(const char *audit_dir, char **ret, size_t *ret_length,
+			struct fault *reterr);
 
 struct sealing {
 	const char *audit_dir;

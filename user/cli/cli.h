@@ -138,6 +138,8 @@ int cmd_policy_history(struct cli *cli);
 int cmd_policy_diff(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
+int cmd_audit_checkpoint(struct cli *cli);
+int cmd_audit_keys(struct cli *cli);
 int cmd_detach(struct cli *cli);
 int cmd_flags_list(struct cli *cli);
 int cmd_flags_set(struct cli *cli);

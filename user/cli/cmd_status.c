@@ -194,7 +194,7 @@ static void put_links(struct table *t, const json_t *status)
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
-	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store;
+	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal;
 	const json_t *interfaces = json_object_get(status, "interfaces");
 	const char *attached = member_text(status, "attached");
 	size_t i;
@@ -231,6 +231,9 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	say_exhausted(cli, status);
 	if (member_bool(audit, "degraded"))
 		cli_say(cli, "AUDIT DEGRADED: %s", member_text(audit, "degraded_because"));
+	seal = json_object_get(audit, "checkpoint");
+	if (*member_text(seal, "because"))
+		cli_say(cli, "AUDIT NOT SIGNED: %s", member_text(seal, "because"));
 }
 
 static int print_reasons(const struct cli *cli, const json_t *reasons)

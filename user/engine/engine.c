@@ -72,9 +72,12 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	};
 	int r = recorder_start(&options, &e->recorder, reterr);
 
-	if (r == 0 && *recorder_origin_words(e->recorder))
+	if (r < 0)
+		return r;
+	if (*recorder_origin_words(e->recorder))
 		log_warn("audit chain", "found", recorder_origin_words(e->recorder));
-	return r;
+	seal_start(e);
+	return 0;
 }
 
 static void record_start(struct engine *e)
@@ -196,10 +199,12 @@ void engine_close(struct engine *e)
 		return;
 	if (e->recorder) {
 		engine_record(e, &record, &ENGINE_SYSTEM);
+		seal_stop(e);
 		if (recorder_stop(e->recorder) < 0)
 			log_error("the last audit records could not be written");
 		else
 			safety_stopped(e);
+		seal_close(e);
 	}
 	feeds_done(e);
 	flags_done(e);

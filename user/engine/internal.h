@@ -11,6 +11,7 @@
 #include "engine/feeds.h"
 #include "engine/flags.h"
 #include "engine/safety.h"
+#include "engine/seal.h"
 #include "engine/traffic.h"
 
 #define ENGINE_CAUSE_FORCED "the program was detached by somebody else"
@@ -56,6 +57,7 @@ struct engine {
 	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
 	struct recorder *recorder;
+	struct sealer *sealer;	 /* NULL: nothing is sealed */
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
 	struct safety safety;
