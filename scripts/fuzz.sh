@@ -28,6 +28,8 @@ readonly TARGETS='
 	http 8192 1500 any request is answered, and changes only what it may
 	backup 8192 8000 a backup that somebody made is refused in words, or has tame names and the sizes it says
 	audit 144 600 a damaged log is never taken for a whole one
+	note 4096 20000 a note, key or checkpoint means the same when written and read again, or is refused in words
+	proof 8192 3000 no proof but the true one is believed, and tiles that were changed make none
 	record 8192 6000 a record is read back whatever it quotes
 	text 512 15000 numbers, addresses and list entries are the same when written and read again
 '
