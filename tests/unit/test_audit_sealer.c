@@ -277,6 +277,37 @@ static void a_changed_record_is_not_signed(void **state)
 	bytes_done(&segment);
 }
 
+/* The same with a checksum that is right: the next record names another hash, or the state file does. */
+static void a_changed_record_with_a_right_checksum_is_not_signed(void **state)
+{
+	const struct log *l = *state;
+	static const char *const words[] = {
+		"record 3 does not name the hash that record 2 has",
+		"record 3 is not the one that was acknowledged",
+	};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct part parts[16];
+		struct bytes segment;
+		uint8_t *frame;
+		size_t count;
+
+		log_clear(l);
+		log_make(l, 0, 1, 2);
+		seal_all(l);
+		log_make(l, 0, 1, 2);
+		segment = file_get(l, FIRST_SEGMENT);
+		count = take_apart(&segment, parts);
+		assert_int_equal(count, 6); /* 0, 1, commit, 2, 3, commit */
+		frame = segment.data + parts[3 + i].at;
+		*(char *)memmem(frame, parts[3 + i].size, "198.51.100.7", 12) = '2';
+		fix_checksum(frame, payload_length(frame));
+		file_put(l, FIRST_SEGMENT, segment.data, segment.length);
+		assert_contradiction(l, words[i]);
+		bytes_done(&segment);
+	}
+}
+
 /* After a violation a new incarnation is another tree, under another name, and the old one stays. */
 static void each_incarnation_is_a_tree_of_its_own(void **state)
 {
@@ -553,6 +584,7 @@ int main(void)
 		TEST(a_log_that_was_chained_anew_is_not_signed),
 		TEST(a_checkpoint_that_is_not_ours_is_not_followed),
 		TEST(a_changed_record_is_not_signed),
+		TEST(a_changed_record_with_a_right_checksum_is_not_signed),
 		TEST(each_incarnation_is_a_tree_of_its_own),
 		TEST(pruned_records_are_no_hindrance),
 		TEST(rotation_is_signed_by_both_keys),
