@@ -55,7 +55,7 @@ ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
 
 BPF_OBJECTS := limiter connections watchdog
-TEST_BPF_OBJECTS := counting flood reference replies steps
+TEST_BPF_OBJECTS := counting events flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))
 # That of an upgrade is one of a weir with an ABI of its own, and upgrades from build/weir.
@@ -63,7 +63,7 @@ FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(if $(ABI_TEST),tests/faul
 	$(filter-out %/test_upgrade.c,$(wildcard tests/fault/test_*.c))))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
 BENCH_BPF_OBJECTS := variants variants_lru
-BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,apply first_packet judge lists testrun)
+BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,apply audit first_packet judge lists testrun)
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c)) $(BENCH_TOOLS)
 FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds

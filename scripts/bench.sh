@@ -3,8 +3,8 @@
 #
 # Measures weir beside what else there is: one JSON object per line on stdout, a table on stderr.
 # `bench.sh [NAME...]`: testrun (ns per packet of the program and its variants), veth (packets per
-# second, made and received on one CPU), load (seconds for lists), or single benches such as
-# veth/limit_64k; all by default. Candidates take turns and medians are reported; on a machine that does
+# second, made and received on one CPU), load (seconds for lists), audit (records and events per second), or
+# single benches such as veth/limit_64k; all by default. Candidates take turns and medians are reported; on a machine that does
 # other things too, trust the ratios.
 
 set -euo pipefail
@@ -250,6 +250,16 @@ bench_load() {
 	done | emit
 }
 
+bench_audit() {
+	local names=() want
+
+	for want in "${WANTED[@]}"; do
+		[[ $want != audit/* ]] || names+=("${want#*/}")
+	done
+	! wanted audit || names=()
+	"$BUILD/tests/bench/audit" "${names[@]}" | emit
+}
+
 # take ROW - use the row's judge; the variables named like the columns are its from here on.
 take() {
 	read -r name judge argument first sources bits port against <<<"$1"
@@ -376,10 +386,10 @@ check_names() {
 
 	for name in "$@"; do
 		case $name in
-		testrun | veth | load | testrun/* | load/*) ;;
+		testrun | veth | load | audit | testrun/* | load/* | audit/*) ;;
 		*)
 			grep -qx -- "$name" <(names) ||
-				die "there is no '$name': testrun, veth, load, or one of" \
+				die "there is no '$name': testrun, veth, load, audit, or one of" \
 					"$(names | xargs)"
 			;;
 		esac
@@ -398,6 +408,9 @@ main() {
 	bench_veth
 	if ((!$#)) || [[ " $*" == *' load'* ]]; then
 		bench_load
+	fi
+	if ((!$#)) || [[ " $*" == *' audit'* ]]; then
+		bench_audit
 	fi
 	table <"$work/results" >&2
 }

@@ -21,7 +21,8 @@ struct chain {
 	char origin_words[256];
 
 	uint8_t *batch; /* frames, and room for the COMMIT frame */
-	size_t used, count;
+	size_t used, count, size;
+	uint64_t bytes;			    /* of batches, made durable */
 	uint8_t last_hash[AUDIT_HASH_SIZE]; /* of the last record appended */
 
 	uint64_t lost, lost_told; /* told: an audit.loss record says so */
@@ -43,7 +44,7 @@ static int append(struct chain *c, const struct audit_record *record)
 	};
 	struct text text;
 
-	if (c->count == BATCH_RECORDS || c->used + frame_size(AUDIT_RECORD_MAX) > BATCH_BYTES)
+	if (c->count == BATCH_RECORDS || c->used + frame_size(AUDIT_RECORD_MAX) > c->size)
 		return -ENOBUFS;
 	hash_event_id(&c->hasher, durable->chain_id, at.index, id);
 	text_init(&text, (char *)frame + FRAME_HEADER_SIZE, AUDIT_RECORD_MAX + 1);
@@ -151,6 +152,10 @@ static void begin(struct chain *c, const struct chain_options *options, struct r
 	writer_init(&c->writer, c->dir, &c->hasher, found);
 	if (options && options->segment_bytes)
 		c->writer.segment_bytes = options->segment_bytes;
+	c->size = BATCH_BYTES;
+	if (options && options->batch_bytes)
+		c->size = options->batch_bytes;
+	assert(c->size >= CHAIN_BATCH_BYTES_MIN && c->size <= BATCH_BYTES);
 	if (options && options->datasync)
 		c->writer.datasync = options->datasync;
 	assert(c->writer.segment_bytes >= CHAIN_SEGMENT_BYTES_MIN);
@@ -209,6 +214,7 @@ static int flush(struct chain *c)
 	r = writer_commit(&c->writer, c->batch, c->used, c->count, c->last_hash);
 	if (r < 0)
 		return r;
+	c->bytes += c->used;
 	c->used = c->count = 0;
 	return writer_acknowledge(&c->writer);
 }
@@ -258,6 +264,11 @@ uint64_t chain_lost(const struct chain *c)
 size_t chain_pending(const struct chain *c)
 {
 	return c->count;
+}
+
+uint64_t chain_bytes(const struct chain *c)
+{
+	return c->bytes;
 }
 
 uint64_t chain_length(const struct chain *c)

@@ -21,12 +21,14 @@
 #include "base/fault.h"
 
 #define CHAIN_SEGMENT_BYTES	(64ULL << 20)
-#define CHAIN_SEGMENT_BYTES_MIN 4096 /* the header alone: a file for each batch */
+#define CHAIN_BATCH_BYTES_MIN	(256U << 10) /* room for the chain's own records beside a large one */
+#define CHAIN_SEGMENT_BYTES_MIN 4096	     /* the header alone: a file for each batch */
 
 struct chain;
 
 struct chain_options {
-	uint64_t segment_bytes;	 /* start a new file beyond this size; 0 = CHAIN_SEGMENT_BYTES */
+	uint64_t segment_bytes; /* start a new file beyond this size; 0 = CHAIN_SEGMENT_BYTES */
+	size_t batch_bytes; /* so many fill a batch: chain_append() asks for a commit; 0 = BATCH_BYTES */
 	int (*datasync)(int fd); /* for tests of a failing disk; NULL = fdatasync */
 	/* Not NULL: records that were acknowledged once are missing in what is here, for this reason, though it
 	 * looks whole (a backup took the place of a longer log). It is a violation like any other. */
@@ -80,6 +82,7 @@ int chain_commit(struct chain *c, struct fault *reterr);
 bool chain_is_degraded(const struct chain *c);
 uint64_t chain_lost(const struct chain *c);   /* records refused since chain_open() */
 size_t chain_pending(const struct chain *c);  /* records appended and not yet durable */
+uint64_t chain_bytes(const struct chain *c);  /* written by this object, all segments */
 uint64_t chain_length(const struct chain *c); /* index of the next record to become durable */
 void chain_last_hash(const struct chain *c,
 		     uint8_t ret[static AUDIT_HASH_SIZE]); /* of the last durable */

@@ -67,13 +67,12 @@ void hash_leaf(struct hasher *h, const void *record, size_t length,
 void hash_event_id(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE], uint64_t index,
 		   uint8_t ret[static AUDIT_ID_SIZE])
 {
+	uint8_t hash[AUDIT_HASH_SIZE], name[AUDIT_ID_SIZE + sizeof(uint64_t)];
 	uint64_t index_be = htobe64(index);
-	uint8_t hash[AUDIT_HASH_SIZE];
 
-	hash_begin(h);
-	hash_add(h, chain_id, AUDIT_ID_SIZE);
-	hash_add(h, &index_be, sizeof(index_be));
-	hash_end(h, hash);
+	memcpy(name, chain_id, AUDIT_ID_SIZE);
+	memcpy(name + AUDIT_ID_SIZE, &index_be, sizeof(index_be));
+	hash_bytes(h, name, sizeof(name), hash);
 	memcpy(ret, hash, AUDIT_ID_SIZE);
 	ret[6] = (uint8_t)(0x80 | (ret[6] & 0x0f)); /* version 8 */
 	ret[8] = (uint8_t)(0x80 | (ret[8] & 0x3f)); /* variant */
@@ -90,23 +89,22 @@ void hex_format(const uint8_t *data, size_t length, char *ret)
 	*ret = '\0';
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -EINVAL;
-}
+/* Of the digits, one more than their value: what is not mentioned is none. */
+static const uint8_t hex_values[256] = {
+	['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 int hex_parse(const char *text, size_t length, uint8_t *ret)
 {
 	for (size_t i = 0; i < length; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		unsigned int high = hex_values[(unsigned char)text[2 * i]];
+		unsigned int low = hex_values[(unsigned char)text[2 * i + 1]];
 
-		if (high < 0 || low < 0)
+		if (!high || !low)
 			return -EINVAL;
-		ret[i] = (uint8_t)(high << 4 | low);
+		ret[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	return 0;
 }

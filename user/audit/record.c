@@ -16,10 +16,18 @@
 
 #define UUID_TEXT_SIZE 37
 
+static bool is_key(const char *key)
+{
+	const char *c = key;
+
+	while ((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_')
+		c++;
+	return c > key && *c == '\0';
+}
+
 static struct audit_detail *details_add(struct audit_details *d, const char *key)
 {
-	assert(d->count < AUDIT_DETAILS_MAX);
-	assert(*key && key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0');
+	assert(d->count < AUDIT_DETAILS_MAX && is_key(key));
 	d->members[d->count] = (struct audit_detail){.key = key};
 	return &d->members[d->count++];
 }
@@ -88,42 +96,46 @@ static void put_hash(struct text *t, const char *before, const uint8_t *hash)
 }
 
 /* UUIDs group their 16 bytes as 4-2-2-2-6. */
-static bool uuid_dash_before(unsigned int byte)
-{
-	return byte == 4 || byte == 6 || byte == 8 || byte == 10;
-}
+static const struct {
+	uint8_t text, byte, bytes;
+} uuid_groups[] = {{0, 0, 4}, {9, 4, 2}, {14, 6, 2}, {19, 8, 2}, {24, 10, 6}};
 
 static void uuid_format(const uint8_t id[static AUDIT_ID_SIZE], char ret[static UUID_TEXT_SIZE])
 {
-	for (unsigned int i = 0; i < AUDIT_ID_SIZE; i++) {
-		if (uuid_dash_before(i))
-			*ret++ = '-';
-		hex_format(id + i, 1, ret);
-		ret += 2;
+	for (unsigned int i = 0; i < ARRAY_SIZE(uuid_groups); i++) {
+		hex_format(id + uuid_groups[i].byte, uuid_groups[i].bytes,
+			   ret + uuid_groups[i].text);
+		if (i + 1 < ARRAY_SIZE(uuid_groups))
+			ret[uuid_groups[i + 1].text - 1] = '-';
 	}
 }
 
 static int uuid_parse(const struct record_slice *text, uint8_t ret[static AUDIT_ID_SIZE])
 {
-	const char *p = text->data;
-
 	if (text->length != UUID_TEXT_SIZE - 1)
 		return -EINVAL;
-	for (unsigned int i = 0; i < AUDIT_ID_SIZE; i++) {
-		if (uuid_dash_before(i) && *p++ != '-')
+	for (unsigned int i = 0; i < ARRAY_SIZE(uuid_groups); i++) {
+		const char *group = text->data + uuid_groups[i].text;
+
+		if ((i && group[-1] != '-') ||
+		    hex_parse(group, uuid_groups[i].bytes, ret + uuid_groups[i].byte) < 0)
 			return -EINVAL;
-		if (hex_parse(p, 1, ret + i) < 0)
-			return -EINVAL;
-		p += 2;
 	}
 	return 0;
 }
 
-static int by_key(const void *a, const void *b)
+/* Few, and often nearly in order: by insertion. */
+static void sort_details(const struct audit_details *d,
+			 const struct audit_detail *ret[static AUDIT_DETAILS_MAX])
 {
-	const struct audit_detail *const *x = a, *const *y = b;
+	for (unsigned int i = 0; i < d->count; i++) {
+		unsigned int at = i;
 
-	return strcmp((*x)->key, (*y)->key);
+		for (; at && strcmp(ret[at - 1]->key, d->members[i].key) > 0; at--)
+			ret[at] = ret[at - 1];
+		assert(!at || strcmp(ret[at - 1]->key, d->members[i].key) != 0);
+		ret[at] = &d->members[i];
+	}
 }
 
 static void put_details(struct text *t, const struct audit_details *d)
@@ -131,14 +143,12 @@ static void put_details(struct text *t, const struct audit_details *d)
 	const struct audit_detail *sorted[AUDIT_DETAILS_MAX];
 	unsigned int count = d ? d->count : 0;
 
-	for (unsigned int i = 0; i < count; i++)
-		sorted[i] = &d->members[i];
-	qsort(sorted, count, sizeof(sorted[0]), by_key);
+	if (d)
+		sort_details(d, sorted);
 	text_put(t, "{", 1);
 	for (unsigned int i = 0; i < count; i++) {
 		const struct audit_detail *m = sorted[i];
 
-		assert(i == 0 || strcmp(sorted[i - 1]->key, m->key) != 0);
 		text_puts(t, i ? ",\"" : "\"");
 		text_puts(t, m->key);
 		text_put(t, "\":", 2);
@@ -191,9 +201,9 @@ struct scanner {
 	const char *at, *end;
 };
 
-static bool take(struct scanner *s, const char *literal)
+static inline __attribute__((always_inline)) bool take(struct scanner *s, const char *literal)
 {
-	size_t length = strlen(literal);
+	size_t length = strlen(literal); /* known to the compiler */
 
 	if ((size_t)(s->end - s->at) < length || memcmp(s->at, literal, length) != 0)
 		return false;
@@ -229,17 +239,20 @@ static bool take_escape(struct scanner *s)
 static bool take_string(struct scanner *s, struct record_slice *ret)
 {
 	const char *start = s->at + 1;
+	bool plain = true;
 
 	if (!take_char(s, '"'))
 		return false;
+	s->at += text_plain(s->at, (size_t)(s->end - s->at));
 	while (!take_char(s, '"')) {
+		plain = false;
 		if (s->at == s->end || (unsigned char)*s->at < 0x20)
 			return false;
 		if (*s->at++ == '\\' && !take_escape(s))
 			return false;
 	}
 	*ret = (struct record_slice){start, (size_t)(s->at - 1 - start)};
-	return utf8_valid(ret->data, ret->length);
+	return plain || utf8_valid(ret->data, ret->length);
 }
 
 static bool take_u64(struct scanner *s, uint64_t *ret)

@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -98,6 +99,45 @@ void text_printf(struct text *t, const char *format, ...)
 	t->length += (size_t)length;
 }
 
+/*
+ * The highest bit of each byte of @word that is @c is set in the result, as of those that are below @c in
+ * has_below(). Bits above the lowest one set may be wrong (a borrow), that one never is.
+ */
+static uint64_t has_below(uint64_t word, unsigned char c)
+{
+	const uint64_t ones = 0x0101010101010101ULL;
+
+	return (word - ones * c) & ~word & ones << 7;
+}
+
+static uint64_t has_byte(uint64_t word, unsigned char c)
+{
+	return has_below(word ^ 0x0101010101010101ULL * c, 1);
+}
+
+size_t text_plain(const char *data, size_t length)
+{
+	const uint64_t high = 0x8080808080808080ULL;
+	size_t n = 0;
+	uint64_t word;
+
+	for (; length - n >= sizeof(word); n += sizeof(word)) {
+		memcpy(&word, data + n, sizeof(word));
+		word = le64toh(word);
+		word = (word & high) | has_below(word, 0x20) | has_byte(word, '"') |
+		       has_byte(word, '\\');
+		if (word)
+			return n + (size_t)__builtin_ctzll(word) / 8;
+	}
+	for (; n < length; n++) {
+		unsigned char c = (unsigned char)data[n];
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+			break;
+	}
+	return n;
+}
+
 /* Length of the well-formed UTF-8 sequence at @s, 0 if there is none (RFC 3629, table in section 4). */
 static size_t utf8_sequence(const unsigned char *s, size_t available)
 {
@@ -137,7 +177,7 @@ bool utf8_valid(const char *data, size_t length)
 	const unsigned char *s = (const unsigned char *)data;
 
 	while (length) {
-		size_t n = utf8_sequence(s, length);
+		size_t n = text_plain((const char *)s, length) ?: utf8_sequence(s, length);
 
 		if (!n)
 			return false;
@@ -172,9 +212,12 @@ void text_put_json(struct text *t, const char *string)
 	text_put(t, "\"", 1);
 	while (left) {
 		static const char short_escapes[] = "btn.fr"; /* 0x08 .. 0x0d; 0x0b has none */
-		size_t n = utf8_sequence(s, left);
+		size_t plain = text_plain((const char *)s, left),
+		       n = plain ?: utf8_sequence(s, left);
 
-		if (!n) {
+		if (plain) {
+			text_put(t, (const char *)s, plain);
+		} else if (!n) {
 			text_puts(t, "\xef\xbf\xbd");
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {

@@ -33,6 +33,9 @@ void text_printf(struct text *t, const char *format, ...) __attribute__((format(
  * control characters; invalid UTF-8 becomes U+FFFD. */
 void text_put_json(struct text *t, const char *string);
 
+/** How many of the @length bytes of @data, from the first on, are ASCII that stands for itself in a JSON string. */
+size_t text_plain(const char *data, size_t length);
+
 /** @length bytes of @data are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_valid(const char *data, size_t length);
 /* Turn bytes of @string that belong to no UTF-8 character into '?': what was cut between two bytes of one,
