@@ -261,6 +261,11 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 				     "record %llu has the event_id of another chain or place",
 				     (unsigned long long)index);
 	hash_leaf(s->hasher, data, f->length, record->hash);
+	/* AUDIT_RECORD_MAX is less than 64 KiB. */
+	record->type_at = (uint16_t)(view.event_type.data - data);
+	record->type_length = (uint16_t)view.event_type.length;
+	record->details_at = (uint16_t)(view.details.data - data);
+	record->details_length = (uint16_t)view.details.length;
 	s->link_broken = memcmp(view.previous_hash, s->count ? record[-1].hash : s->tip.last_hash,
 				AUDIT_HASH_SIZE) != 0;
 	return 0;
@@ -350,6 +355,7 @@ static int take_commit(struct scan *s, const struct frame *f, size_t used,
 	s->before = s->tip;
 	s->batch = s->buffer + s->start;
 	s->last_commit_ns = c.real_ns;
+	s->last_commit_boot_ns = c.boot_ns;
 	memcpy(s->seal, c.seal, AUDIT_HASH_SIZE);
 	consume(s, used + f->size);
 	s->tip.segment = s->header.first_index;

@@ -19,7 +19,9 @@
 struct scan_record {
 	size_t at; /* in the batch */
 	size_t length;
-	uint8_t hash[AUDIT_HASH_SIZE]; /* not set by a light scan */
+	/* Not set by a light scan. */
+	uint8_t hash[AUDIT_HASH_SIZE];
+	uint16_t type_at, type_length, details_at, details_length; /* in the record */
 };
 
 struct scan {
@@ -34,9 +36,10 @@ struct scan {
 	uint64_t tail; /* bytes of a batch that is not complete, after scan_batch() = 0 */
 	bool ended;    /* the END frame was seen */
 
-	struct tip tip;	   /* after the last complete batch */
-	struct tip before; /* and before it */
-	uint64_t last_commit_ns;
+	struct tip tip;		      /* after the last complete batch */
+	struct tip before;	      /* and before it */
+	uint64_t last_commit_ns;      /* CLOCK_REALTIME */
+	uint64_t last_commit_boot_ns; /* CLOCK_BOOTTIME */
 
 	const uint8_t *batch; /* frames of the last complete batch; valid until the next call */
 	struct scan_record *records;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "audit/account.h"
 #include "audit/directory.h"
 #include "audit/scan.h"
 #include "base/cleanup.h"
@@ -22,6 +23,8 @@ struct verification {
 	struct hasher hasher;
 	struct scan scan;
 	struct audit_problem problem;
+	struct account account;
+	struct audit_problem unaccounted; /* the first thing that does not add up */
 	struct audit_verdict verdict;
 	struct state acknowledged; /* when we began */
 	bool met;		   /* the chain passes through that very tip */
@@ -212,6 +215,26 @@ static int limit_segment(struct verification *v, uint64_t next)
 	return 0;
 }
 
+/* What does not add up is told if nothing else is wrong: changed records do not, either. */
+static void account_batch(struct verification *v)
+{
+	const struct scan *s = &v->scan;
+	struct audit_problem *p = &v->unaccounted;
+
+	p->segment = s->header.first_index;
+	for (size_t i = 0; i < s->count && p->finding == AUDIT_FINDING_NONE; i++) {
+		const struct scan_record *record = &s->records[i];
+		const char *data = (const char *)s->batch + record->at;
+		struct record_slice type = {data + record->type_at, record->type_length};
+		struct record_slice details = {data + record->details_at, record->details_length};
+
+		account_record(&v->account, s->before.next_index + i, &type, &details, p);
+	}
+	if (p->finding == AUDIT_FINDING_NONE)
+		account_commit(&v->account, s->before.next_index, s->last_commit_ns,
+			       s->last_commit_boot_ns, p);
+}
+
 static int verify_segment(struct verification *v, uint64_t next)
 {
 	struct scan *s = &v->scan;
@@ -222,6 +245,7 @@ static int verify_segment(struct verification *v, uint64_t next)
 	while ((r = scan_batch(s, &v->problem)) == 1) {
 		v->verdict.records += s->count;
 		v->verdict.batches++;
+		account_batch(v);
 		if (s->tip.next_index == v->acknowledged.tip.next_index)
 			v->met = tip_equal(&s->tip, &v->acknowledged.tip);
 	}
@@ -302,7 +326,13 @@ static int verify(struct verification *v)
 		v->acknowledged = (struct state){.tip.next_index = AUDIT_INDEX_MAX};
 	v->met = v->acknowledged.tip.next_index == 0;
 	r = verify_segments(v);
-	return r < 0 ? r : check_state(v);
+	if (r == 0)
+		r = check_state(v);
+	if (r == 0 && v->unaccounted.finding != AUDIT_FINDING_NONE) {
+		v->problem = v->unaccounted;
+		r = -EBADMSG;
+	}
+	return r;
 }
 
 static void judge(const struct verification *v, struct audit_verdict *ret)
@@ -327,6 +357,7 @@ int audit_verify(const char *path, struct audit_verdict *ret, struct fault *rete
 
 	if (r < 0)
 		return r;
+	account_init(&v.account);
 	r = hasher_init(&v.hasher);
 	if (r == 0)
 		r = scan_init(&v.scan, &v.hasher, false);
@@ -337,6 +368,7 @@ int audit_verify(const char *path, struct audit_verdict *ret, struct fault *rete
 			     strerror(-r));
 	if (r == -EBADMSG)
 		judge(&v, &v.verdict);
+	v.verdict.heartbeats = v.account.beats;
 	v.verdict.last_commit_ns = v.scan.last_commit_ns;
 	memcpy(v.verdict.chain_id, v.scan.tip.chain_id, AUDIT_ID_SIZE);
 	memcpy(v.verdict.last_hash, v.scan.tip.last_hash, AUDIT_HASH_SIZE);

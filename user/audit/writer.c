@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -27,14 +26,6 @@ static void read_boot_id(uint8_t ret[static AUDIT_ID_SIZE])
 	for (size_t i = 0; i + 1 < sizeof(text) && at < AUDIT_ID_SIZE; i++)
 		if (text[i] != '-' && hex_parse(text + i++, 1, ret + at++) < 0)
 			return;
-}
-
-static uint64_t boot_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 void writer_init(struct writer *w, int dir, struct hasher *hasher, struct recovery *found)
@@ -170,14 +161,11 @@ static int start_segment(struct writer *w)
 
 static int end_segment(struct writer *w)
 {
-	struct frame_seal end = {
-		.first = w->state.tip.next_index,
-		.real_ns = clock_real_ns(),
-		.boot_ns = boot_ns(),
-	};
+	struct frame_seal end = {.first = w->state.tip.next_index};
 	uint8_t frame[FRAME_SEAL_SIZE];
 	int r;
 
+	clock_both(&end.real_ns, &end.boot_ns);
 	memcpy(end.last_hash, w->state.tip.last_hash, AUDIT_HASH_SIZE);
 	frame_seal_encode(frame, FRAME_END, &end, w->seal, w->hasher);
 	r = append(w, frame, sizeof(frame));
@@ -192,14 +180,10 @@ int writer_commit(struct writer *w, uint8_t *batch, size_t length, size_t count,
 		  const uint8_t last_hash[static AUDIT_HASH_SIZE])
 {
 	struct tip *tip = &w->state.tip;
-	struct frame_seal commit = {
-		.first = tip->next_index,
-		.count = count,
-		.real_ns = clock_real_ns(),
-		.boot_ns = boot_ns(),
-	};
+	struct frame_seal commit = {.first = tip->next_index, .count = count};
 	int r = 0;
 
+	clock_both(&commit.real_ns, &commit.boot_ns);
 	/* Room for the END frame is reckoned in. A segment takes at least one batch. */
 	if (w->fd >= 0 && has_commit(w) &&
 	    w->offset + length + 2 * FRAME_SEAL_SIZE > w->segment_bytes)

@@ -38,6 +38,17 @@ uint64_t clock_boot_ns(void)
 	return to_ns(&ts);
 }
 
+void clock_both(uint64_t *ret_real_ns, uint64_t *ret_boot_ns)
+{
+	/* Whoever was interrupted between the two looks tries again. */
+	for (unsigned int tries = 0; tries < 10; tries++) {
+		*ret_boot_ns = clock_boot_ns();
+		*ret_real_ns = clock_real_ns();
+		if (clock_boot_ns() - *ret_boot_ns < NSEC_PER_MSEC)
+			return;
+	}
+}
+
 uint64_t clock_coarse_tick_ns(void)
 {
 	struct timespec ts;

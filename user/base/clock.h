@@ -11,9 +11,11 @@
 /* "2026-11-20T23:37:00.123456789Z" and the NUL */
 #define CLOCK_RFC3339_SIZE 31
 
-uint64_t clock_real_ns(void);	     /* CLOCK_REALTIME: for people and records */
-uint64_t clock_monotonic_ns(void);   /* CLOCK_MONOTONIC: the clock of the datapath */
-uint64_t clock_boot_ns(void);	     /* CLOCK_BOOTTIME: goes on while the machine sleeps */
+uint64_t clock_real_ns(void);	   /* CLOCK_REALTIME: for people and records */
+uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC: the clock of the datapath */
+uint64_t clock_boot_ns(void);	   /* CLOCK_BOOTTIME: goes on while the machine sleeps */
+/* CLOCK_REALTIME and CLOCK_BOOTTIME of the same moment, as far as a busy machine lets one see them so. */
+void clock_both(uint64_t *ret_real_ns, uint64_t *ret_boot_ns);
 uint64_t clock_coarse_tick_ns(void); /* how far the datapath's coarse clock may lag behind */
 
 /** Write @real_ns as RFC 3339, UTC, nine decimals. Years 1970 to 2554, which is all 64 bits hold. */

@@ -9,11 +9,13 @@
 
 #include <weir/vocabulary.h>
 
+#include "audit/account.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "engine/heartbeat.h"
 
 /* A record or a barrier that waits, and, for a barrier that passed, its answer. */
 struct item {
@@ -54,6 +56,7 @@ struct recorder {
 	uint64_t unrecorded_packets; /* in windows that the chain refused */
 	uint64_t unseen_packets;     /* likewise, in loss records */
 	uint64_t refused_recorded;
+	struct heartbeat heartbeat;
 	uint64_t committed_ns, harvested_ns, closed_ns; /* CLOCK_MONOTONIC */
 	char degraded_because[256];
 	int result;
@@ -253,10 +256,12 @@ static void append_window(const struct events_window *w, void *userdata)
 		audit_details_string(&details, "limit", limit);
 	}
 	/* The chain counts the record it refuses; we keep the packets it stood for. */
-	if (chain_append(r->chain, &record) == 0)
-		r->window_packets += w->packets;
-	else
+	if (chain_append(r->chain, &record) < 0) {
 		r->unrecorded_packets += w->packets;
+		return;
+	}
+	r->window_packets += w->packets;
+	heartbeat_window(&r->heartbeat, w);
 }
 
 static int append_loss(struct recorder *r, const char *cause, uint64_t packets, uint64_t records)
@@ -275,19 +280,22 @@ static int append_loss(struct recorder *r, const char *cause, uint64_t packets, 
 	return chain_append(r->chain, &record);
 }
 
-/* Drops that no window will ever tell of: the ring was full, or the event budget used up. */
-static void record_unseen(struct recorder *r)
+/* Drops that no window will ever tell of: the ring was full, or the event budget used up. True: all have
+ * a record. */
+static bool record_unseen(struct recorder *r)
 {
 	struct weir_event_count counts;
 	uint64_t unseen, recorded = r->options.events.meta->unseen_packets + r->unseen_packets;
 
 	if (r->options.event_counts(&counts, r->options.userdata) < 0)
-		return;
+		return false;
 	unseen = counts.lost_packets + counts.suppressed_packets;
 	if (unseen <= recorded)
-		return;
-	if (append_loss(r, "over the event budget", unseen - recorded, 0) == 0)
-		r->unseen_packets += unseen - recorded;
+		return true;
+	if (append_loss(r, ACCOUNT_CAUSE_UNSEEN, unseen - recorded, 0) < 0)
+		return false;
+	r->unseen_packets += unseen - recorded;
+	return true;
 }
 
 /* Windows whose records the chain refused while the disk did. */
@@ -319,6 +327,7 @@ static void close_windows(struct recorder *r)
 {
 	size_t count = events_window_count(r->events);
 	struct events_window *previous = calloc(count ? count : 1, sizeof(*previous));
+	bool seen;
 
 	pthread_mutex_lock(&r->events_lock);
 	free(r->previous);
@@ -326,8 +335,17 @@ static void close_windows(struct recorder *r)
 	r->previous_count = previous ? events_windows(r->events, previous, count) : 0;
 	events_close_windows(r->events, append_window, r);
 	pthread_mutex_unlock(&r->events_lock);
-	record_unseen(r);
+	seen = record_unseen(r);
 	record_unrecorded(r);
+	heartbeat_closed(&r->heartbeat, seen && !r->unrecorded_packets);
+}
+
+static void append_heartbeat(struct recorder *r)
+{
+	const struct weir_meta *meta = r->options.events.meta;
+
+	heartbeat_append(&r->heartbeat, r->chain, meta->recorded_packets + r->window_packets,
+			 meta->unseen_packets + r->unseen_packets);
 }
 
 /* Move what waits into the chain's batch; barriers go on waiting for the commit. */
@@ -437,9 +455,11 @@ static void turn(struct recorder *r, bool last)
 	pthread_mutex_lock(&r->events_lock);
 	events_drain(r->events);
 	if (last) {
+		heartbeat_before_harvest(&r->heartbeat, true);
 		events_harvest_all(r->events);
 		events_drain(r->events);
 	} else if (msec_since(r->harvested_ns) >= RECORDER_HARVEST_MSEC) {
+		heartbeat_before_harvest(&r->heartbeat, false);
 		events_harvest(r->events);
 		r->harvested_ns = clock_monotonic_ns();
 	}
@@ -447,7 +467,10 @@ static void turn(struct recorder *r, bool last)
 	if (last || msec_since(r->closed_ns) >= RECORDER_WINDOW_MSEC) {
 		close_windows(r);
 		r->closed_ns = clock_monotonic_ns();
+		if (last || heartbeat_is_due(&r->heartbeat))
+			append_heartbeat(r);
 	}
+	heartbeat_watch_clock(&r->heartbeat, r->chain);
 	urgent = take_waiting(r);
 	if (last || urgent || (chain_pending(r->chain) && msec_since(r->committed_ns) >= 1000))
 		commit(r);
@@ -518,7 +541,9 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 	result = chain_open(options->chain_dir, NULL, &r->chain, reterr);
 	if (result < 0)
 		return result;
+	heartbeat_init(&r->heartbeat, &r->options.events, r->chain);
 	record_crash_losses(r);
+	append_heartbeat(r);
 	r->committed_ns = r->harvested_ns = r->closed_ns = clock_monotonic_ns();
 	commit(r);
 	result = -pthread_create(&r->thread, NULL, run, r);
