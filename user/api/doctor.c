@@ -59,7 +59,8 @@ static void add_own(const struct call *c, struct doctor_report *report)
 	if (stats.degraded)
 		doctor_add(report, "audit.writing", DOCTOR_FAIL,
 			   "df -h the state directory; it goes on by itself",
-			   "the audit log cannot be written: %s", stats.degraded_because);
+			   "the audit log cannot be written, or only to its reserve: %s",
+			   stats.degraded_because);
 	else if (stats.lost)
 		doctor_add(report, "audit.writing", DOCTOR_WARN, "weir audit tail",
 			   "%llu records were lost since the daemon started; the log says when",

@@ -13,9 +13,11 @@
 enum permission {
 	PUBLIC, /* whoever can connect */
 	MEMBER, /* root, the daemon's user, the group `weir` */
+	CHANGE, /* the same, but see engine_may_change() */
 };
 
-/* A path that ends in '/' takes the rest of the request's path as argument. This is the whole surface. */
+/* A path that ends in '/' takes the rest of the request's path as argument. This is the whole surface. The panic
+ * switch and the numbers that limits follow are no changes that wait for a log. */
 static const struct route {
 	const char *method;
 	const char *path;
@@ -31,25 +33,25 @@ static const struct route {
 	{"GET", "/v1/lists", MEMBER, handle_lists},
 	{"GET", "/v1/feeds", MEMBER, handle_feeds},
 	{"GET", "/v1/lists/", MEMBER, handle_list_get},
-	{"POST", "/v1/lists/", MEMBER, handle_list_add},
-	{"DELETE", "/v1/lists/", MEMBER, handle_list_remove},
+	{"POST", "/v1/lists/", CHANGE, handle_list_add},
+	{"DELETE", "/v1/lists/", CHANGE, handle_list_remove},
 	{"GET", "/v1/policy", MEMBER, handle_policy_get},
-	{"PUT", "/v1/policy", MEMBER, handle_policy_put},
+	{"PUT", "/v1/policy", CHANGE, handle_policy_put},
 	{"POST", "/v1/policy/plan", MEMBER, handle_policy_plan},
-	{"POST", "/v1/policy/confirm", MEMBER, handle_policy_confirm},
-	{"POST", "/v1/policy/rollback", MEMBER, handle_policy_rollback},
+	{"POST", "/v1/policy/confirm", CHANGE, handle_policy_confirm},
+	{"POST", "/v1/policy/rollback", CHANGE, handle_policy_rollback},
 	{"GET", "/v1/policy/history", MEMBER, handle_policy_history},
 	{"GET", "/v1/policy/history/", MEMBER, handle_policy_generation},
 	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
 	{"GET", "/v1/audit/checkpoint", MEMBER, handle_audit_checkpoint},
-	{"POST", "/v1/audit/checkpoint/acknowledge", MEMBER, handle_audit_acknowledge},
+	{"POST", "/v1/audit/checkpoint/acknowledge", CHANGE, handle_audit_acknowledge},
 	{"GET", "/v1/audit/keys", MEMBER, handle_audit_keys},
-	{"POST", "/v1/audit/keys/rotate", MEMBER, handle_audit_rotate},
-	{"POST", "/v1/detach", MEMBER, handle_detach},
+	{"POST", "/v1/audit/keys/rotate", CHANGE, handle_audit_rotate},
+	{"POST", "/v1/detach", CHANGE, handle_detach},
 	{"GET", "/v1/flags", MEMBER, handle_flags},
 	{"GET", "/v1/flags/", MEMBER, handle_flag_get},
-	{"PUT", "/v1/flags/", MEMBER, handle_flag_put},
-	{"DELETE", "/v1/flags/", MEMBER, handle_flag_delete},
+	{"PUT", "/v1/flags/", CHANGE, handle_flag_put},
+	{"DELETE", "/v1/flags/", CHANGE, handle_flag_delete},
 	{"GET", "/v1/doctor", MEMBER, handle_doctor},
 	{"GET", "/v1/panic", MEMBER, handle_panic_get},
 	{"PUT", "/v1/panic", MEMBER, handle_panic_put},
@@ -252,6 +254,7 @@ static int read_force(struct call *c)
 static void dispatch(struct call *c)
 {
 	char allowed[64] = "";
+	struct fault f = {0};
 	const char *rest;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
@@ -263,7 +266,7 @@ static void dispatch(struct call *c)
 				 "%s%s", *allowed ? ", " : "", routes[i].method);
 			continue;
 		}
-		if (routes[i].permission == MEMBER && !c->request->peer.is_member) {
+		if (routes[i].permission != PUBLIC && !c->request->peer.is_member) {
 			engine_denied(c->engine, &c->actor, c->request->path);
 			return reply_problem(
 				c, 403, "auth.denied",
@@ -274,6 +277,9 @@ static void dispatch(struct call *c)
 		c->rest = rest;
 		if (read_force(c) < 0)
 			return;
+		if (routes[i].permission == CHANGE &&
+		    engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
+			return reply_fault(c, &f);
 		return routes[i].handle(c);
 	}
 	if (!*allowed)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/reserve.h"
 #include "audit/writer.h"
 #include "base/clock.h"
 
@@ -30,6 +31,8 @@ struct chain {
 
 	int error; /* of the last commit; 0 = not degraded */
 	uint64_t failed_commits, failing_since_ns;
+	bool full; /* the reserve is used up or cannot be made */
+	uint64_t full_since_ns;
 };
 
 /* Append without counting a loss. */
@@ -90,6 +93,7 @@ static void tell_failure(struct chain *c)
 	audit_details_u64(&d, "failed_commits", c->failed_commits);
 	audit_details_string(&d, "since", since);
 	append_own(c, AUDIT_EVENT_AUDIT_STORAGE_ERROR, &d);
+	reserve_make(c->dir);
 	c->error = 0;
 	c->failed_commits = 0;
 }
@@ -105,6 +109,34 @@ static void tell_loss(struct chain *c)
 	audit_details_string(&d, "stage", "batch");
 	append_own(c, AUDIT_EVENT_AUDIT_LOSS, &d);
 	c->lost_told = c->lost;
+}
+
+/* Behind what is in the batch already, if there is room for it. */
+static void tell_full(struct chain *c, int error)
+{
+	struct audit_details d = {0};
+	const struct audit_record record = {
+		.event = AUDIT_EVENT_AUDIT_STORAGE_FULL,
+		.resource = {"chain", "audit"},
+		.details = &d,
+	};
+
+	audit_details_string(&d, "error", strerror(-error));
+	audit_details_u64(&d, "reserve_bytes", RESERVE_BYTES);
+	append(c, &record);
+	c->full = true;
+	c->full_since_ns = clock_real_ns();
+}
+
+static void tell_restored(struct chain *c)
+{
+	struct audit_details d = {0};
+	char since[CLOCK_RFC3339_SIZE];
+
+	clock_format_rfc3339(c->full_since_ns, since);
+	audit_details_string(&d, "since", since);
+	append_own(c, AUDIT_EVENT_AUDIT_STORAGE_RESTORED, &d);
+	c->full = false;
 }
 
 static void tell_recovery(struct chain *c, const struct recovery *found)
@@ -162,6 +194,7 @@ static void begin(struct chain *c, const struct chain_options *options, struct r
 	memcpy(c->last_hash, found->state.tip.last_hash, AUDIT_HASH_SIZE);
 	memcpy(c->origin_words, found->words, sizeof(c->origin_words));
 	c->origin = found->origin;
+	reserve_make(c->dir);
 	if (c->origin == CHAIN_RECOVERED)
 		tell_recovery(c, found);
 	if (c->origin == CHAIN_VIOLATED)
@@ -219,10 +252,22 @@ static int flush(struct chain *c)
 	return writer_acknowledge(&c->writer);
 }
 
+/* The same, and once more in the room of the reserve if there is no other. */
+static int flush_somehow(struct chain *c)
+{
+	int r = flush(c);
+
+	if ((r != -ENOSPC && r != -EDQUOT) || !reserve_free(c->dir))
+		return r;
+	tell_full(c, r);
+	return flush(c);
+}
+
 int chain_commit(struct chain *c, struct fault *reterr)
 {
 	for (;;) {
-		int r = flush(c);
+		bool restored;
+		int r = flush_somehow(c);
 
 		if (r < 0) {
 			if (!c->error)
@@ -232,12 +277,15 @@ int chain_commit(struct chain *c, struct fault *reterr)
 			return fault(reterr, r, "audit.write", "cannot write the audit log: %s",
 				     strerror(-r));
 		}
-		if (!c->error && c->lost == c->lost_told)
+		restored = c->full && reserve_make(c->dir);
+		if (!c->error && c->lost == c->lost_told && !restored)
 			return 0;
 		if (c->error)
 			tell_failure(c);
 		if (c->lost != c->lost_told)
 			tell_loss(c);
+		if (restored)
+			tell_restored(c);
 	}
 }
 
@@ -254,6 +302,11 @@ const char *chain_origin_words(const struct chain *c)
 bool chain_is_degraded(const struct chain *c)
 {
 	return c->error != 0;
+}
+
+bool chain_is_full(const struct chain *c)
+{
+	return c->full;
 }
 
 uint64_t chain_lost(const struct chain *c)

@@ -8,6 +8,9 @@
  * does not fit into the batch meanwhile is refused and counted, and once writing works again the
  * chain itself records how long it failed (audit.storage_error) and how many records it had to
  * refuse (audit.loss).
+ *
+ * When the disk is full, a reserve is given up, and what fits into its room begins with audit.storage_full.
+ * The chain counts as full until there is room for another reserve, which audit.storage_restored says.
  */
 #ifndef AUDIT_CHAIN_H
 #define AUDIT_CHAIN_H
@@ -80,6 +83,7 @@ int chain_append(struct chain *c, const struct audit_record *record);
 int chain_commit(struct chain *c, struct fault *reterr);
 
 bool chain_is_degraded(const struct chain *c);
+bool chain_is_full(const struct chain *c);    /* written, at the cost of the reserve */
 uint64_t chain_lost(const struct chain *c);   /* records refused since chain_open() */
 size_t chain_pending(const struct chain *c);  /* records appended and not yet durable */
 uint64_t chain_bytes(const struct chain *c);  /* written by this object, all segments */

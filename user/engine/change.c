@@ -355,7 +355,8 @@ int engine_reload(struct engine *e, const struct engine_actor *actor, struct fau
 	const struct change c = {
 		.how = HISTORY_RELOAD, .actor = actor, .profile = e->options.profile};
 
-	return change_policy(e, &c, NULL, 0, reterr);
+	return engine_may_change(e, actor, "reload", reterr)
+		       ?: change_policy(e, &c, NULL, 0, reterr);
 }
 
 int engine_change_policy(struct engine *e, const struct engine_policy_change *change,

@@ -262,6 +262,37 @@ void engine_denied(struct engine *e, const struct engine_actor *actor, const cha
 	engine_record(e, &record, actor);
 }
 
+int engine_may_change(struct engine *e, const struct engine_actor *actor, const char *what,
+		      struct fault *reterr)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_AUDIT_CHANGE_REFUSED,
+		.outcome = AUDIT_DENIED,
+		.resource = {"request", what},
+		.details = &details,
+	};
+	uint64_t now_ns = clock_monotonic_ns();
+	struct recorder_stats stats;
+
+	recorder_get_stats(e->recorder, &stats);
+	if (!stats.degraded || !e->policy || e->policy->audit.on_full == POLICY_ALLOW)
+		return 0;
+	if (e->unwritable_ns && now_ns - e->unwritable_ns < NSEC_PER_SEC) {
+		e->unwritable_since++;
+	} else {
+		audit_details_string(&details, "reason", stats.degraded_because);
+		audit_details_u64(&details, "unrecorded_before", e->unwritable_since);
+		e->unwritable_ns = now_ns;
+		e->unwritable_since = 0;
+		engine_record(e, &record, actor);
+	}
+	return fault(reterr, -ENOSPC, "audit.unwritable",
+		     "nothing can be changed while the audit log cannot be written (audit.on_full: "
+		     "refuse): %.250s",
+		     stats.degraded_because);
+}
+
 uint64_t engine_tick(struct engine *e)
 {
 	uint64_t now_ns = clock_monotonic_ns(), due_ns, links_due_ns, wait_ms;

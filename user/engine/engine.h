@@ -211,6 +211,14 @@ bool engine_is_detached(const struct engine *e);
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
 
 /**
+ * May something be changed now, as far as the audit log is concerned? 0; -ENOSPC "audit.unwritable": it cannot be
+ * written, and the policy says to refuse changes then (audit.on_full). The refusal becomes a record of @what once
+ * it can; at most one per second, the others are counted in it.
+ */
+int engine_may_change(struct engine *e, const struct engine_actor *actor, const char *what,
+		      struct fault *reterr);
+
+/**
  * Whatever is due: expire list entries, look at the files of feeds, at schedules, at what adaptive limits
  * follow, at limits that ran out of room. Returns in how many ms it wants to be called again: 1 to 500.
  */

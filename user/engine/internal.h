@@ -66,6 +66,8 @@ struct engine {
 
 	uint64_t denied_ns; /* CLOCK_MONOTONIC of the last record of a refusal */
 	uint64_t denied_since;
+	uint64_t unwritable_ns; /* likewise, of changes that were refused for want of a log */
+	uint64_t unwritable_since;
 };
 
 /* Start from what an actor is; the caller fills in the rest. */

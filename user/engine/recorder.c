@@ -401,7 +401,7 @@ static void publish_stats(struct recorder *r)
 	s->records = chain_length(r->chain);
 	s->lost = chain_lost(r->chain) + r->refused;
 	s->pending = chain_pending(r->chain);
-	s->degraded = chain_is_degraded(r->chain);
+	s->degraded = chain_is_degraded(r->chain) || chain_is_full(r->chain);
 	s->windows = events_window_count(r->events);
 	s->pending_packets = events_pending_packets(r->events);
 	for (size_t i = 0; i < sizeof(hash); i++)
@@ -412,7 +412,8 @@ static void publish_stats(struct recorder *r)
 
 static void commit(struct recorder *r)
 {
-	bool was_degraded = chain_is_degraded(r->chain), had_pending = chain_pending(r->chain) > 0;
+	bool was_degraded = chain_is_degraded(r->chain), was_full = chain_is_full(r->chain);
+	bool had_pending = chain_pending(r->chain) > 0;
 	struct weir_meta *meta = r->options.events.meta;
 	struct fault f = {0};
 	int result;
@@ -432,12 +433,16 @@ static void commit(struct recorder *r)
 		r->stats.commits += had_pending;
 	}
 	snprintf(r->degraded_because, sizeof(r->degraded_because), "%.250s",
-		 result < 0 ? f.text : "");
+		 result < 0		   ? f.text
+		 : chain_is_full(r->chain) ? "No space left on device: the reserve is in use"
+					   : "");
 	if (result < 0 && !was_degraded)
 		log_error("the audit chain cannot be written; enforcement goes on", "error",
 			  f.text);
 	else if (result == 0 && was_degraded)
 		log_warn("the audit chain is written again");
+	if (!was_full && chain_is_full(r->chain))
+		log_error("the disk is full; the audit chain is written to its reserve");
 	answer_barriers(r, result == 0);
 	publish_stats(r);
 }
@@ -472,7 +477,9 @@ static void turn(struct recorder *r, bool last)
 	}
 	heartbeat_watch_clock(&r->heartbeat, r->chain);
 	urgent = take_waiting(r);
-	if (last || urgent || (chain_pending(r->chain) && msec_since(r->committed_ns) >= 1000))
+	if (last || urgent ||
+	    ((chain_pending(r->chain) || chain_is_full(r->chain)) &&
+	     msec_since(r->committed_ns) >= 1000))
 		commit(r);
 	else
 		publish_stats(r);

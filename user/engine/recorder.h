@@ -43,11 +43,11 @@ struct recorder_options {
 };
 
 struct recorder_stats {
-	uint64_t records; /* length of the chain */
-	uint64_t commits; /* by this daemon */
-	uint64_t lost;	  /* records refused because the disk was */
-	uint64_t pending; /* appended, not durable */
-	bool degraded;
+	uint64_t records;	  /* length of the chain */
+	uint64_t commits;	  /* by this daemon */
+	uint64_t lost;		  /* records refused because the disk was */
+	uint64_t pending;	  /* appended, not durable */
+	bool degraded;		  /* it is not, or only at the cost of the reserve */
 	uint64_t windows;	  /* open */
 	uint64_t pending_packets; /* in open windows */
 	char last_hash[AUDIT_HASH_TEXT];

@@ -22,7 +22,7 @@ static const char *const object_names[] = {
 	[OBJECT_PACKETS] = "packets",	[OBJECT_FRAGMENTS] = "fragments",
 	[OBJECT_FLAG] = "a flag",	[OBJECT_SAFETY] = "safety",
 	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
-	[OBJECT_PROFILE] = "a profile",
+	[OBJECT_PROFILE] = "a profile", [OBJECT_AUDIT] = "audit",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -150,6 +150,8 @@ SCALAR(max_blocked, value_max_blocked, "a share such as 50%", .pattern = pattern
 OBJECT(shortest, read_inner, "a mapping such as {ip4: 8, ip6: 19}", OBJECT_SHORTEST);
 SCALAR(shortest4, value_shortest4, "bits of an IPv4 address", NUMBER(0, 32));
 SCALAR(shortest6, value_shortest6, "bits of an IPv6 address", NUMBER(0, 128));
+OBJECT(audit, read_inner, "a mapping", OBJECT_AUDIT);
+SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit_on_full);
 /* clang-format on */
 
 #define REQUIRED	    true

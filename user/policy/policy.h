@@ -253,6 +253,17 @@ struct policy_safety {
 	uint8_t shortest4, shortest6; /* prefixes to be blocked that are shorter */
 };
 
+/* What becomes of changes while the audit log cannot be written. */
+enum policy_on_full {
+	POLICY_REFUSE,
+	POLICY_ALLOW,
+	POLICY_ON_FULL_MAX,
+};
+
+struct policy_audit {
+	enum policy_on_full on_full;
+};
+
 struct policy {
 	char *name; /* what the text was called: a path, or "request" */
 	char *text; /* as it was given, or one text of all files; followed by a NUL */
@@ -279,6 +290,7 @@ struct policy {
 	enum policy_action malformed, other, fragments;
 	struct policy_limit fragment_limit; /* meaningful if fragments == POLICY_LIMIT */
 	struct policy_safety safety;
+	struct policy_audit audit;
 };
 
 /**

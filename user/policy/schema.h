@@ -38,6 +38,7 @@ enum object {
 	OBJECT_SAFETY,
 	OBJECT_WATCHDOG,
 	OBJECT_SHORTEST,
+	OBJECT_AUDIT,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -265,6 +266,10 @@ int value_shortest4(struct reader *r, const struct node *n, void *into);
 int value_shortest6(struct reader *r, const struct node *n, void *into);
 /** What holds where a policy says nothing. */
 void safety_begin(struct policy_safety *s);
+
+/* audit.c */
+const char *word_audit_on_full(unsigned int i);
+int value_audit_on_full(struct reader *r, const struct node *n, void *into);
 
 /* limit_check.c: what one key alone cannot tell */
 

@@ -25,6 +25,7 @@ static const char *const object_ids[] = {
 	[OBJECT_FRAGMENTS] = "fragments", [OBJECT_FLAG] = "flag",
 	[OBJECT_SAFETY] = "safety",	  [OBJECT_WATCHDOG] = "watchdog",
 	[OBJECT_SHORTEST] = "shortest",	  [OBJECT_PROFILE] = "profile",
+	[OBJECT_AUDIT] = "audit",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 

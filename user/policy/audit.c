@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Readers of `audit`: what the log keeps, and what holds while it cannot be written. */
+#include "base/cleanup.h"
+#include "policy/schema.h"
+
+const char *word_audit_on_full(unsigned int i)
+{
+	static const char *const words[] = {[POLICY_REFUSE] = "refuse", [POLICY_ALLOW] = "allow"};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+int value_audit_on_full(struct reader *r, const struct node *n, void *into)
+{
+	unsigned int word;
+	int err = schema_word(r, n, r->field->key, &word);
+
+	if (err == 0)
+		*(enum policy_on_full *)into = (enum policy_on_full)word;
+	return err;
+}
