@@ -210,6 +210,58 @@ static void five_thousand_sources_are_accounted_for(void **state)
 	assert_all_accounted(&count);
 }
 
+static struct {
+	uint64_t sources, prefixes, in_prefixes, others;
+	uint32_t most;
+} crowd;
+
+static void count_crowd(const struct events_window *w, void *userdata)
+{
+	(void)userdata;
+	if (w->others) {
+		crowd.others += w->packets;
+	} else if (!w->crowd) {
+		crowd.sources++;
+		assert_int_equal(w->bits, 0);
+	} else {
+		struct prefix p = {.bits = w->bits}, one = {.bits = 128};
+
+		memcpy(p.address, w->source, 16);
+		memcpy(one.address, w->crowd->exemplars[0], 16);
+		assert_int_equal(w->bits, 96 + 24);
+		assert_true(prefix_covers(&p, &one) && w->crowd->exact);
+		crowd.prefixes++;
+		crowd.in_prefixes += w->crowd->sources;
+		if (w->crowd->sources > crowd.most)
+			crowd.most = w->crowd->sources;
+	}
+}
+
+/* 16 networks of 256 fill the room that there is for single sources; the rest are told by network. */
+static void too_many_sources_are_told_by_their_networks(void **state)
+{
+	const uint32_t many = EVENTS_WINDOWS_MAX + 10 * 256 + 7;
+
+	(void)state;
+	memset(&crowd, 0, sizeof(crowd));
+	for (uint32_t i = 0; i < 2 * many; i++) {
+		drop_from(0x0a000000 + i % many);
+		if (i % 512 == 0) {
+			events_drain(events);
+			events_harvest(events);
+		}
+	}
+	events_drain(events);
+	events_harvest_all(events);
+	events_drain(events);
+	events_close_windows(events, count_crowd, NULL);
+	assert_int_equal(crowd.sources, EVENTS_WINDOWS_MAX);
+	assert_int_equal(crowd.in_prefixes, many - EVENTS_WINDOWS_MAX);
+	assert_in_range(crowd.prefixes, 11, 27);
+	assert_in_range(crowd.most, 1, 256);
+	assert_int_equal(crowd.others, 0);
+}
+
 static void a_flood_that_nobody_listens_to_is_accounted_for(void **state)
 {
 	struct weir_event_count count;
@@ -344,6 +396,7 @@ int main(void)
 		EVENT_TEST(a_drop_names_the_limit_that_refused),
 		EVENT_TEST(a_drop_names_its_interface),
 		EVENT_TEST(five_thousand_sources_are_accounted_for),
+		EVENT_TEST(too_many_sources_are_told_by_their_networks),
 		EVENT_TEST(a_flood_that_nobody_listens_to_is_accounted_for),
 		EVENT_TEST(what_a_full_ring_loses_is_counted),
 		EVENT_TEST(harvesting_under_fire_loses_nothing),

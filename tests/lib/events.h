@@ -5,7 +5,7 @@
 
 #include <weir/types.h>
 
-#define EVENTS_RING_BYTES (16U << 20) /* a quarter of a second's worth: an fsync may take as long */
+#define EVENTS_RING_BYTES (64U << 20) /* a second's worth: an fsync may take long on a busy disk */
 #define EVENTS_PER_RUN	  1000
 #define EVENTS_BASE	  0x0a000000
 #define EVENTS_SOURCES	  20000 /* more than windows are kept apart */

@@ -7,15 +7,12 @@
 #include <string.h>
 #include <time.h>
 
-#include <weir/vocabulary.h>
-
 #include "audit/account.h"
-#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/words.h"
 #include "engine/heartbeat.h"
+#include "engine/window.h"
 
 /* A record or a barrier that waits, and, for a barrier that passed, its answer. */
 struct item {
@@ -201,62 +198,15 @@ void recorder_completions(struct recorder *r)
 	}
 }
 
-/* Which event a window is: its kind of reason and whether it was enforced. */
-static enum audit_event window_event(const struct events_window *w)
-{
-	bool dropped = w->verdict == WEIR_VERDICT_DROP || w->verdict == WEIR_VERDICT_REPLY;
-
-	if (w->verdict == WEIR_VERDICT_MARK)
-		return AUDIT_EVENT_RATELIMIT_MARKED;
-	switch (w->reason) {
-	case WEIR_REASON_BLOCKED:
-		return dropped ? AUDIT_EVENT_LIST_BLOCKED : AUDIT_EVENT_LIST_WOULD_BLOCK;
-	case WEIR_REASON_OVER_PACKETS:
-	case WEIR_REASON_OVER_BYTES:
-	case WEIR_REASON_OVER_CONNECTIONS:
-	case WEIR_REASON_OVER_OPEN:
-	case WEIR_REASON_STATE_FULL:
-	case WEIR_REASON_CONTENDED:
-		return dropped ? AUDIT_EVENT_RATELIMIT_DROPPED : AUDIT_EVENT_RATELIMIT_WOULD_DROP;
-	case WEIR_REASON_SYN_COOKIE:
-		return AUDIT_EVENT_RATELIMIT_CHALLENGED;
-	case WEIR_REASON_FRAGMENT:
-		return AUDIT_EVENT_PACKET_FRAGMENT;
-	default:
-		return AUDIT_EVENT_PACKET_MALFORMED;
-	}
-}
-
 static void append_window(const struct events_window *w, void *userdata)
 {
 	struct recorder *r = userdata;
-	uint64_t offset_ns = clock_real_ns() - clock_monotonic_ns();
-	char first[CLOCK_RFC3339_SIZE], last[CLOCK_RFC3339_SIZE];
-	char source[ADDRESS_TEXT_SIZE] = "other sources", limit[WEIR_NAME_BYTES + 1] = "";
-	struct audit_details details = {0};
-	struct audit_record record = {
-		.event = window_event(w),
-		.resource = {"source", source},
-		.details = &details,
-	};
+	char limit[WEIR_NAME_BYTES + 1] = "";
 
-	if (!w->others)
-		address_format(w->source, source);
-	clock_format_rfc3339(w->first_ns + offset_ns, first);
-	clock_format_rfc3339(w->last_ns + offset_ns, last);
-	audit_details_u64(&details, "packets", w->packets);
-	audit_details_u64(&details, "bytes", w->bytes);
-	audit_details_string(&details, "first_seen", first);
-	audit_details_string(&details, "last_seen", last);
-	audit_details_string(&details, "reason", reason_to_str(w->reason));
-	audit_details_string(&details, "verdict", verdict_to_str(w->verdict));
-	audit_details_u64(&details, "policy_generation", w->generation);
-	if (w->limit != WEIR_NO_LIMIT) {
+	if (w->limit != WEIR_NO_LIMIT)
 		r->options.limit_name(w->limit, limit, r->options.userdata);
-		audit_details_string(&details, "limit", limit);
-	}
 	/* The chain counts the record it refuses; we keep the packets it stood for. */
-	if (chain_append(r->chain, &record) < 0) {
+	if (window_append(w, *limit ? limit : NULL, r->chain) < 0) {
 		r->unrecorded_packets += w->packets;
 		return;
 	}

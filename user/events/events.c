@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "events/crowd.h"
+
 /* Open addressing at half load: a lookup is one or two cache lines. */
 #define TABLE_SIZE (2 * EVENTS_WINDOWS_MAX)
 #define OTHERS_MAX 256 /* {limit, reason, verdict} combinations: more than a policy has */
@@ -17,6 +19,7 @@ struct events {
 	const volatile unsigned long *consumer_pos; /* the kernel's own words on how full it is */
 	const volatile unsigned long *producer_pos;
 	struct events_window *table; /* TABLE_SIZE; free = last_ns 0 */
+	struct crowds *crowds;
 	struct events_window others[OTHERS_MAX];
 	size_t count, others_count;
 	uint64_t pending_packets;
@@ -63,7 +66,7 @@ static struct events_window *window_of(struct events *e, const struct weir_tally
 		if (same_window(&e->table[i], t))
 			return &e->table[i];
 	if (e->count == EVENTS_WINDOWS_MAX)
-		return others_window(e, t);
+		return crowds_window(e->crowds, t) ?: others_window(e, t);
 	e->count++;
 	memcpy(e->table[i].source, t->source, sizeof(t->source));
 	return &e->table[i];
@@ -112,6 +115,7 @@ void events_close(struct events *e)
 	if (e->producer_pos)
 		munmap((void *)(uintptr_t)e->producer_pos, page);
 	free(e->table);
+	crowds_free(e->crowds);
 	free(e);
 }
 
@@ -141,7 +145,8 @@ int events_open(const struct events_source *source, struct events **ret, struct 
 		return fault(reterr, -ENOMEM, "events.open", "out of memory");
 	e->from = *source;
 	e->table = calloc(TABLE_SIZE, sizeof(*e->table));
-	if (!e->table)
+	e->crowds = crowds_new();
+	if (!e->table || !e->crowds)
 		return fault(reterr, -ENOMEM, "events.open", "out of memory");
 	e->ring = ring_buffer__new(source->ring_fd, on_record, e, NULL);
 	if (!e->ring)
@@ -198,6 +203,7 @@ void events_close_windows(struct events *e,
 	for (size_t i = 0; i < TABLE_SIZE; i++)
 		if (e->table[i].packets)
 			fn(&e->table[i], userdata);
+	crowds_close(e->crowds, fn, userdata);
 	for (size_t i = 0; i < e->others_count; i++)
 		if (e->others[i].packets)
 			fn(&e->others[i], userdata);

@@ -3,8 +3,9 @@
  * From the datapath's tallies and ring to windows: what was dropped per {source, limit, reason,
  * verdict} in a few seconds. Everything the datapath tells ends up in exactly one window, so the sum
  * over closed windows and what was counted as lost or suppressed is the number of packets dropped. At
- * most EVENTS_WINDOWS_MAX windows are kept apart; a flood from more sources than that goes into
- * windows of "other sources", one per {limit, reason, verdict}, so nobody can fill memory or disk.
+ * most EVENTS_WINDOWS_MAX windows are kept apart; further sources go into windows of their /24 or /48, of
+ * which there are EVENTS_CROWDS_MAX, and beyond those into windows of "other sources", one per {limit, reason,
+ * verdict}: so nobody can fill memory or disk.
  *
  * One thread at a time.
  */
@@ -23,6 +24,8 @@
 #include "base/fault.h"
 
 #define EVENTS_WINDOWS_MAX 4096
+#define EVENTS_CROWDS_MAX  4096
+#define EVENTS_EXEMPLARS   3
 
 struct events;
 
@@ -36,10 +39,20 @@ struct events_source {
 	int ring_fd;
 };
 
+/* The sources that share a window. */
+struct events_crowd {
+	uint64_t seen[4];
+	uint32_t sources; /* how many were seen; if not exact, at least */
+	bool exact;
+	uint8_t exemplars[EVENTS_EXEMPLARS][16]; /* the first of them */
+};
+
 struct events_window {
 	uint8_t source[16]; /* all zero and `others` set: sources beyond the maximum */
 	bool others;
-	uint16_t limit; /* slot, or WEIR_NO_LIMIT */
+	uint8_t bits;			  /* not 0: of a prefix, as in struct prefix, and */
+	const struct events_crowd *crowd; /* who was in it */
+	uint16_t limit;			  /* slot, or WEIR_NO_LIMIT */
 	uint8_t reason;
 	uint8_t verdict;
 	uint32_t generation; /* of the policy, at the last drop */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A window of drops as a record. */
+#ifndef ENGINE_WINDOW_H
+#define ENGINE_WINDOW_H
+
+#include "audit/chain.h"
+#include "events/events.h"
+
+/** Append the record of @w; @limit is the name of the one that refused, NULL if none did. Errors of chain_append(). */
+int window_append(const struct events_window *w, const char *limit, struct chain *chain);
+
+#endif
