@@ -39,8 +39,7 @@ static uint64_t read_u64(const char *at, const char *end)
 	return value;
 }
 
-/* 0 if it is not there. Large numbers are strings of digits. */
-static uint64_t member_u64(const struct record_slice *details, const char *name)
+uint64_t account_u64(const struct record_slice *details, const char *name)
 {
 	const char *end = NULL, *at = member(details, name, &end);
 
@@ -49,8 +48,7 @@ static uint64_t member_u64(const struct record_slice *details, const char *name)
 	return read_u64(at + (*at == '"'), end);
 }
 
-/* Empty if it is not there or no string. What weir writes there has nothing to unescape. */
-static struct record_slice member_string(const struct record_slice *details, const char *name)
+struct record_slice account_string(const struct record_slice *details, const char *name)
 {
 	const char *end = NULL, *at = member(details, name, &end), *quote;
 
@@ -118,19 +116,19 @@ static void read_reasons(const struct record_slice *text, struct account_reasons
 
 static void read_beat(const struct record_slice *details, uint64_t index, struct account_beat *ret)
 {
-	struct record_slice reasons = member_string(details, "recorded_by_reason");
+	struct record_slice reasons = account_string(details, "recorded_by_reason");
 
 	*ret = (struct account_beat){
 		.index = index,
-		.beat = member_u64(details, "beat"),
-		.run = member_u64(details, "run"),
-		.epoch = member_u64(details, "epoch"),
-		.monotonic_ns = member_u64(details, "monotonic_ns"),
-		.dropped = member_u64(details, "dropped"),
-		.settled = member_u64(details, "settled"),
-		.recorded = member_u64(details, "recorded"),
-		.unseen = member_u64(details, "unseen"),
-		.late = member_u64(details, "late_ms") > 0,
+		.beat = account_u64(details, "beat"),
+		.run = account_u64(details, "run"),
+		.epoch = account_u64(details, "epoch"),
+		.monotonic_ns = account_u64(details, "monotonic_ns"),
+		.dropped = account_u64(details, "dropped"),
+		.settled = account_u64(details, "settled"),
+		.recorded = account_u64(details, "recorded"),
+		.unseen = account_u64(details, "unseen"),
+		.late = account_u64(details, "late_ms") > 0,
 	};
 	read_reasons(&reasons, &ret->reasons);
 }
@@ -250,8 +248,8 @@ static struct account_sums *open_sums(struct account *a)
 
 static void add_packets(struct account_sums *s, const struct record_slice *details)
 {
-	uint64_t packets = member_u64(details, "packets");
-	struct record_slice name = member_string(details, "reason");
+	uint64_t packets = account_u64(details, "packets");
+	struct record_slice name = account_string(details, "reason");
 
 	s->recorded += packets;
 	*reason(&s->reasons, name.data, name.length) += packets;
@@ -259,14 +257,14 @@ static void add_packets(struct account_sums *s, const struct record_slice *detai
 
 static void add_loss(struct account_sums *s, const struct record_slice *details)
 {
-	struct record_slice cause = member_string(details, "cause");
-	uint64_t packets = member_u64(details, "packets");
+	struct record_slice cause = account_string(details, "cause");
+	uint64_t packets = account_u64(details, "packets");
 
 	if (is_text(&cause, ACCOUNT_CAUSE_UNSEEN))
 		s->unseen += packets;
 	else
 		s->recorded += packets;
-	s->hole |= member_u64(details, "records") || member_u64(details, "records_lost");
+	s->hole |= account_u64(details, "records") || account_u64(details, "records_lost");
 }
 
 static int event_of(struct account *a, const struct record_slice *name)

@@ -68,6 +68,11 @@ struct account {
 	int event; /* of the last record, as many in a row are of one kind; negative: none we know */
 };
 
+/* A member of `details` as weir writes them: a number, which may stand in a string, 0 if it is not there; */
+uint64_t account_u64(const struct record_slice *details, const char *name);
+/* a string that has nothing to unescape, empty if it is not there. */
+struct record_slice account_string(const struct record_slice *details, const char *name);
+
 void account_init(struct account *a);
 
 /** Take the next record. -EBADMSG: it does not fit those before, as @ret_problem says. */

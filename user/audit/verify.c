@@ -15,6 +15,7 @@
 
 #include "audit/account.h"
 #include "audit/directory.h"
+#include "audit/evidence.h"
 #include "audit/scan.h"
 #include "base/cleanup.h"
 
@@ -215,11 +216,26 @@ static int limit_segment(struct verification *v, uint64_t next)
 	return 0;
 }
 
+/* If the record that was accounted for last is about events, those. */
+static int check_evidence(struct verification *v, uint64_t index,
+			  const struct record_slice *details)
+{
+	int r;
+
+	if (v->account.event != AUDIT_EVENT_TRAFFIC_EVIDENCE)
+		return 0;
+	r = evidence_check(v->dir, &v->hasher, index, details, &v->unaccounted);
+	v->verdict.evidence += r == 1;
+	v->verdict.evidence_gone += r == 0;
+	return r == -EBADMSG ? 0 : r;
+}
+
 /* What does not add up is told if nothing else is wrong: changed records do not, either. */
-static void account_batch(struct verification *v)
+static int account_batch(struct verification *v)
 {
 	const struct scan *s = &v->scan;
 	struct audit_problem *p = &v->unaccounted;
+	int r;
 
 	p->segment = s->header.first_index;
 	for (size_t i = 0; i < s->count && p->finding == AUDIT_FINDING_NONE; i++) {
@@ -229,10 +245,14 @@ static void account_batch(struct verification *v)
 		struct record_slice details = {data + record->details_at, record->details_length};
 
 		account_record(&v->account, s->before.next_index + i, &type, &details, p);
+		r = check_evidence(v, s->before.next_index + i, &details);
+		if (r < 0)
+			return r;
 	}
 	if (p->finding == AUDIT_FINDING_NONE)
 		account_commit(&v->account, s->before.next_index, s->last_commit_ns,
 			       s->last_commit_boot_ns, p);
+	return 0;
 }
 
 static int verify_segment(struct verification *v, uint64_t next)
@@ -245,7 +265,9 @@ static int verify_segment(struct verification *v, uint64_t next)
 	while ((r = scan_batch(s, &v->problem)) == 1) {
 		v->verdict.records += s->count;
 		v->verdict.batches++;
-		account_batch(v);
+		r = account_batch(v);
+		if (r < 0)
+			return r;
 		if (s->tip.next_index == v->acknowledged.tip.next_index)
 			v->met = tip_equal(&s->tip, &v->acknowledged.tip);
 	}

@@ -30,7 +30,8 @@ struct audit_verdict {
 	uint64_t records;
 	uint64_t batches;
 	uint64_t segments;
-	uint64_t heartbeats; /* between which the records were added up */
+	uint64_t heartbeats;		  /* between which the records were added up */
+	uint64_t evidence, evidence_gone; /* files of events that are there, and that are not */
 	uint64_t tail_bytes; /* after the last commit: a batch being written, or cut by a crash */
 	uint64_t last_commit_ns; /* CLOCK_REALTIME; 0 = none */
 	uint8_t chain_id[AUDIT_ID_SIZE];

@@ -135,8 +135,8 @@ static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
 	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
 	clock_format_rfc3339(v->last_commit_ns, commit);
 	verdict =
-		json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}", "ok",
-			  v->status == AUDIT_OK, "status", audit_status_to_str(v->status),
+		json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}",
+			  "ok", v->status == AUDIT_OK, "status", audit_status_to_str(v->status),
 			  "finding", audit_finding_to_str(v->finding), "words", v->words, "records",
 			  (json_int_t)v->records, "batches", (json_int_t)v->batches, "segments",
 			  (json_int_t)v->segments, "heartbeats", (json_int_t)v->heartbeats,
@@ -169,6 +169,11 @@ static void say_verdict(const struct cli *cli, const char *dir, const struct aud
 		cli_say(cli, "%" PRIu64 " records before that are in order", v->records);
 	}
 	cli_say(cli, "last hash %s", hash);
+	if (v->evidence || v->evidence_gone)
+		cli_say(cli,
+			"events one by one: %" PRIu64 " files in order, %" PRIu64
+			" not there any more",
+			v->evidence, v->evidence_gone);
 	if (v->status == AUDIT_OK && v->tail_bytes)
 		cli_say(cli,
 			"%" PRIu64

@@ -89,6 +89,7 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
 	list_image_done(&e->held);
 	e->policy = *policy;
+	recorder_keep_events(e->recorder, e->policy->audit.evidence == POLICY_FULL);
 	*policy = former;
 	e->policy_loaded_ns = clock_real_ns();
 	return 0;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "audit/account.h"
+#include "audit/evidence.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -40,6 +41,7 @@ struct recorder {
 	pthread_mutex_t lock; /* guards what follows; never held across I/O */
 	pthread_cond_t changed;
 	bool stop;
+	bool keep_events;
 	struct queue waiting, completed;
 	struct recorder_stats stats;
 	uint64_t refused;		/* records that did not fit the queue */
@@ -54,6 +56,7 @@ struct recorder {
 	uint64_t unseen_packets;     /* likewise, in loss records */
 	uint64_t refused_recorded;
 	struct heartbeat heartbeat;
+	struct evidence evidence;			/* dir < 0: events are not kept */
 	uint64_t committed_ns, harvested_ns, closed_ns; /* CLOCK_MONOTONIC */
 	char degraded_because[256];
 	int result;
@@ -273,6 +276,36 @@ static void record_crash_losses(struct recorder *r)
 		r->window_packets += lost;
 }
 
+static void keep_event(const struct weir_tally *event, void *userdata)
+{
+	struct recorder *r = userdata;
+
+	static_assert(sizeof(*event) == EVIDENCE_EVENT_SIZE, "an event is a tally");
+	evidence_add(&r->evidence, (const uint8_t *)event, event->packets);
+}
+
+/* Close the batch of events, and begin or end keeping them if that was asked for. */
+static void close_evidence(struct recorder *r)
+{
+	bool keep;
+	int result = 0;
+
+	pthread_mutex_lock(&r->lock);
+	keep = r->keep_events;
+	pthread_mutex_unlock(&r->lock);
+	if (r->evidence.dir >= 0)
+		evidence_close(&r->evidence, r->chain);
+	if (keep == (r->evidence.dir >= 0))
+		return;
+	if (keep)
+		result = evidence_open(&r->evidence, r->options.chain_dir);
+	if (result < 0)
+		log_error("events cannot be kept", "error", strerror(-result));
+	events_watch(r->events, keep && result == 0 ? keep_event : NULL, r);
+	if (!keep)
+		evidence_done(&r->evidence);
+}
+
 static void close_windows(struct recorder *r)
 {
 	size_t count = events_window_count(r->events);
@@ -285,6 +318,7 @@ static void close_windows(struct recorder *r)
 	r->previous_count = previous ? events_windows(r->events, previous, count) : 0;
 	events_close_windows(r->events, append_window, r);
 	pthread_mutex_unlock(&r->events_lock);
+	close_evidence(r);
 	seen = record_unseen(r);
 	record_unrecorded(r);
 	heartbeat_closed(&r->heartbeat, seen && !r->unrecorded_packets);
@@ -468,6 +502,7 @@ static void recorder_free(struct recorder *r)
 	items_free(queue_take_all(&r->completed));
 	chain_close(r->chain);
 	events_close(r->events);
+	evidence_done(&r->evidence);
 	free(r->previous);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
@@ -486,6 +521,7 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 	if (!r)
 		return fault(reterr, -ENOMEM, "recorder.start", "out of memory");
 	r->options = *options;
+	r->evidence.dir = -1;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->events_lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -531,6 +567,13 @@ int recorder_stop(struct recorder *r)
 const char *recorder_origin_words(const struct recorder *r)
 {
 	return chain_origin_words(r->chain);
+}
+
+void recorder_keep_events(struct recorder *r, bool keep)
+{
+	pthread_mutex_lock(&r->lock);
+	r->keep_events = keep;
+	pthread_mutex_unlock(&r->lock);
 }
 
 void recorder_get_stats(struct recorder *r, struct recorder_stats *ret)

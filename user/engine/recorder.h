@@ -80,6 +80,9 @@ int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *use
 			  void *userdata);
 void recorder_completions(struct recorder *r);
 
+/** Keep each event, too, or no longer (user/audit/evidence.h). Takes effect with the next window. */
+void recorder_keep_events(struct recorder *r, bool keep);
+
 void recorder_get_stats(struct recorder *r, struct recorder_stats *ret);
 /** What was dropped of @source lately, this window and the one before. Returns how many. */
 size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],

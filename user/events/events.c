@@ -23,6 +23,8 @@ struct events {
 	struct events_window others[OTHERS_MAX];
 	size_t count, others_count;
 	uint64_t pending_packets;
+	void (*watch)(const struct weir_tally *event, void *userdata);
+	void *watch_userdata;
 };
 
 static bool same_window(const struct events_window *w, const struct weir_tally *t)
@@ -76,6 +78,8 @@ static void add(struct events *e, const struct weir_tally *t)
 {
 	struct events_window *w = window_of(e, t);
 
+	if (e->watch)
+		e->watch(t, e->watch_userdata);
 	w->limit = t->limit;
 	w->reason = t->reason;
 	w->verdict = t->verdict;
@@ -158,6 +162,13 @@ int events_open(const struct events_source *source, struct events **ret, struct 
 			     strerror(-r));
 	*ret = take_ptr(e);
 	return 0;
+}
+
+void events_watch(struct events *e, void (*fn)(const struct weir_tally *event, void *userdata),
+		  void *userdata)
+{
+	e->watch = fn;
+	e->watch_userdata = userdata;
 }
 
 int events_drain(struct events *e)

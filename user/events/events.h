@@ -66,6 +66,10 @@ int events_open(const struct events_source *source, struct events **ret, struct 
 void events_close(struct events *e);
 DEFINE_CLEANUP(struct events *, events_close)
 
+/** Have @fn called with everything that is taken from the kernel from now on; NULL = nothing. */
+void events_watch(struct events *e, void (*fn)(const struct weir_tally *event, void *userdata),
+		  void *userdata);
+
 /** Empty the ring. Returns how many records it held, or -errno. */
 int events_drain(struct events *e);
 

@@ -3,6 +3,23 @@
 #include "base/cleanup.h"
 #include "policy/schema.h"
 
+const char *word_audit_evidence(unsigned int i)
+{
+	static const char *const words[] = {[POLICY_SUMMARY] = "summary", [POLICY_FULL] = "full"};
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+int value_audit_evidence(struct reader *r, const struct node *n, void *into)
+{
+	unsigned int word;
+	int err = schema_word(r, n, r->field->key, &word);
+
+	if (err == 0)
+		*(enum policy_evidence *)into = (enum policy_evidence)word;
+	return err;
+}
+
 const char *word_audit_on_full(unsigned int i)
 {
 	static const char *const words[] = {[POLICY_REFUSE] = "refuse", [POLICY_ALLOW] = "allow"};

@@ -151,6 +151,7 @@ OBJECT(shortest, read_inner, "a mapping such as {ip4: 8, ip6: 19}", OBJECT_SHORT
 SCALAR(shortest4, value_shortest4, "bits of an IPv4 address", NUMBER(0, 32));
 SCALAR(shortest6, value_shortest6, "bits of an IPv6 address", NUMBER(0, 128));
 OBJECT(audit, read_inner, "a mapping", OBJECT_AUDIT);
+SCALAR(audit_evidence, value_audit_evidence, "summary or full", .word = word_audit_evidence);
 SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit_on_full);
 /* clang-format on */
 

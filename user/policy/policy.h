@@ -260,7 +260,15 @@ enum policy_on_full {
 	POLICY_ON_FULL_MAX,
 };
 
+/* What is kept of events. */
+enum policy_evidence {
+	POLICY_SUMMARY, /* windows */
+	POLICY_FULL,	/* also each event */
+	POLICY_EVIDENCE_MAX,
+};
+
 struct policy_audit {
+	enum policy_evidence evidence;
 	enum policy_on_full on_full;
 };
 

@@ -268,6 +268,8 @@ int value_shortest6(struct reader *r, const struct node *n, void *into);
 void safety_begin(struct policy_safety *s);
 
 /* audit.c */
+const char *word_audit_evidence(unsigned int i);
+int value_audit_evidence(struct reader *r, const struct node *n, void *into);
 const char *word_audit_on_full(unsigned int i);
 int value_audit_on_full(struct reader *r, const struct node *n, void *into);
 

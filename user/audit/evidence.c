@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "audit/evidence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "audit/account.h"
+#include "audit/directory.h"
+#include "base/cleanup.h"
+
+#define PATH_SIZE  (sizeof(EVIDENCE_DIR) + AUDIT_HASH_TEXT + 8)
+#define LEVELS_MAX 17 /* 65,536 leaves */
+
+int evidence_open(struct evidence *e, const char *log_path)
+{
+	*e = (struct evidence){.dir = open(log_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	if (e->dir < 0)
+		return -errno;
+	e->events = malloc((size_t)EVIDENCE_EVENTS_MAX * EVIDENCE_EVENT_SIZE);
+	if (!e->events || hasher_init(&e->hasher) < 0) {
+		evidence_done(e);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void evidence_done(struct evidence *e)
+{
+	close_fdp(&e->dir);
+	hasher_done(&e->hasher);
+	free(e->events);
+	*e = (struct evidence){.dir = -1};
+}
+
+void evidence_add(struct evidence *e, const uint8_t event[static EVIDENCE_EVENT_SIZE],
+		  uint64_t packets)
+{
+	if (e->count == EVIDENCE_EVENTS_MAX) {
+		e->left_out++;
+		return;
+	}
+	memcpy(e->events + e->count++ * EVIDENCE_EVENT_SIZE, event, EVIDENCE_EVENT_SIZE);
+	e->packets += packets;
+}
+
+static void hash_node(struct hasher *h, const uint8_t *left, uint8_t *right)
+{
+	hash_begin(h);
+	hash_add(h, "\x01", 1);
+	hash_add(h, left, AUDIT_HASH_SIZE);
+	hash_add(h, right, AUDIT_HASH_SIZE);
+	hash_end(h, right);
+}
+
+/* RFC 6962, 2.1: complete subtrees are joined as they fill up, what is left over from the right. */
+void evidence_root(struct hasher *h, const uint8_t *events, size_t count,
+		   uint8_t ret[static AUDIT_HASH_SIZE])
+{
+	uint8_t subtrees[LEVELS_MAX][AUDIT_HASH_SIZE], node[AUDIT_HASH_SIZE];
+	bool has_node = false;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned int level = 0;
+
+		hash_leaf(h, events + i * EVIDENCE_EVENT_SIZE, EVIDENCE_EVENT_SIZE, node);
+		for (; i >> level & 1; level++)
+			hash_node(h, subtrees[level], node);
+		memcpy(subtrees[level], node, sizeof(node));
+	}
+	for (unsigned int level = 0; level < LEVELS_MAX; level++) {
+		if (!(count >> level & 1))
+			continue;
+		if (has_node)
+			hash_node(h, subtrees[level], node);
+		else
+			memcpy(node, subtrees[level], sizeof(node));
+		has_node = true;
+	}
+	if (!has_node)
+		hash_bytes(h, "", 0, node);
+	memcpy(ret, node, sizeof(node));
+}
+
+static void format_path(const char *hash, const char *suffix, char ret[static PATH_SIZE])
+{
+	snprintf(ret, PATH_SIZE, EVIDENCE_DIR "/%.64s%s", hash, suffix);
+}
+
+/* Written beside its place, synced, renamed: a file of this name is whole. */
+static int write_file(const struct evidence *e, const char *hash)
+{
+	char path[PATH_SIZE], staged[PATH_SIZE];
+	_cleanup_close_ int fd = -1, dir = -1;
+	int r;
+
+	if (mkdirat(e->dir, EVIDENCE_DIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	format_path(hash, "", path);
+	format_path("new", "", staged);
+	dir = openat(e->dir, EVIDENCE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	fd = openat(e->dir, staged, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = file_write(fd, e->events, e->count * EVIDENCE_EVENT_SIZE, 0);
+	if (r == 0 &&
+	    (fdatasync(fd) < 0 || renameat(e->dir, staged, e->dir, path) < 0 || fsync(dir) < 0))
+		r = -errno;
+	if (r < 0)
+		unlinkat(e->dir, staged, 0);
+	return r;
+}
+
+void evidence_close(struct evidence *e, struct chain *chain)
+{
+	uint8_t hash[AUDIT_HASH_SIZE], root[AUDIT_HASH_SIZE];
+	char hash_text[AUDIT_HASH_TEXT], root_text[AUDIT_HASH_TEXT];
+	struct audit_details d = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_TRAFFIC_EVIDENCE,
+		.resource = {"evidence", hash_text},
+		.details = &d,
+	};
+	int r;
+
+	if (!e->count)
+		return;
+	hash_bytes(&e->hasher, e->events, e->count * EVIDENCE_EVENT_SIZE, hash);
+	evidence_root(&e->hasher, e->events, e->count, root);
+	hex_format(hash, sizeof(hash), hash_text);
+	hex_format(root, sizeof(root), root_text);
+	r = write_file(e, hash_text);
+	audit_details_u64(&d, "events", e->count);
+	audit_details_u64(&d, "event_bytes", EVIDENCE_EVENT_SIZE);
+	audit_details_u64(&d, "left_out", e->left_out);
+	audit_details_u64(&d, "packets", e->packets);
+	audit_details_string(&d, "root", root_text);
+	audit_details_string(&d, "sha256", hash_text);
+	if (r < 0) {
+		record.outcome = AUDIT_FAILURE;
+		audit_details_string(&d, "error", strerror(-r));
+	}
+	chain_append(chain, &record);
+	e->count = 0;
+	e->packets = e->left_out = 0;
+}
+
+static int changed(uint64_t index, struct audit_problem *p, const char *words)
+{
+	return audit_problem(p, AUDIT_FINDING_EVIDENCE, index, 0, "the events of record %llu %s",
+			     (unsigned long long)index, words);
+}
+
+/* What the record says of the file that holds @events. */
+static int compare(struct hasher *h, uint64_t index, const struct record_slice *details,
+		   const uint8_t *events, size_t size, struct audit_problem *p)
+{
+	struct record_slice hash = account_string(details, "sha256");
+	struct record_slice root = account_string(details, "root");
+	uint8_t is[AUDIT_HASH_SIZE], said[AUDIT_HASH_SIZE];
+	uint64_t count = account_u64(details, "events");
+
+	if (size != count * EVIDENCE_EVENT_SIZE || hex_parse(hash.data, sizeof(said), said) < 0)
+		return changed(index, p, "are more or fewer than it says");
+	hash_bytes(h, events, size, is);
+	if (memcmp(is, said, sizeof(is)) != 0)
+		return changed(index, p, "were changed");
+	if (root.length != AUDIT_HASH_TEXT - 1 || hex_parse(root.data, sizeof(said), said) < 0)
+		return changed(index, p, "have no root");
+	evidence_root(h, events, count, is);
+	if (memcmp(is, said, sizeof(is)) != 0)
+		return changed(index, p, "have another root than it says");
+	return 1;
+}
+
+int evidence_check(int dir, struct hasher *h, uint64_t index, const struct record_slice *details,
+		   struct audit_problem *ret_problem)
+{
+	struct record_slice hash = account_string(details, "sha256");
+	uint64_t count = account_u64(details, "events");
+	_cleanup_free_ uint8_t *events = NULL;
+	_cleanup_close_ int fd = -1;
+	char path[PATH_SIZE], name[AUDIT_HASH_TEXT];
+	size_t size = (size_t)EVIDENCE_EVENTS_MAX * EVIDENCE_EVENT_SIZE + 1;
+	ssize_t n;
+
+	if (hash.length != AUDIT_HASH_TEXT - 1 || count > EVIDENCE_EVENTS_MAX)
+		return changed(index, ret_problem, "are not named as weir names them");
+	memcpy(name, hash.data, hash.length);
+	name[hash.length] = '\0';
+	if (strspn(name, "0123456789abcdef") != hash.length)
+		return changed(index, ret_problem, "are not named as weir names them");
+	format_path(name, "", path);
+	fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	events = malloc(size);
+	if (!events)
+		return -ENOMEM;
+	n = file_read(fd, events, size, 0);
+	if (n < 0)
+		return (int)n;
+	return compare(h, index, details, events, (size_t)n, ret_problem);
+}
