@@ -18,6 +18,7 @@ struct chain {
 	int dir, lock;
 	struct hasher hasher;
 	struct writer writer;
+	const struct personal_keeper *keeper;
 	enum chain_origin origin;
 	char origin_words[256];
 
@@ -44,6 +45,7 @@ static int append(struct chain *c, const struct audit_record *record)
 		.index = durable->next_index + c->count,
 		.event_id = id,
 		.previous_hash = c->last_hash,
+		.keeper = c->keeper,
 	};
 	struct text text;
 
@@ -188,6 +190,7 @@ static void begin(struct chain *c, const struct chain_options *options, struct r
 	if (options && options->batch_bytes)
 		c->size = options->batch_bytes;
 	assert(c->size >= CHAIN_BATCH_BYTES_MIN && c->size <= BATCH_BYTES);
+	c->keeper = options ? options->keeper : NULL;
 	if (options && options->datasync)
 		c->writer.datasync = options->datasync;
 	assert(c->writer.segment_bytes >= CHAIN_SEGMENT_BYTES_MIN);
@@ -238,12 +241,17 @@ void chain_close(struct chain *c)
 }
 
 /* Make the batch durable and acknowledge it, and before that what is still unacknowledged. */
-static int flush(struct chain *c)
+static int flush(struct chain *c, struct fault *reterr)
 {
 	int r = writer_acknowledge(&c->writer);
 
 	if (r < 0 || !c->count)
 		return r;
+	if (c->keeper) {
+		r = c->keeper->sync(reterr, c->keeper->userdata);
+		if (r < 0)
+			return r;
+	}
 	r = writer_commit(&c->writer, c->batch, c->used, c->count, c->last_hash);
 	if (r < 0)
 		return r;
@@ -253,21 +261,23 @@ static int flush(struct chain *c)
 }
 
 /* The same, and once more in the room of the reserve if there is no other. */
-static int flush_somehow(struct chain *c)
+static int flush_somehow(struct chain *c, struct fault *reterr)
 {
-	int r = flush(c);
+	int r = flush(c, reterr);
 
 	if ((r != -ENOSPC && r != -EDQUOT) || !reserve_free(c->dir))
 		return r;
 	tell_full(c, r);
-	return flush(c);
+	*reterr = (struct fault){0};
+	return flush(c, reterr);
 }
 
 int chain_commit(struct chain *c, struct fault *reterr)
 {
 	for (;;) {
+		struct fault why = {0};
 		bool restored;
-		int r = flush_somehow(c);
+		int r = flush_somehow(c, &why);
 
 		if (r < 0) {
 			if (!c->error)
@@ -275,7 +285,7 @@ int chain_commit(struct chain *c, struct fault *reterr)
 			c->error = r;
 			c->failed_commits++;
 			return fault(reterr, r, "audit.write", "cannot write the audit log: %s",
-				     strerror(-r));
+				     why.err ? why.text : strerror(-r));
 		}
 		restored = c->full && reserve_make(c->dir);
 		if (!c->error && c->lost == c->lost_told && !restored)

@@ -36,6 +36,9 @@ struct chain_options {
 	/* Not NULL: records that were acknowledged once are missing in what is here, for this reason, though it
 	 * looks whole (a backup took the place of a longer log). It is a violation like any other. */
 	const char *missing;
+	/* Who seals what records say about people, until chain_close(); NULL: records are clear. Nothing is
+	 * committed whose values it has not made durable. */
+	const struct personal_keeper *keeper;
 };
 
 /* How the chain was found by chain_open(). */

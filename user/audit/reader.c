@@ -17,6 +17,7 @@ struct reader {
 	struct scan scan;
 	size_t next;   /* record of the current batch */
 	uint64_t from; /* records before this index are skipped */
+	const struct personal_opener *opener;
 };
 
 int reader_open(const char *path, struct reader **ret, struct fault *reterr)
@@ -44,6 +45,11 @@ void reader_close(struct reader *r)
 	hasher_done(&r->hasher);
 	close_fdp(&r->dir);
 	free(r);
+}
+
+void reader_set_opener(struct reader *r, const struct personal_opener *opener)
+{
+	r->opener = opener;
 }
 
 static int failed(int error, struct fault *reterr)
@@ -203,6 +209,7 @@ int reader_next(struct reader *r, struct reader_record *ret, struct fault *reter
 			ret->length = record->length;
 			if (record_parse(ret->data, ret->length, &ret->view) < 0)
 				return damaged(index, "not a record", reterr);
+			ret->view.opener = r->opener;
 			hash_leaf(&r->hasher, ret->data, ret->length, ret->hash);
 			return 1;
 		}

@@ -28,6 +28,10 @@ int reader_open(const char *path, struct reader **ret, struct fault *reterr);
 void reader_close(struct reader *r);
 DEFINE_CLEANUP(struct reader *, reader_close)
 
+/* Let what is sealed in records be opened by @opener, which outlives the reader, when they are rendered
+ * (record_put_view()). NULL, as at first: it stays sealed. */
+void reader_set_opener(struct reader *r, const struct personal_opener *opener);
+
 /**
  * Continue at record @index or the first one after it. Reads at most one segment from its start.
  */

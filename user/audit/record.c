@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define UUID_TEXT_SIZE 37
+#define UUID_TEXT_SIZE	37
+#define AUDIT_PATH_SIZE 96
 
 static bool is_key(const char *key)
 {
@@ -138,7 +139,56 @@ static void sort_details(const struct audit_details *d,
 	}
 }
 
-static void put_details(struct text *t, const struct audit_details *d)
+/* What decides how values about people are written, for one record. */
+struct privacy {
+	const struct personal_keeper *keeper;
+	enum personal_mode mode;
+	bool system; /* the daemon did it */
+	const uint8_t *event_id;
+};
+
+static void put_value(struct text *t, const struct privacy *p, const struct audit_field *field,
+		      const char *path, const char *value)
+{
+	const struct personal_place place = {p->event_id, path};
+
+	personal_put(t, p->keeper, p->mode, field, p->system, value ? value : "", &place);
+}
+
+/* @before is everything up to the value. */
+static void put_personal(struct text *t, const struct privacy *p, const char *before,
+			 const char *path, const char *value)
+{
+	text_puts(t, before);
+	if (!p->keeper || !value || !*value)
+		return text_put_json(t, value ? value : "");
+	put_value(t, p, audit_field_find(path), path, value);
+}
+
+static void put_detail(struct text *t, const struct privacy *p, const struct audit_detail *m)
+{
+	char path[AUDIT_PATH_SIZE];
+
+	if (!p->keeper)
+		return text_put_json(t, m->string);
+	snprintf(path, sizeof(path), "details.%s", m->key);
+	put_value(t, p, audit_field_find(path), path, m->string);
+}
+
+static void put_resource(struct text *t, const struct privacy *p,
+			 const struct audit_resource *resource)
+{
+	text_puts(t, ",\"resource\":{\"id\":");
+	if (!p->keeper)
+		text_put_json(t, resource->id ? resource->id : "");
+	else
+		put_value(t, p, audit_field_of_resource(resource->type ? resource->type : ""),
+			  "resource.id", resource->id);
+	put_member(t, ",\"type\":", resource->type);
+	text_put(t, "}", 1);
+}
+
+static void put_details(struct text *t, const struct privacy *p, const struct audit_details *d)
 {
 	const struct audit_detail *sorted[AUDIT_DETAILS_MAX];
 	unsigned int count = d ? d->count : 0;
@@ -153,7 +203,7 @@ static void put_details(struct text *t, const struct audit_details *d)
 		text_puts(t, m->key);
 		text_put(t, "\":", 2);
 		if (m->kind == AUDIT_DETAIL_STRING)
-			text_put_json(t, m->string);
+			put_detail(t, p, m);
 		else if (m->kind == AUDIT_DETAIL_U64)
 			put_json_u64(t, m->number);
 		else
@@ -169,36 +219,43 @@ void record_write(const struct audit_record *r, const struct audit_position *at,
 	const char *event = audit_event_to_str(r->event);
 	unsigned int severity = r->severity ? r->severity : audit_event_severity(r->event);
 	char id[UUID_TEXT_SIZE], time[CLOCK_RFC3339_SIZE];
+	struct privacy privacy = {
+		.keeper = at->keeper,
+		.mode = at->keeper ? personal_mode(at->keeper, audit_event_category(r->event))
+				   : PERSONAL_CLEAR,
+		.event_id = at->event_id,
+	};
 
 	assert(severity >= 1 && severity <= 5 && at->index <= AUDIT_INDEX_MAX);
 	if (!actor->user_id && !actor->username && !actor->role && !actor->ip_address)
 		actor = &daemon;
+	privacy.system = strcmp(actor->role ? actor->role : "", daemon.role) == 0;
 	uuid_format(at->event_id, id);
 	clock_format_rfc3339(r->time_ns ? r->time_ns : clock_real_ns(), time);
 
 	put_member(t, "{\"action\":", r->action ? r->action : strchr(event, '.') + 1);
-	put_member(t, ",\"actor\":{\"ip_address\":", actor->ip_address);
+	put_personal(t, &privacy, ",\"actor\":{\"ip_address\":", "actor.ip_address",
+		     actor->ip_address);
 	put_member(t, ",\"role\":", actor->role);
-	put_member(t, ",\"user_id\":", actor->user_id);
-	put_member(t, ",\"username\":", actor->username);
+	put_personal(t, &privacy, ",\"user_id\":", "actor.user_id", actor->user_id);
+	put_personal(t, &privacy, ",\"username\":", "actor.username", actor->username);
 	text_puts(t, "},\"details\":");
-	put_details(t, r->details);
+	put_details(t, &privacy, r->details);
 	put_member(t, ",\"event_id\":", id);
 	put_member(t, ",\"event_type\":", event);
 	text_puts(t, ",\"index\":");
 	put_u64(t, at->index);
 	put_member(t, ",\"outcome\":", audit_outcome_to_str(r->outcome));
 	put_hash(t, ",\"previous_hash\":\"", at->previous_hash);
-	put_member(t, ",\"resource\":{\"id\":", r->resource.id);
-	put_member(t, ",\"type\":", r->resource.type);
-	text_puts(t, "},\"severity\":");
+	put_resource(t, &privacy, &r->resource);
+	text_puts(t, ",\"severity\":");
 	put_u64(t, severity);
 	put_member(t, ",\"timestamp\":", time);
 	text_put(t, "}", 1);
 }
 
 struct scanner {
-	const char *at, *end;
+	const char *at, *end, *start;
 };
 
 static inline __attribute__((always_inline)) bool take(struct scanner *s, const char *literal)
@@ -280,8 +337,64 @@ static bool take_scalar(struct scanner *s)
 	return take_u64(s, &number);
 }
 
-/* An object with anything in it. The record around it is the first level of AUDIT_DEPTH_MAX. */
-static bool take_object(struct scanner *s, struct record_slice *ret)
+/* A value that is sealed; it is noted in @v. */
+static bool take_sealed(struct scanner *s, struct record_view *v)
+{
+	struct personal_sealed sealed;
+	int length = personal_parse_sealed(s->at, (size_t)(s->end - s->at), &sealed);
+
+	if (length < 0 || v->sealed_count == ARRAY_SIZE(v->sealed))
+		return false;
+	v->sealed[v->sealed_count++] = (uint16_t)(s->at - s->start);
+	s->at += length;
+	return true;
+}
+
+static bool is_sealed(const struct scanner *s)
+{
+	static const char begin[] = "{\"sealed\":";
+
+	return (size_t)(s->end - s->at) >= sizeof(begin) - 1 &&
+	       memcmp(s->at, begin, sizeof(begin) - 1) == 0;
+}
+
+/* @before, and then a string or what is sealed. */
+static bool take_personal(struct scanner *s, const char *before, struct record_view *v)
+{
+	struct record_slice string;
+
+	if (!take(s, before))
+		return false;
+	return s->at < s->end && *s->at == '{' ? take_sealed(s, v) : take_string(s, &string);
+}
+
+static bool take_actor(struct scanner *s, struct record_view *v)
+{
+	const char *start = s->at;
+	struct record_slice role;
+
+	if (!take_personal(s, "{\"ip_address\":", v) || !take(s, ",\"role\":") ||
+	    !take_string(s, &role) || !take_personal(s, ",\"user_id\":", v) ||
+	    !take_personal(s, ",\"username\":", v) || !take_char(s, '}'))
+		return false;
+	v->actor = (struct record_slice){start, (size_t)(s->at - start)};
+	return true;
+}
+
+static bool take_resource(struct scanner *s, struct record_view *v)
+{
+	const char *start = s->at;
+	struct record_slice type;
+
+	if (!take_personal(s, "{\"id\":", v) || !take(s, ",\"type\":") || !take_string(s, &type) ||
+	    !take_char(s, '}'))
+		return false;
+	v->resource = (struct record_slice){start, (size_t)(s->at - start)};
+	return true;
+}
+
+/* The details: an object with anything in it. The record around it is the first level of AUDIT_DEPTH_MAX. */
+static bool take_details(struct scanner *s, struct record_view *v)
 {
 	const char *start = s->at;
 	char closers[AUDIT_DEPTH_MAX - 1];
@@ -294,7 +407,10 @@ static bool take_object(struct scanner *s, struct record_slice *ret)
 		if (depth && closers[depth - 1] == '}' &&
 		    !(take_string(s, &key) && take_char(s, ':')))
 			return false;
-		if (s->at < s->end && (*s->at == '{' || *s->at == '[')) {
+		if (depth == 1 && is_sealed(s)) {
+			if (!take_sealed(s, v))
+				return false;
+		} else if (s->at < s->end && (*s->at == '{' || *s->at == '[')) {
 			if (depth == ARRAY_SIZE(closers))
 				return false;
 			closers[depth++] = *s->at++ == '{' ? '}' : ']';
@@ -308,13 +424,13 @@ static bool take_object(struct scanner *s, struct record_slice *ret)
 		if (depth && !take_char(s, ','))
 			return false;
 	} while (depth);
-	*ret = (struct record_slice){start, (size_t)(s->at - start)};
+	v->details = (struct record_slice){start, (size_t)(s->at - start)};
 	return true;
 }
 
 int record_parse(const char *data, size_t length, struct record_view *ret)
 {
-	struct scanner s = {data, data + length};
+	struct scanner s = {data, data + length, data};
 	struct record_view v = {0};
 	struct record_slice id, hash;
 	uint64_t severity;
@@ -322,17 +438,17 @@ int record_parse(const char *data, size_t length, struct record_view *ret)
 	if (length > AUDIT_RECORD_MAX)
 		return -EINVAL;
 	if (!take(&s, "{\"action\":") || !take_string(&s, &v.action) || !take(&s, ",\"actor\":") ||
-	    !take_object(&s, &v.actor) || !take(&s, ",\"details\":") ||
-	    !take_object(&s, &v.details) || !take(&s, ",\"event_id\":") || !take_string(&s, &id) ||
-	    !take(&s, ",\"event_type\":") || !take_string(&s, &v.event_type))
+	    !take_actor(&s, &v) || !take(&s, ",\"details\":") || !take_details(&s, &v) ||
+	    !take(&s, ",\"event_id\":") || !take_string(&s, &id) || !take(&s, ",\"event_type\":") ||
+	    !take_string(&s, &v.event_type))
 		return -EINVAL;
 	v.hash_offset = (size_t)(s.at - data);
 	if (!take(&s, ",\"index\":") || !take_u64(&s, &v.index) || !take(&s, ",\"outcome\":") ||
 	    !take_string(&s, &v.outcome) || !take(&s, ",\"previous_hash\":") ||
-	    !take_string(&s, &hash) || !take(&s, ",\"resource\":") ||
-	    !take_object(&s, &v.resource) || !take(&s, ",\"severity\":") ||
-	    !take_u64(&s, &severity) || !take(&s, ",\"timestamp\":") ||
-	    !take_string(&s, &v.timestamp) || !take_char(&s, '}') || s.at != s.end)
+	    !take_string(&s, &hash) || !take(&s, ",\"resource\":") || !take_resource(&s, &v) ||
+	    !take(&s, ",\"severity\":") || !take_u64(&s, &severity) ||
+	    !take(&s, ",\"timestamp\":") || !take_string(&s, &v.timestamp) || !take_char(&s, '}') ||
+	    s.at != s.end)
 		return -EINVAL;
 	if (severity < 1 || severity > 5 || v.timestamp.length != CLOCK_RFC3339_SIZE - 1 ||
 	    hash.length != AUDIT_HASH_TEXT - 1 || uuid_parse(&id, v.event_id) < 0 ||
@@ -343,10 +459,65 @@ int record_parse(const char *data, size_t length, struct record_view *ret)
 	return 0;
 }
 
+/* The path of the value at @at: the section that it stands in, and the key in front of it. */
+static void path_of(const struct record_view *v, const char *at, char *ret, size_t size)
+{
+	const char *end = at - 2, *key = end; /* ":  */
+	const char *section = "resource";
+
+	while (key[-1] != '"')
+		key--;
+	if (at < v->actor.data + v->actor.length)
+		section = "actor";
+	else if (at < v->details.data + v->details.length)
+		section = "details";
+	snprintf(ret, size, "%s.%.*s", section, (int)(end - key), key);
+}
+
+/* What stands for a value that is sealed: itself, or why it is not known. */
+static void put_opened(struct text *t, const struct record_view *v, const char *at,
+		       const struct personal_sealed *sealed)
+{
+	_cleanup_(text_done) struct text value = {.growing = true};
+	char path[AUDIT_PATH_SIZE];
+	const struct personal_place place = {v->event_id, path};
+	int r;
+
+	path_of(v, at, path, sizeof(path));
+	r = v->opener->open(sealed, &place, &value, v->opener->userdata);
+	if (r == 0 && !value.truncated)
+		text_put_json(t, value.data ?: "");
+	else
+		personal_put_sealed(t, sealed,
+				    r == -ENOENT    ? "erased"
+				    : r == -EBADMSG ? "altered"
+						    : "no_key");
+}
+
+/* The bytes of a record from @from to @to, with what is sealed in them opened. */
+static void put_span(struct text *t, const char *data, size_t from, size_t to,
+		     const struct record_view *v)
+{
+	for (unsigned int i = 0; v->opener && i < v->sealed_count; i++) {
+		const char *at = data + v->sealed[i];
+		struct personal_sealed sealed;
+		int length;
+
+		if (v->sealed[i] < from || v->sealed[i] >= to)
+			continue;
+		length = personal_parse_sealed(at, to - v->sealed[i], &sealed);
+		assert(length > 0); /* record_parse() has seen it */
+		text_put(t, data + from, v->sealed[i] - from);
+		put_opened(t, v, at, &sealed);
+		from = v->sealed[i] + (size_t)length;
+	}
+	text_put(t, data + from, to - from);
+}
+
 void record_put_view(struct text *t, const char *data, size_t length,
 		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE])
 {
-	text_put(t, data, view->hash_offset);
+	put_span(t, data, 0, view->hash_offset, view);
 	put_hash(t, ",\"hash\":\"", hash);
-	text_put(t, data + view->hash_offset, length - view->hash_offset);
+	put_span(t, data, view->hash_offset, length, view);
 }

@@ -6,6 +6,8 @@
  *   action, actor {ip_address, role, user_id, username}, details {...}, event_id, event_type,
  *   index, outcome, previous_hash, resource {id, type}, severity, timestamp
  *
+ * Values about people are sealed where the chain has a vault (personal.h): instead of a string stands an object.
+ *
  * Its hash is the leaf hash of RFC 6962: SHA-256(0x00 || bytes), so that
  * `{ printf '\0'; cat record; } | sha256sum` recomputes it.
  */
@@ -17,6 +19,7 @@
 #include <stdint.h>
 
 #include "audit/event.h"
+#include "audit/personal.h"
 #include "base/text.h"
 
 #define AUDIT_RECORD_MAX  65000 /* bytes; what a C2SP entry bundle can carry, rounded down */
@@ -27,6 +30,7 @@
 #define AUDIT_HASH_SIZE	  32
 #define AUDIT_HASH_TEXT	  65 /* lower hex and the NUL */
 #define AUDIT_ID_SIZE	  16
+#define AUDIT_SEALED_MAX  (AUDIT_DETAILS_MAX + 4) /* values of one record */
 
 /* Who: NULL is written as "". Strings are borrowed until the record is written. */
 struct audit_actor {
@@ -78,6 +82,8 @@ struct audit_position {
 	uint64_t index;
 	const uint8_t *event_id;      /* AUDIT_ID_SIZE bytes, from hash_event_id() */
 	const uint8_t *previous_hash; /* AUDIT_HASH_SIZE bytes; zeros before the first record */
+	const struct personal_keeper
+		*keeper; /* who seals what is about people; NULL: all is clear */
 };
 
 /** Append the record's bytes, without a newline, to @t; too long shows as @t->truncated. */
@@ -99,14 +105,20 @@ struct record_view {
 		timestamp;			      /* strings, without the quotes */
 	struct record_slice actor, details, resource; /* whole JSON objects */
 	size_t hash_offset; /* where the member "hash" belongs in canonical order */
+	unsigned int sealed_count;
+	uint16_t sealed[AUDIT_SEALED_MAX]; /* where values stand that are sealed, in their order */
+	const struct personal_opener
+		*opener; /* what record_put_view() opens them with; NULL: it does not */
 };
 
-/** Parse the bytes of a record. -EINVAL: weir did not write this; nothing else can go wrong. */
+/** Parse the bytes of a record. -EINVAL: weir did not write this; nothing else can go wrong. @ret has no opener. */
 int record_parse(const char *data, size_t length, struct record_view *ret);
 
 /**
- * Append the record as people read it: its bytes with ,"hash":"..." in the canonical place. @data
- * was accepted by record_parse(). Taking the member out again gives the bytes that were hashed.
+ * Append the record as people read it: its bytes with ,"hash":"..." in the canonical place, and values that are
+ * sealed as strings, if the view's opener opens them. Those that it does not get a member "state": "erased" (the
+ * vault has them no more), "no_key", or "altered" (what it has is not what was recorded). Without an opener,
+ * taking the hash out again gives the bytes that were hashed. @data was accepted by record_parse().
  */
 void record_put_view(struct text *t, const char *data, size_t length,
 		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE]);

@@ -111,14 +111,6 @@ static int failed(int error, const char *what, struct fault *reterr)
 	return fault(reterr, error, "audit.sealer", "cannot %s: %s", what, strerror(-error));
 }
 
-static int contradicted(struct fault *reterr, const char *format, uint64_t a, uint64_t b)
-{
-	char words[200];
-
-	snprintf(words, sizeof(words), format, (unsigned long long)a, (unsigned long long)b);
-	return fault(reterr, -EBADMSG, "audit.contradiction", "%s", words);
-}
-
 /* The first segment of @incarnation, or of all if that is UINT32_MAX. */
 static int first_segment(struct sealing *s, uint32_t incarnation, uint64_t *ret)
 {
@@ -225,12 +217,14 @@ static int next_leaf(struct sealing *s, uint64_t leaf, struct fault *reterr)
 	if (r < 0)
 		return failed(r, "read the audit log back", reterr);
 	if (r == 0 || record.view.index != s->first + leaf)
-		return contradicted(reterr, "record %llu was acknowledged and is not there",
-				    s->first + leaf, 0);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "record %llu was acknowledged and is not there",
+			     (unsigned long long)(s->first + leaf));
 	if (s->has_last && memcmp(record.view.previous_hash, s->last_hash, AUDIT_HASH_SIZE) != 0)
-		return contradicted(reterr,
-				    "record %llu does not name the hash that record %llu has",
-				    s->first + leaf, s->first + leaf - 1);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "record %llu does not name the hash that record %llu has",
+			     (unsigned long long)(s->first + leaf),
+			     (unsigned long long)(s->first + leaf - 1));
 	memcpy(s->last_hash, record.hash, AUDIT_HASH_SIZE);
 	s->has_last = true;
 	return 0;
@@ -285,9 +279,9 @@ static int resume(struct sealing *s, struct fault *reterr)
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : failed(r, "read tiles", reterr);
 	if (size && memcmp(hash, s->last_hash, sizeof(hash)) != 0)
-		return contradicted(
-			reterr, "record %llu is not the one that was signed (%llu records were)",
-			s->first + size - 1, size);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "record %llu is not the one that was signed (%llu records were)",
+			     (unsigned long long)(s->first + size - 1), (unsigned long long)size);
 	s->met = true;
 	return 1;
 }
@@ -328,8 +322,10 @@ static int load(struct sealing *s, const struct tip *tip, struct fault *reterr)
 	if (r < 0)
 		return r;
 	if (*s->signed_last.origin && s->first + s->signed_last.size > tip->next_index)
-		return contradicted(reterr, "%llu records were signed, and only %llu are there",
-				    s->signed_last.size, tip->next_index - s->first);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "%llu records were signed, and only %llu are there",
+			     (unsigned long long)s->signed_last.size,
+			     (unsigned long long)(tip->next_index - s->first));
 	r = *s->signed_last.origin ? resume(s, reterr) : 0;
 	if (r == 0)
 		r = rebuild(s, reterr);
@@ -349,8 +345,9 @@ static int meet(struct sealing *s, struct fault *reterr)
 
 	merkle_root(&s->tree.known.edge, &s->hasher, root);
 	if (memcmp(root, s->signed_last.root, sizeof(root)) != 0)
-		return contradicted(reterr, "the first %llu records are not those that were signed",
-				    s->signed_last.size, 0);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "the first %llu records are not those that were signed",
+			     (unsigned long long)s->signed_last.size);
 	s->met = true;
 	return 0;
 }
@@ -378,8 +375,9 @@ static int extend(struct sealing *s, const struct tip *tip, struct fault *reterr
 		}
 	}
 	if (s->has_last && memcmp(s->last_hash, tip->last_hash, AUDIT_HASH_SIZE) != 0)
-		return contradicted(reterr, "record %llu is not the one that was acknowledged",
-				    tip->next_index - 1, 0);
+		return fault(reterr, -EBADMSG, "audit.contradiction",
+			     "record %llu is not the one that was acknowledged",
+			     (unsigned long long)(tip->next_index - 1));
 	return 0;
 }
 
