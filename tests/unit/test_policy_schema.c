@@ -98,6 +98,8 @@ static const struct {
 	{OBJECT_WATCHDOG, NULL, "safety: {watchdog: {", "}}", {"drop_ratio: 95%"}},
 	{OBJECT_AUDIT, NULL, "audit: {", "}", {NULL}},
 	{OBJECT_SHORTEST, NULL, "safety: {shortest_prefix: {", "}}", {NULL}},
+	{OBJECT_AUDIT, NULL, "audit: {", "}", {NULL}},
+	{OBJECT_PERSONAL, NULL, "audit: {personal: {", "}}", {NULL}},
 };
 
 static void write_policy(struct text *t, const struct field *f, const char *example, int length)

@@ -36,3 +36,25 @@ int value_audit_on_full(struct reader *r, const struct node *n, void *into)
 		*(enum policy_on_full *)into = (enum policy_on_full)word;
 	return err;
 }
+
+const char *word_personal(unsigned int i)
+{
+	static const char *const words[] = {
+		[POLICY_SEALED] = "sealed",
+		[POLICY_TRUNCATED] = "truncated",
+		[POLICY_CLEAR] = "clear",
+	};
+	_Static_assert(ARRAY_SIZE(words) == POLICY_PERSONAL_MAX, "a mode has no word");
+
+	return i < ARRAY_SIZE(words) ? words[i] : NULL;
+}
+
+int value_personal(struct reader *r, const struct node *n, void *into)
+{
+	unsigned int word;
+	int err = schema_word(r, n, r->field->key, &word);
+
+	if (err == 0)
+		*(enum policy_personal *)into = (enum policy_personal)word;
+	return err;
+}

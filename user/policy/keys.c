@@ -22,7 +22,8 @@ static const char *const object_names[] = {
 	[OBJECT_PACKETS] = "packets",	[OBJECT_FRAGMENTS] = "fragments",
 	[OBJECT_FLAG] = "a flag",	[OBJECT_SAFETY] = "safety",
 	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
-	[OBJECT_PROFILE] = "a profile", [OBJECT_AUDIT] = "audit",
+	[OBJECT_AUDIT] = "audit",	[OBJECT_PERSONAL] = "personal",
+	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -153,6 +154,8 @@ SCALAR(shortest6, value_shortest6, "bits of an IPv6 address", NUMBER(0, 128));
 OBJECT(audit, read_inner, "a mapping", OBJECT_AUDIT);
 SCALAR(audit_evidence, value_audit_evidence, "summary or full", .word = word_audit_evidence);
 SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit_on_full);
+OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
+SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 /* clang-format on */
 
 #define REQUIRED	    true

@@ -267,9 +267,21 @@ enum policy_evidence {
 	POLICY_EVIDENCE_MAX,
 };
 
+/* What the audit log keeps of values about people, by the category of the record. */
+enum policy_personal {
+	POLICY_SEALED,
+	POLICY_TRUNCATED,
+	POLICY_CLEAR,
+	POLICY_PERSONAL_MAX,
+};
+
 struct policy_audit {
 	enum policy_evidence evidence;
 	enum policy_on_full on_full;
+	struct {
+		enum policy_personal traffic, security, lists, policy, access, system, audit,
+			privacy;
+	} personal;
 };
 
 struct policy {

@@ -39,6 +39,7 @@ enum object {
 	OBJECT_WATCHDOG,
 	OBJECT_SHORTEST,
 	OBJECT_AUDIT,
+	OBJECT_PERSONAL,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -264,6 +265,10 @@ int value_watchdog_minimum(struct reader *r, const struct node *n, void *into);
 int value_max_blocked(struct reader *r, const struct node *n, void *into);
 int value_shortest4(struct reader *r, const struct node *n, void *into);
 int value_shortest6(struct reader *r, const struct node *n, void *into);
+/* audit.c */
+const char *word_personal(unsigned int i);
+int value_personal(struct reader *r, const struct node *n, void *into);
+
 /** What holds where a policy says nothing. */
 void safety_begin(struct policy_safety *s);
 
