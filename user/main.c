@@ -14,11 +14,14 @@
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
 #define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
 #define SEAL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
-#define TAIL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
-#define DETACH_OPTIONS	 (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE))
-#define PANIC_OPTIONS	 (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
-#define CHECK_OPTIONS	 (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
-#define FMT_OPTIONS	 (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
+#define TAIL_OPTIONS                                                                               \
+	(CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+#define DETACH_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE) |                 \
+	 CLI_TAKES(VAULT_KEY))
+#define PANIC_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
+#define CHECK_OPTIONS (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
+#define FMT_OPTIONS   (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -85,6 +88,10 @@ static const struct command commands[] = {
 	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},
 	{"audit keys", "[ACTION]", "the keys that sign the audit log: list, or rotate",
 	 SEAL_OPTIONS, .fn = cmd_audit_keys},
+	{"vault status", "", "what the log says about people, where it is kept, and how",
+	 CLI_ONLINE, .fn = cmd_vault_status},
+	{"vault rotate", "", "lock the vault with a new key, which takes the former one's place",
+	 CLI_ONLINE, .fn = cmd_vault_rotate},
 	{"metrics", "", "the metrics as Prometheus reads them", CLI_ONLINE, .fn = cmd_metrics},
 	{"detach", "", "end enforcement, also when no daemon is running", DETACH_OPTIONS,
 	 .fn = cmd_detach},

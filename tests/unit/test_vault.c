@@ -14,7 +14,7 @@ static const struct personal_place place = {id, "resource.id"};
 static struct vault *open_with(const struct log *l, const char *key, bool read_only)
 {
 	const struct vault_options options = {
-		.state_dir = l->root, .key = key, .read_only = read_only};
+		.state_dir = l->root, .key = key, .owner = true, .read_only = read_only};
 	struct vault *v = NULL;
 
 	assert_int_equal(vault_open(&options, &v, NULL), 0);

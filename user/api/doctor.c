@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/cleanup.h"
 #include "doctor/doctor.h"
+#include "engine/privacy.h"
 #include "engine/seal.h"
 
 /* A path as others can use it. */
@@ -54,6 +55,7 @@ static void add_own(const struct call *c, struct doctor_report *report)
 	const struct engine_store *store = engine_store_state(c->engine);
 	const struct engine_feed *feed;
 	struct recorder_stats stats;
+	struct vault_status vault;
 
 	recorder_get_stats(engine_recorder(c->engine), &stats);
 	if (stats.degraded)
@@ -80,6 +82,17 @@ static void add_own(const struct call *c, struct doctor_report *report)
 			   store->fault.text, store->recovered);
 	else
 		doctor_add(report, "database", DOCTOR_OK, "", "changes are kept");
+	vault_get_status(engine_vault(c->engine), &vault);
+	if (vault.state != VAULT_WORKS)
+		doctor_add(report, "vault", DOCTOR_FAIL,
+			   "bring its key back (--vault-key) and restart the daemon",
+			   "records name no addresses and no users: %.250s", vault.trouble.text);
+	else if (vault.trouble.err)
+		doctor_add(report, "vault", DOCTOR_WARN, "weir vault status", "it failed: %.250s",
+			   vault.trouble.text);
+	else
+		doctor_add(report, "vault", DOCTOR_OK, "", "%llu subjects, key from %.200s",
+			   (unsigned long long)vault.subjects, vault.key_source);
 	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
 		if (feed->error.err)
 			doctor_add(report, "feeds", DOCTOR_WARN, "weir feeds", "feed %s: %.250s",

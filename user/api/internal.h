@@ -64,6 +64,9 @@ void put_cells(struct metrics *m, struct call *c);
 json_t *json_pending(const struct engine *e);
 void put_pending(struct metrics *m, const struct engine *e);
 
+/* vault.c: its state, and why it cannot be used. */
+json_t *json_vault(const struct engine *e);
+
 /* panic.c: what the panic switch and the watchdog say; null: nothing. */
 json_t *json_panic(const struct engine *e);
 json_t *json_watchdog(const struct engine *e);
@@ -107,5 +110,7 @@ void handle_doctor(struct call *c);
 void handle_panic_get(struct call *c);
 void handle_panic_put(struct call *c);
 void handle_panic_clear(struct call *c);
+void handle_vault(struct call *c);
+void handle_vault_rotate(struct call *c);
 
 #endif

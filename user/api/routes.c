@@ -56,6 +56,8 @@ static const struct route {
 	{"GET", "/v1/panic", MEMBER, handle_panic_get},
 	{"PUT", "/v1/panic", MEMBER, handle_panic_put},
 	{"DELETE", "/v1/panic", MEMBER, handle_panic_clear},
+	{"GET", "/v1/vault", MEMBER, handle_vault},
+	{"POST", "/v1/vault/rotate", MEMBER, handle_vault_rotate},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

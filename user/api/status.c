@@ -187,6 +187,7 @@ static const struct {
 	{"events", json_events},
 	{"audit", json_audit},
 	{"store", json_store},
+	{"vault", json_vault},
 	{"panic", json_panic},
 	{"watchdog", json_watchdog},
 	{"interfaces", json_interfaces},

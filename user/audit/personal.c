@@ -163,52 +163,52 @@ void personal_commit(struct hasher *h, const struct personal_place *place,
 	hash_end(h, ret);
 }
 
-/* The length of the word at @at that may be an address: of its characters, and no full stop at the end. */
-static size_t word_length(const char *at)
+static bool is_of_address(char c)
 {
-	size_t length = 0;
-
-	while (isxdigit((unsigned char)at[length]) || (at[length] && strchr(".:/", at[length])))
-		length++;
-	while (length && strchr(".:/", at[length - 1]) &&
-	       !(length > 1 && at[length - 1] == ':' && at[length - 2] == ':'))
-		length--;
-	return length;
+	return isxdigit((unsigned char)c) || (c && strchr(".:/", c));
 }
 
-/* The word is an address or a prefix, as people may write it: bits beyond its length do not matter. */
+/* @length bytes are an address or a prefix, as people may write it: bits beyond its length do not matter. */
 static bool parse_word(const char *at, size_t length, struct prefix *ret)
 {
 	char word[PREFIX_TEXT_SIZE];
 	int r;
 
-	if (length < 2 || length >= sizeof(word) ||
-	    !(memchr(at, '.', length) || memchr(at, ':', length)))
-		return false;
 	memcpy(word, at, length);
 	word[length] = '\0';
 	r = prefix_parse(word, ret);
 	return r == 0 || r == -EDOM;
 }
 
-/* The first word in @value that is an address; NULL: there is none. */
+/* The length of the longest address that begins at @at; 0: none does. A port or a full stop may follow. */
+static size_t address_length(const char *at, struct prefix *ret)
+{
+	unsigned int colons = 0, dots = 0;
+	size_t length = 0;
+
+	while (length < PREFIX_TEXT_SIZE - 1 && is_of_address(at[length])) {
+		colons += at[length] == ':';
+		dots += at[length] == '.';
+		length++;
+	}
+	if (colons < 2 && dots < 3)
+		return 0;
+	for (; length >= 2; length--)
+		if (!isalnum((unsigned char)at[length]) && parse_word(at, length, ret))
+			return length;
+	return 0;
+}
+
+/* The first address in @value, which does not begin within a word; NULL: there is none. */
 static const char *find_address(const char *value, size_t *ret_length, struct prefix *ret)
 {
-	const char *at = value;
+	bool within = false;
 
-	while (*at) {
-		size_t length = word_length(at);
-
-		if (parse_word(at, length, ret)) {
-			*ret_length = length;
+	for (const char *at = value; *at; at++) {
+		*ret_length = within || !is_of_address(*at) ? 0 : address_length(at, ret);
+		if (*ret_length)
 			return at;
-		}
-		/* On to the next word: not into the middle of this one. */
-		at += length;
-		while (isalnum((unsigned char)*at))
-			at++;
-		while (*at && !isxdigit((unsigned char)*at) && *at != ':')
-			at++;
+		within = isalnum((unsigned char)*at);
 	}
 	return NULL;
 }

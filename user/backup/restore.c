@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/store.h"
+#include "vault/vault.h"
 
 static const char *const outcome_names[] = {
 	[BACKUP_AUDIT_NONE] = "none",	  [BACKUP_AUDIT_INSTALLED] = "installed",
@@ -36,6 +37,7 @@ void backup_restored_done(struct backup_restored *r)
 static void restoration_done(struct restoration *x)
 {
 	chain_close(x->chain);
+	vault_close(x->vault);
 	unpacked_done(&x->unpacked);
 }
 
@@ -79,6 +81,19 @@ int restore_other_name(const struct restoration *x, const char *path, const char
 	return fault(reterr, -ENAMETOOLONG, "backup.write", "%.200s... is too long a path", path);
 }
 
+/* Continue the log; who restored is sealed in it, if the vault of this host can be used. */
+static int open_log(struct restoration *x, const char *missing, struct fault *reterr)
+{
+	const struct vault_options vault = {.state_dir = x->options->state_dir};
+	struct chain_options options = {.missing = missing};
+	int r = x->vault ? 0 : vault_open(&vault, &x->vault, reterr);
+
+	if (r < 0)
+		return r;
+	options.keeper = vault_keeper(x->vault);
+	return chain_open(x->log, &options, &x->chain, reterr);
+}
+
 /* Take the lock of the log that is there. What opening finds out about it is only written if it stays. */
 static int lock_log(struct restoration *x, struct fault *reterr)
 {
@@ -86,7 +101,7 @@ static int lock_log(struct restoration *x, struct fault *reterr)
 
 	if (r < 0 || !restore_exists(x->log))
 		return r;
-	r = chain_open(x->log, NULL, &x->chain, reterr);
+	r = open_log(x, NULL, reterr);
 	if (r == -EBUSY)
 		return fault(reterr, r, "backup.running",
 			     "a daemon uses the state in '%s': stop it first; what it enforces "
@@ -172,7 +187,6 @@ static int set_log_aside(struct restoration *x, struct fault *reterr)
 
 static int install_log(struct restoration *x, const char *missing, struct fault *reterr)
 {
-	const struct chain_options options = {.missing = missing};
 	char from[PATH_MAX];
 	int r = restore_join(from, x->unpacked.path, "audit", reterr);
 
@@ -186,7 +200,7 @@ static int install_log(struct restoration *x, const char *missing, struct fault 
 		return r;
 	chain_close(x->chain);
 	x->chain = NULL;
-	return chain_open(x->log, &options, &x->chain, reterr);
+	return open_log(x, missing, reterr);
 }
 
 static int put_log_beside(struct restoration *x, struct fault *reterr)
@@ -276,7 +290,7 @@ static int record(struct restoration *x, struct fault *reterr)
 		.resource = {"state", x->options->state_dir},
 		.details = &details,
 	};
-	int r = x->chain ? 0 : chain_open(x->log, NULL, &x->chain, reterr);
+	int r = x->chain ? 0 : open_log(x, NULL, reterr);
 
 	if (r < 0)
 		return r;

@@ -15,6 +15,7 @@ struct restoration {
 	struct unpacked unpacked;
 	char stamp[CLOCK_STAMP_SIZE]; /* ends the names of what is set aside */
 	char log[PATH_MAX];
+	struct vault *vault;	      /* of this host */
 	struct chain *chain;	      /* of the log that is there; NULL = none */
 	enum audit_relation relation; /* of it to the backup's */
 	struct tip before;	      /* of it */

@@ -54,6 +54,8 @@ enum cli_option {
 	CLI_OPTION_STRICT,
 	CLI_OPTION_WRITE,
 	CLI_OPTION_CHECK,
+	CLI_OPTION_VAULT_KEY,
+	CLI_OPTION_SEALED,
 	CLI_OPTION_MAX,
 };
 
@@ -151,5 +153,7 @@ int cmd_backup_verify(struct cli *cli);
 int cmd_backup_restore(struct cli *cli);
 int cmd_doctor(struct cli *cli);
 int cmd_panic(struct cli *cli);
+int cmd_vault_status(struct cli *cli);
+int cmd_vault_rotate(struct cli *cli);
 
 #endif

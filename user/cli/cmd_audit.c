@@ -10,14 +10,29 @@
 #include "base/clock.h"
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "cli/vault.h"
 
 #define TAIL_DEFAULT  "20"
 #define TAIL_MAX      10000
 #define DETAILS_SHOWN 12 /* of a record, on its line; all are in the JSON */
 
+/* A value, or why it is not known: it is sealed in the log. */
+static const char *value_text(const json_t *value)
+{
+	const char *state = member_text(value, "state");
+
+	if (!json_is_object(value))
+		return json_string_value(value) ?: "";
+	if (strcmp(state, "erased") == 0)
+		return "(erased)";
+	if (strcmp(state, "altered") == 0)
+		return "(altered)";
+	return "(sealed)";
+}
+
 static void put_detail(struct text *t, const char *key, const json_t *value)
 {
-	const char *string = json_string_value(value);
+	const char *string = json_is_object(value) ? value_text(value) : json_string_value(value);
 
 	if (string)
 		text_printf(t, strpbrk(string, " =") || !*string ? " %s='%s'" : " %s=%s", key,
@@ -34,7 +49,7 @@ static void say_record(const struct cli *cli, const json_t *record)
 	_cleanup_(text_done) struct text details = {.growing = true};
 	const json_t *actor = json_object_get(record, "actor");
 	const json_t *resource = json_object_get(record, "resource");
-	const char *user = member_text(actor, "username"),
+	const char *user = value_text(json_object_get(actor, "username")),
 		   *outcome = member_text(record, "outcome");
 	bool success = strcmp(outcome, audit_outcome_to_str(AUDIT_SUCCESS)) == 0;
 	char time[RENDER_TIME_SIZE];
@@ -51,9 +66,9 @@ static void say_record(const struct cli *cli, const json_t *record)
 		put_detail(&details, key, value);
 	}
 	cli_say(cli, "%s %-20s %-8s %s %s%s%s%s", time, member_text(record, "event_type"),
-		*user ? user : member_text(actor, "user_id"), member_text(resource, "type"),
-		member_text(resource, "id"), success ? "" : " ", success ? "" : outcome,
-		details.data ?: "");
+		*user ? user : value_text(json_object_get(actor, "user_id")),
+		member_text(resource, "type"), value_text(json_object_get(resource, "id")),
+		success ? "" : " ", success ? "" : outcome, details.data ?: "");
 }
 
 static int print_record(const struct cli *cli, const char *line, size_t length)
@@ -79,7 +94,8 @@ static int tail_online(const struct cli *cli, uint32_t count)
 	char path[64];
 	int exit;
 
-	snprintf(path, sizeof(path), "/v1/audit/events?limit=%" PRIu32, count);
+	snprintf(path, sizeof(path), "/v1/audit/events?limit=%" PRIu32 "%s", count,
+		 cli->values[CLI_OPTION_SEALED] ? "&sealed=true" : "");
 	exit = ask_get(cli, path, &response);
 	line = response.body.data;
 	for (; exit == CLI_OK && *line; line = end + (*end == '\n')) {
@@ -92,12 +108,19 @@ static int tail_online(const struct cli *cli, uint32_t count)
 
 static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
 {
+	_cleanup_(vault_closep) struct vault *vault = NULL;
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct reader_record record;
 	struct fault f = {0};
 	int exit = CLI_OK;
 	int r = reader_open(dir, &reader, &f);
 
+	if (r == 0 && !cli->values[CLI_OPTION_SEALED]) {
+		exit = cli_vault_of_log(cli, dir, &vault);
+		if (exit != CLI_OK)
+			return exit;
+		reader_set_opener(reader, vault_opener(vault));
+	}
 	if (r == 0)
 		r = reader_seek_tail(reader, count, &f);
 	for (; r >= 0 && exit == CLI_OK && count > 0; count--) {

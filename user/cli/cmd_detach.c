@@ -15,13 +15,16 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "cli/vault.h"
 #include "datapath/datapath.h"
 #include "datapath/panic.h"
 #include "policy/units.h"
 
 /* Open the log of the daemon that is gone; *@ret is NULL if it has none. */
-static int open_log(const struct cli *cli, struct chain **ret, struct fault *reterr)
+static int open_log(const struct cli *cli, struct vault **ret_vault, struct chain **ret,
+		    struct fault *reterr)
 {
+	struct chain_options options = {0};
 	const char *state_dir = cli_value(cli, CLI_OPTION_STATE_DIR, CLI_STATE_DIR);
 	char path[PATH_MAX];
 	struct stat st;
@@ -30,11 +33,13 @@ static int open_log(const struct cli *cli, struct chain **ret, struct fault *ret
 	if (snprintf(path, sizeof(path), "%s/audit", state_dir) >= (int)sizeof(path))
 		return fault(reterr, -ENAMETOOLONG, "audit.open", "%.100s...: the path is too long",
 			     state_dir);
-	if (lstat(path, &st) == 0)
-		return chain_open(path, NULL, ret, reterr);
-	if (errno == ENOENT)
-		return 0;
-	return fault(reterr, -errno, "audit.open", "%.300s: %s", path, strerror(errno));
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0
+				       : fault(reterr, -errno, "audit.open", "%.300s: %s", path,
+					       strerror(errno));
+	if (cli_vault_open(cli, state_dir, false, ret_vault) == CLI_OK)
+		options.keeper = vault_keeper(*ret_vault);
+	return chain_open(path, &options, ret, reterr);
 }
 
 /* What somebody did with the panic switch while no daemon ran: nobody else will be able to tell. */
@@ -106,6 +111,7 @@ static int report(const struct cli *cli, const char *iface, bool recorded)
 
 static int detach_offline(const struct cli *cli)
 {
+	_cleanup_(vault_closep) struct vault *vault = NULL;
 	_cleanup_(chain_closep) struct chain *chain = NULL;
 	const char *pin_dir = cli_value(cli, CLI_OPTION_BPFFS, CLI_BPFFS);
 	const char *only = cli_value(cli, CLI_OPTION_IFACE, NULL);
@@ -114,7 +120,7 @@ static int detach_offline(const struct cli *cli)
 	int r;
 
 	/* The log first: its lock tells whether a daemon is running after all. */
-	if (open_log(cli, &chain, &log_fault) == -EBUSY)
+	if (open_log(cli, &vault, &chain, &log_fault) == -EBUSY)
 		return cli_fail(
 			cli, CLI_UNREACHABLE, "detach.daemon",
 			"a daemon is running, but not on this socket: it holds the audit log",

@@ -194,7 +194,8 @@ static void put_links(struct table *t, const json_t *status)
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
-	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal;
+	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal,
+		     *vault;
 	const json_t *interfaces = json_object_get(status, "interfaces");
 	const char *attached = member_text(status, "attached");
 	size_t i;
@@ -220,6 +221,10 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 			member_text(store, "error"),
 			*member_text(store, "set_aside") ? "; set aside as " : "",
 			member_text(store, "set_aside"), member_u64(store, "recovered"));
+	vault = json_object_get(status, "vault");
+	if (json_is_object(vault) && strcmp(member_text(vault, "state"), "works") != 0)
+		cli_say(cli, "VAULT LOCKED (%s): records name no addresses and no users: %s",
+			member_text(vault, "state"), member_text(vault, "error"));
 	panic_say(cli, status);
 	feeds = json_object_get(json_object_get(status, "lists"), "feeds_failing");
 	json_array_foreach (feeds, i, feed) {

@@ -48,6 +48,11 @@ static const struct option {
 	[CLI_OPTION_STRICT] = {"strict", 0, NULL, "exit 1 if there are warnings"},
 	[CLI_OPTION_WRITE] = {"write", 'w', NULL, "write FILE anew"},
 	[CLI_OPTION_CHECK] = {"check", 0, NULL, "only say whether it is so; exit 1 if not"},
+	[CLI_OPTION_VAULT_KEY] =
+		{"vault-key", 0, "FILE",
+		 "the vault's key, or keyring:NAME, if it is not beside the state"},
+	[CLI_OPTION_SEALED] = {"sealed", 0, NULL,
+			       "as records stand in the log, with nothing opened"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the

@@ -25,7 +25,7 @@ struct daemon {
 };
 
 struct settings {
-	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address, *profile;
+	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address, *profile, *vault_key;
 	const char *ifaces[DATAPATH_LINKS_MAX];
 	size_t iface_count;
 	char iface[DATAPATH_NAMES_SIZE]; /* all of them, for people */
@@ -47,6 +47,7 @@ enum {
 	OPT_JSON,
 	OPT_HELP,
 	OPT_PROFILE,
+	OPT_VAULT_KEY,
 };
 
 static const struct {
@@ -81,6 +82,9 @@ static const struct {
 	{{"profile", required_argument, NULL, OPT_PROFILE},
 	 "NAME",
 	 "profile of the policy that holds on this host"},
+	{{"vault-key", required_argument, NULL, OPT_VAULT_KEY},
+	 "FILE",
+	 "key of what records say about people, or keyring:NAME [DIR/keys/vault.key]"},
 };
 
 static void print_help(void)
@@ -175,6 +179,9 @@ static int parse_options(int argc, char **argv, struct settings *s)
 			break;
 		case OPT_PROFILE:
 			s->profile = optarg;
+			break;
+		case OPT_VAULT_KEY:
+			s->vault_key = optarg;
 			break;
 		case OPT_HELP:
 			s->help = true;
@@ -296,6 +303,7 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 		.policy_path = s->policy,
 		.profile = s->profile,
 		.state_dir = s->state_dir,
+		.vault_key = s->vault_key,
 		.pin_dir = s->pin_dir,
 		.allow_generic = s->allow_generic,
 		.wake = wake_loop,

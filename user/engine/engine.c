@@ -65,6 +65,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 				.ring_fd = datapath_ring_fd(e->datapath),
 			},
 		.chain_dir = e->audit_dir,
+		.keeper = vault_keeper(e->vault),
 		.event_counts = event_counts,
 		.limit_name = limit_name,
 		.wake = wake,
@@ -138,6 +139,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 		r = start_recorder(e, reterr);
 	if (r < 0)
 		return r;
+	privacy_record(e);
 	safety_start(e);
 	store_start(e);
 	flags_load(e, *policy);
@@ -175,6 +177,10 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	r = policy_load_with(options->policy_path, &profile, &policy, reterr);
 	if (r == 0)
 		r = make_paths(e, reterr);
+	if (r == 0)
+		r = privacy_open(e, reterr);
+	if (r == 0)
+		privacy_take_policy(e, policy);
 	if (r == 0)
 		r = datapath_open(options->pin_dir, &e->datapath, reterr);
 	if (r < 0)
@@ -214,6 +220,7 @@ void engine_close(struct engine *e)
 	list_image_done(&e->held);
 	list_set_free(e->lists);
 	store_close(e->store);
+	vault_close(e->vault);
 	policy_free(e->policy);
 	datapath_close(e->datapath);
 	pthread_mutex_destroy(&e->names);
@@ -301,6 +308,7 @@ uint64_t engine_tick(struct engine *e)
 		return TICK_MSEC_MAX;
 	if (now_ns >= e->lists_due_ns) {
 		lists_expire(e);
+		privacy_tick(e);
 		feeds_tick(e);
 		if (e->lists_unknown) /* a change failed half way */
 			lists_synchronise(e, NULL);

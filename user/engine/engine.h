@@ -38,6 +38,7 @@ struct engine_options {
 	const char *policy_path;
 	const char *profile; /* of the policy, for every policy that is applied; NULL = none */
 	const char *state_dir;
+	const char *vault_key; /* where the vault's key is, vault/key.h; NULL = look for it */
 	const char *pin_dir;
 	bool allow_generic;
 	/* Called on the recorder's thread: have engine_recorder_completions() called by the loop. */
@@ -244,5 +245,7 @@ const struct engine_store *engine_store_state(const struct engine *e);
 uint64_t engine_started_ns(const struct engine *e);	  /* CLOCK_REALTIME */
 uint64_t engine_policy_loaded_ns(const struct engine *e); /* CLOCK_REALTIME */
 const char *engine_audit_dir(const struct engine *e);
+/* What readers of the log open sealed values with: reader_set_opener(). */
+const struct personal_opener *engine_audit_opener(const struct engine *e);
 
 #endif

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/feeds.h"
 #include "engine/flags.h"
+#include "engine/privacy.h"
 #include "engine/safety.h"
 #include "engine/seal.h"
 #include "engine/traffic.h"
@@ -56,6 +57,8 @@ struct engine {
 	struct feeds feeds;
 	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
+	struct vault *vault;
+	bool vault_told; /* that it cannot be used, or could not once: there is a record */
 	struct recorder *recorder;
 	struct sealer *sealer;	 /* NULL: nothing is sealed */
 	struct traffic *traffic; /* NULL: there is no memory for it */

@@ -85,6 +85,7 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	flags_commit(e, *policy);
 	control_commit(e, &control);
 	safety_commit(e, *policy);
+	privacy_take_policy(e, *policy);
 	if (lists_synchronise(e, &f) < 0)
 		log_error("entries of feeds that are gone stay in the kernel", "error", f.text);
 	list_image_done(&e->held);

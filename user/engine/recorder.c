@@ -515,6 +515,7 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 		   struct fault *reterr)
 {
 	_cleanup_(recorder_freep) struct recorder *r = calloc(1, sizeof(*r));
+	const struct chain_options chain = {.keeper = options->keeper};
 	pthread_condattr_t attributes;
 	int result;
 
@@ -531,7 +532,7 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 	result = events_open(&options->events, &r->events, reterr);
 	if (result < 0)
 		return result;
-	result = chain_open(options->chain_dir, NULL, &r->chain, reterr);
+	result = chain_open(options->chain_dir, &chain, &r->chain, reterr);
 	if (result < 0)
 		return result;
 	heartbeat_init(&r->heartbeat, &r->options.events, r->chain);

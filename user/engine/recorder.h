@@ -33,6 +33,7 @@ struct recorder;
 struct recorder_options {
 	struct events_source events;
 	const char *chain_dir;
+	const struct personal_keeper *keeper; /* called on the recorder's thread */
 	/* What the datapath lost and suppressed so far. Called on the recorder's thread; so is the next. */
 	int (*event_counts)(struct weir_event_count *ret, void *userdata);
 	/* The name of a limit's slot, copied to @ret. */

@@ -172,13 +172,13 @@ static int unlock(struct vault *v, const struct vault_options *options, struct s
 	return r;
 }
 
-/* Open the file; one that is damaged is set aside once. */
-static int open_file(struct vault *v, struct fault *reterr)
+/* Open the file; one that is damaged is set aside once, by its owner. */
+static int open_file(struct vault *v, bool owner, struct fault *reterr)
 {
 	char suffix[40];
 	int r = db_open(&v->writing.db, v->status.path, false, reterr);
 
-	if (r != -EUCLEAN)
+	if (r != -EUCLEAN || !owner)
 		return r;
 	db_close(&v->writing.db);
 	snprintf(suffix, sizeof(suffix), "damaged-%llu",
@@ -202,7 +202,7 @@ static void open_all(struct vault *v, const struct vault_options *options)
 	struct vault_status *status = &v->status;
 	struct side *first = v->read_only ? &v->reading : &v->writing;
 	struct fault f = {0};
-	int r = v->read_only ? 0 : open_file(v, &f);
+	int r = v->read_only ? 0 : open_file(v, options->owner, &f);
 
 	if (r == 0)
 		r = db_open(&v->reading.db, status->path, true, &f);

@@ -42,12 +42,13 @@ const char *vault_state_to_str(enum vault_state state); /* "no_key" */
 struct vault_options {
 	const char *state_dir;
 	const char *key; /* where the master key is, as key.h says; NULL: look for it */
+	bool owner; /* of the state: sets a damaged file aside. Nobody else can tell that it is not in use */
 	bool read_only; /* of a daemon, perhaps a running one: nothing is made, nothing can be sealed or erased */
 };
 
 /**
- * Open the vault of @options->state_dir. The first time it is made, and a key for it unless there is one. A damaged
- * file is set aside, and a new vault begun. -ENOMEM; anything else is in vault_state().
+ * Open the vault of @options->state_dir. The first time it is made, and a key for it unless there is one. The
+ * owner sets a damaged file aside and begins anew. -ENOMEM; anything else is in vault_state().
  */
 int vault_open(const struct vault_options *options, struct vault **ret, struct fault *reterr);
 /* What was sealed and not made durable is dropped. Accepts NULL. */
