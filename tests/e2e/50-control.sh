@@ -133,6 +133,8 @@ each_command() {
 	both backup create "$LAB_DIR/weir.tar.gz"
 	both backup verify "$LAB_DIR/weir.tar.gz"
 	both backup restore "$LAB_DIR/weir.tar.gz" --state-dir "$LAB_DIR/restored"
+	both vault status
+	both vault rotate
 	both doctor
 	both metrics
 	both version

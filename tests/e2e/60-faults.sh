@@ -102,8 +102,10 @@ disk_full() {
 	check 'with space again the chain goes on by itself' wait_for 10 degraded false
 	check 'a record says for how long it could not be written' \
 		has_record '.event_type == "audit.storage_error"'
-	check 'a change made meanwhile is in it' \
-		has_record '.event_type == "list.add" and .resource.id == "198.18.69.99"'
+	# By the daemon: SQLite does not find the way through /proc to its disk.
+	check 'a change made meanwhile is in it, and what it is about in the vault' \
+		jq -es 'any(.[]; .event_type == "list.add" and .resource.id == "198.18.69.99")' \
+		<<<"$(weir audit tail -n 1000 -o json)"
 	check 'and so is what came before' has_record ".event_id == \"$before\""
 	check 'each dropped packet is in the chain once' wait_for 15 all_in_chain
 	check 'the chain verifies' verify

@@ -102,6 +102,9 @@ check 'what is recorded meanwhile has networks and no names' has_record '.event_
 check 'what was sealed before is told from what is erased' has_record '.resource.id.state? == "no_key"'
 check 'a key cannot be changed that is not there' exits 1 weir vault rotate
 check 'which is recorded, too' has_record '.event_type == "vault.rotated" and .outcome == "failure"'
+cp -p "$LAB_DIR/moved" "$KEY"
+check 'as soon as the key is back it is used' wait_for 15 has_record '.event_type == "vault.recovered"'
+rm "$KEY"
 stop_weir
 start_weir --vault-key "$LAB_DIR/moved"
 check 'with the key from elsewhere all is as before' test \

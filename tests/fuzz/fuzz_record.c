@@ -5,6 +5,7 @@
  * bytes. Anything else is written: strings of the input as members of a record, which must be read
  * back whatever is in them.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -23,6 +24,46 @@ static void check_slice(const struct record_slice *s, const char *data, size_t l
 	REQUIRE(s->data >= data && s->length <= length &&
 			(size_t)(s->data - data) <= length - s->length,
 		"%s is not in the record", what);
+}
+
+/* A vault that knows some, and nothing of others. */
+static int some_open(const struct personal_sealed *sealed, const struct personal_place *place,
+		     struct text *ret, void *userdata)
+{
+	static const int errors[] = {0, -ENOENT, -ENOKEY, -EBADMSG};
+	int r = errors[sealed->subject % ARRAY_SIZE(errors)];
+
+	(void)userdata;
+	if (r == 0)
+		text_printf(ret, "\"%s\xff", place->path);
+	return r;
+}
+
+static int some_seal(enum field_kind kind, const char *value, const struct personal_place *place,
+		     struct personal_sealed *ret, void *userdata)
+{
+	(void)place;
+	(void)userdata;
+	*ret = (struct personal_sealed){.subject = strlen(value), .commitment = {(uint8_t)kind, 7}};
+	return strlen(value) % 5 ? 0 : -ENOKEY;
+}
+
+/* What is opened is JSON, too. */
+static void check_opened(const char *data, size_t length, struct record_view view)
+{
+	const struct personal_opener opener = {.open = some_open};
+	json_error_t where;
+	struct text shown;
+	json_t *json;
+
+	view.opener = &opener;
+	text_init_growing(&shown);
+	record_put_view(&shown, data, length, &view, hash);
+	json = json_loadb(shown.data, shown.length, JSON_ALLOW_NUL, &where);
+	REQUIRE(json_is_object(json) || strstr(where.text, "NUL"), "no JSON: %s in %s", where.text,
+		shown.data);
+	json_decref(json);
+	text_done(&shown);
 }
 
 static void check_view(const char *data, size_t length, const struct record_view *view)
@@ -56,6 +97,7 @@ static void check_view(const char *data, size_t length, const struct record_view
 	REQUIRE(!json || json_object_get(json, "hash"), "no hash");
 	json_decref(json);
 	text_done(&shown);
+	check_opened(data, length, *view);
 }
 
 static void check_read(const uint8_t *data, size_t size)
@@ -85,6 +127,7 @@ static void check_written(const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *text = fuzz_string(data, size);
 	uint8_t id[AUDIT_ID_SIZE] = {1}, previous[AUDIT_HASH_SIZE] = {2};
+	struct personal_keeper keeper = {.seal = some_seal};
 	struct audit_position at = {.index = size, .event_id = id, .previous_hash = previous};
 	struct audit_details details = {0};
 	struct audit_record record = {.details = &details, .time_ns = 1};
@@ -92,6 +135,9 @@ static void check_written(const uint8_t *data, size_t size)
 	struct text out;
 	char *next = text, *end = text + size;
 
+	if (size % 4) /* with a vault, in each of its modes */
+		at.keeper = &keeper;
+	memset(keeper.modes, (int)(size % 4 % PERSONAL_MODE_MAX), sizeof(keeper.modes));
 	if (size) {
 		record.event = data[0] % AUDIT_EVENT_MAX;
 		record.outcome = data[0] / 32 % AUDIT_OUTCOME_MAX;

@@ -281,6 +281,27 @@ static void without_its_key(void **state)
 	expect_state(l, "keyring:weir:there is no such key", VAULT_NO_KEY);
 }
 
+static void key_comes_back(void **state)
+{
+	const struct log *l = *state;
+	struct personal_sealed a, again;
+	struct vault *v = open_vault(l);
+
+	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	sync_vault(v);
+	vault_close(v);
+	move_file(l, VAULT_KEY_FILE, "moved");
+	v = open_with(l, NULL, false);
+	assert_false(vault_retry(v));
+	assert_int_equal(seal(v, FIELD_NAME, "root", &again), -ENOKEY);
+	move_file(l, "moved", VAULT_KEY_FILE);
+	assert_true(vault_retry(v));
+	assert_int_equal(seal(v, FIELD_NAME, "root", &again), 0);
+	assert_true(a.subject == again.subject);
+	assert_int_equal(opened(v, &a, "root"), 0);
+	vault_close(v);
+}
+
 static void rotated(void **state)
 {
 	const struct log *l = *state;
@@ -517,6 +538,7 @@ int main(void)
 		T("what is erased is gone from memory and files, and the rest stays", erased),
 		T("without its key nothing is sealed or opened, and no other key is made",
 		  without_its_key),
+		T("when the key is back all is as before", key_comes_back),
 		T("another key opens what was sealed before, also if the change was cut short",
 		  rotated),
 		T("a value is found in any notation, and those in a prefix", found_again),

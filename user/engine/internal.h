@@ -58,7 +58,9 @@ struct engine {
 	struct flags flags;
 	struct control *control; /* never NULL once a policy is in force */
 	struct vault *vault;
-	bool vault_told; /* that it cannot be used, or could not once: there is a record */
+	uint64_t vault_due_ns;	/* CLOCK_MONOTONIC: not to be tried again before */
+	uint64_t vault_refused; /* what was refused before it could be used */
+	bool vault_told;	/* that it cannot be used, or could not once: there is a record */
 	struct recorder *recorder;
 	struct sealer *sealer;	 /* NULL: nothing is sealed */
 	struct traffic *traffic; /* NULL: there is no memory for it */

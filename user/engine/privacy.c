@@ -3,8 +3,11 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/internal.h"
+
+#define RETRY_NS (5 * NSEC_PER_SEC)
 
 struct vault *engine_vault(const struct engine *e)
 {
@@ -120,15 +123,33 @@ void privacy_record(struct engine *e)
 	record(e, AUDIT_EVENT_VAULT_UNAVAILABLE, &status.trouble, &ENGINE_SYSTEM);
 }
 
+/* The disk may have room again, or the stick with the key may be back. */
+static void retry(struct engine *e)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct vault_status status;
+
+	if (now_ns < e->vault_due_ns)
+		return;
+	e->vault_due_ns = now_ns + RETRY_NS;
+	if (!vault_retry(e->vault))
+		return;
+	log_info("the vault can be used again");
+	e->vault_told = false;
+	record(e, AUDIT_EVENT_VAULT_RECOVERED, NULL, &ENGINE_SYSTEM);
+	vault_get_status(e->vault, &status);
+	e->vault_refused = status.refused;
+}
+
 void privacy_tick(struct engine *e)
 {
 	struct vault_status status;
 	struct fault f;
 
-	if (e->vault_told)
-		return;
+	if (vault_state(e->vault) != VAULT_WORKS)
+		return retry(e);
 	vault_get_status(e->vault, &status);
-	if (!status.refused)
+	if (e->vault_told || status.refused == e->vault_refused)
 		return;
 	e->vault_told = true;
 	f = status.trouble;

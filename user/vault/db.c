@@ -61,7 +61,7 @@ static int db_fault(struct db *d, int rc, struct fault *reterr)
 	if (primary == SQLITE_READONLY || primary == SQLITE_PERM)
 		err = -EROFS;
 	return fault(reterr, err, err == -EUCLEAN ? "vault.damaged" : "vault.io", "%.200s: %s",
-		     d->path, sqlite3_errmsg(d->sqlite));
+		     d->path, err == -ENOSPC ? strerror(ENOSPC) : sqlite3_errmsg(d->sqlite));
 }
 
 static int execute(struct db *d, const char *sql, struct fault *reterr)
@@ -169,7 +169,7 @@ static int prepare(struct db *d, struct fault *reterr)
 	return 0;
 }
 
-int db_open(struct db *d, const char *path, bool read_only, struct fault *reterr)
+int db_open(struct db *d, const char *path, bool read_only, bool check, struct fault *reterr)
 {
 	int rc, r = file_check(path, read_only, reterr);
 
@@ -189,7 +189,7 @@ int db_open(struct db *d, const char *path, bool read_only, struct fault *reterr
 	sqlite3_busy_timeout(d->sqlite, BUSY_MS);
 	sqlite3_db_config(d->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(d->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	r = integrity_check(d, reterr);
+	r = check ? integrity_check(d, reterr) : 0;
 	if (r == 0 && !read_only)
 		r = execute(d,
 			    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"

@@ -43,8 +43,8 @@ struct db_row {
 	uint64_t created_ns;
 };
 
-/** Open or create @path; @read_only: neither create nor change. Faults: vault.damaged (-EUCLEAN), vault.io. */
-int db_open(struct db *d, const char *path, bool read_only, struct fault *reterr);
+/** Open or create @path; @read_only: neither create nor change; @check: look at every page first. Faults: vault.damaged (-EUCLEAN), vault.io. */
+int db_open(struct db *d, const char *path, bool read_only, bool check, struct fault *reterr);
 void db_close(struct db *d);
 
 int db_begin(struct db *d, struct fault *reterr);

@@ -27,8 +27,10 @@ struct opened {
 };
 
 struct vault {
-	enum vault_state state; /* as it was opened: never changes */
-	bool read_only;
+	enum vault_state state; /* read without a lock; changes with both held */
+	bool owner, read_only;
+	char state_dir[512];
+	char *key_asked; /* NULL = look for it */
 	struct key key;
 	struct personal_keeper keeper;
 	struct personal_opener opener;

@@ -92,7 +92,7 @@ int vault_open_value(const struct personal_sealed *sealed, const struct personal
 	struct vault *v = userdata;
 	int r;
 
-	if (v->state != VAULT_WORKS)
+	if (vault_state(v) != VAULT_WORKS)
 		return -ENOKEY;
 	pthread_mutex_lock(&v->reading.lock);
 	r = open_locked(v, sealed, place, ret);

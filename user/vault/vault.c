@@ -33,7 +33,7 @@ const char *vault_state_to_str(enum vault_state state)
 
 enum vault_state vault_state(const struct vault *v)
 {
-	return v->state;
+	return __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
 }
 
 void vault_note(struct vault *v, const struct fault *f)
@@ -45,12 +45,12 @@ void vault_note(struct vault *v, const struct fault *f)
 
 int vault_check(struct vault *v, bool change, struct fault *reterr)
 {
-	if (v->state != VAULT_WORKS) {
+	if (vault_state(v) != VAULT_WORKS) {
 		struct vault_status status;
 
 		vault_get_status(v, &status);
 		return fault(reterr, -ENOKEY, "vault.key", "the vault cannot be used (%s): %s",
-			     vault_state_to_str(v->state), status.trouble.text);
+			     vault_state_to_str(status.state), status.trouble.text);
 	}
 	if (change && v->read_only)
 		return fault(reterr, -EROFS, "vault.read_only", "the vault is open to be read");
@@ -143,16 +143,15 @@ static int unlock_root(struct vault *v, struct side *s, const uint8_t *wrapped,
 }
 
 /* With the file open. */
-static int unlock(struct vault *v, const struct vault_options *options, struct side *s,
-		  struct fault *reterr)
+static int unlock(struct vault *v, struct side *s, struct fault *reterr)
 {
 	char beside[PATH_MAX];
 	uint8_t wrapped[CRYPTO_WRAPPED], root[CRYPTO_KEY];
 	struct fault why = {0};
 	int found, r;
 
-	snprintf(beside, sizeof(beside), "%s/" VAULT_KEY_FILE, options->state_dir);
-	found = key_find(options->key, beside, &v->key, &why);
+	snprintf(beside, sizeof(beside), "%s/" VAULT_KEY_FILE, v->state_dir);
+	found = key_find(v->key_asked, beside, &v->key, &why);
 	r = db_meta_get(&s->db, META_WRAPPED, wrapped, sizeof(wrapped), reterr);
 	if (r == -ENOENT && !v->read_only) {
 		r = key_for_new(v, found, &why, reterr);
@@ -173,19 +172,19 @@ static int unlock(struct vault *v, const struct vault_options *options, struct s
 }
 
 /* Open the file; one that is damaged is set aside once, by its owner. */
-static int open_file(struct vault *v, bool owner, struct fault *reterr)
+static int open_file(struct vault *v, bool check, struct fault *reterr)
 {
 	char suffix[40];
-	int r = db_open(&v->writing.db, v->status.path, false, reterr);
+	int r = db_open(&v->writing.db, v->status.path, false, check, reterr);
 
-	if (r != -EUCLEAN || !owner)
+	if (r != -EUCLEAN || !v->owner)
 		return r;
 	db_close(&v->writing.db);
 	snprintf(suffix, sizeof(suffix), "damaged-%llu",
 		 (unsigned long long)(clock_real_ns() / NSEC_PER_SEC));
 	r = store_set_aside(v->status.path, suffix, v->status.set_aside,
 			    sizeof(v->status.set_aside), reterr);
-	return r < 0 ? r : db_open(&v->writing.db, v->status.path, false, reterr);
+	return r < 0 ? r : db_open(&v->writing.db, v->status.path, false, check, reterr);
 }
 
 static enum vault_state state_of(int r, const struct fault *f)
@@ -197,17 +196,17 @@ static enum vault_state state_of(int r, const struct fault *f)
 	return f->code && strncmp(f->code, "vault.key", 9) == 0 ? VAULT_NO_KEY : VAULT_BROKEN;
 }
 
-static void open_all(struct vault *v, const struct vault_options *options)
+static void open_all(struct vault *v, bool check)
 {
 	struct vault_status *status = &v->status;
 	struct side *first = v->read_only ? &v->reading : &v->writing;
 	struct fault f = {0};
-	int r = v->read_only ? 0 : open_file(v, options->owner, &f);
+	int r = v->read_only ? 0 : open_file(v, check, &f);
 
 	if (r == 0)
-		r = db_open(&v->reading.db, status->path, true, &f);
+		r = db_open(&v->reading.db, status->path, true, v->read_only && check, &f);
 	if (r == 0)
-		r = unlock(v, options, first, &f);
+		r = unlock(v, first, &f);
 	if (r == 0)
 		r = db_count(&first->db, &status->subjects, &f);
 	if (first->db.statements[DB_META_GET]) {
@@ -218,9 +217,29 @@ static void open_all(struct vault *v, const struct vault_options *options)
 	}
 	if (r < 0 && !f.err)
 		fault(&f, r, "vault.io", "%s: %s", status->path, strerror(-r));
-	v->state = status->state = state_of(r, &f);
+	status->state = state_of(r, &f);
 	status->trouble = r < 0 ? f : (struct fault){0};
 	snprintf(status->key_source, sizeof(status->key_source), "%.511s", v->key.source);
+	__atomic_store_n(&v->state, status->state, __ATOMIC_RELEASE);
+}
+
+bool vault_retry(struct vault *v)
+{
+	/* What is only locked was looked at when it was opened first. */
+	bool check = vault_state(v) == VAULT_BROKEN;
+
+	pthread_mutex_lock(&v->writing.lock);
+	pthread_mutex_lock(&v->reading.lock);
+	if (vault_state(v) != VAULT_WORKS) {
+		pthread_mutex_lock(&v->status_lock);
+		db_close(&v->reading.db);
+		db_close(&v->writing.db);
+		open_all(v, check);
+		pthread_mutex_unlock(&v->status_lock);
+	}
+	pthread_mutex_unlock(&v->reading.lock);
+	pthread_mutex_unlock(&v->writing.lock);
+	return vault_state(v) == VAULT_WORKS;
 }
 
 int vault_open(const struct vault_options *options, struct vault **ret, struct fault *reterr)
@@ -233,17 +252,21 @@ int vault_open(const struct vault_options *options, struct vault **ret, struct f
 	pthread_mutex_init(&v->reading.lock, NULL);
 	pthread_mutex_init(&v->status_lock, NULL);
 	v->read_only = options->read_only;
+	v->owner = options->owner;
+	v->state = VAULT_BROKEN;
+	v->key_asked = options->key ? strdup(options->key) : NULL;
 	v->keeper = (struct personal_keeper){.seal = vault_seal, .sync = vault_sync, .userdata = v};
 	v->opener = (struct personal_opener){.open = vault_open_value, .userdata = v};
 	v->opened = calloc(OPENED_MAX, sizeof(*v->opened));
-	if (!v->opened || cache_init(&v->cache) < 0 || crypto_init(&v->writing.crypto) < 0 ||
-	    crypto_init(&v->reading.crypto) < 0)
+	if (!v->opened || (options->key && !v->key_asked) || cache_init(&v->cache) < 0 ||
+	    crypto_init(&v->writing.crypto) < 0 || crypto_init(&v->reading.crypto) < 0)
 		return fault(reterr, -ENOMEM, "vault.memory", "no memory for the vault");
+	snprintf(v->state_dir, sizeof(v->state_dir), "%s", options->state_dir);
 	if (snprintf(v->status.path, sizeof(v->status.path), "%s/" VAULT_FILE,
 		     options->state_dir) >= (int)sizeof(v->status.path))
 		return fault(reterr, -ENAMETOOLONG, "vault.path", "%.100s...: the path is too long",
 			     options->state_dir);
-	open_all(v, options);
+	open_all(v, true);
 	*ret = take_ptr(v);
 	return 0;
 }
@@ -262,6 +285,7 @@ void vault_close(struct vault *v)
 	if (v->opened)
 		vault_forget_opened(v);
 	free(v->opened);
+	free(v->key_asked);
 	cache_done(&v->cache);
 	side_done(&v->reading);
 	side_done(&v->writing); /* last: it tidies the log of the database */

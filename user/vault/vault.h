@@ -51,6 +51,8 @@ struct vault_options {
  * owner sets a damaged file aside and begins anew. -ENOMEM; anything else is in vault_state().
  */
 int vault_open(const struct vault_options *options, struct vault **ret, struct fault *reterr);
+/** Try again to open a vault that does not work: there may be a key or room on the disk now. True: it works. */
+bool vault_retry(struct vault *v);
 /* What was sealed and not made durable is dropped. Accepts NULL. */
 void vault_close(struct vault *v);
 DEFINE_CLEANUP(struct vault *, vault_close)
