@@ -3,6 +3,8 @@
 #include "test_audit.h"
 
 #include <endian.h>
+#include <linux/keyctl.h>
+#include <sys/syscall.h>
 
 #include "audit/personal.h"
 #include "base/fs.h"
@@ -302,6 +304,71 @@ static void key_comes_back(void **state)
 	vault_close(v);
 }
 
+static void from_systemd(void **state)
+{
+	const struct log *l = *state;
+	struct personal_sealed a;
+	struct vault_status status;
+	struct vault *v = open_vault(l);
+	struct fault f = {0};
+
+	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	sync_vault(v);
+	vault_close(v);
+	move_file(l, VAULT_KEY_FILE, "weir.vault");
+	setenv("CREDENTIALS_DIRECTORY", l->root, 1);
+	v = open_vault(l);
+	assert_int_equal(opened(v, &a, "root"), 0);
+	assert_int_equal(vault_rotate(v, &f), -EPERM);
+	assert_string_equal(f.code, "vault.key_fixed");
+	vault_get_status(v, &status);
+	assert_non_null(strstr(status.key_source, "/weir.vault"));
+	vault_close(v);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+/* Remove the key @name from the user's keyring. */
+static void forget_key(const char *name)
+{
+	long key = syscall(SYS_request_key, "user", name, NULL, 0);
+
+	if (key >= 0)
+		syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_USER_KEYRING);
+}
+
+static void from_the_kernel(void **state)
+{
+	const struct log *l = *state;
+	char name[64], asked[80];
+	struct personal_sealed a;
+	struct vault *v;
+
+	/* The session has to have the user's keyring in it for its keys to be found. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ||
+	    syscall(SYS_keyctl, KEYCTL_LINK, KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING) < 0) {
+		print_message("no keyrings here: %s\n", strerror(errno));
+		skip();
+	}
+	snprintf(name, sizeof(name), "weir:test:%d", getpid());
+	snprintf(asked, sizeof(asked), "keyring:%s", name);
+	assert_true(syscall(SYS_add_key, "user", name,
+			    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+			    (size_t)64, KEY_SPEC_USER_KEYRING) >= 0);
+	v = open_with(l, asked, false);
+	assert_int_equal(vault_state(v), VAULT_WORKS);
+	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	sync_vault(v);
+	assert_int_equal(vault_rotate(v, NULL), 0);
+	vault_close(v);
+	v = open_with(l, asked, false);
+	assert_int_equal(opened(v, &a, "root"), 0);
+	vault_close(v);
+	forget_key(name);
+	v = open_with(l, asked, false);
+	assert_int_equal(vault_state(v), VAULT_NO_KEY);
+	vault_close(v);
+}
+
 static void rotated(void **state)
 {
 	const struct log *l = *state;
@@ -539,6 +606,9 @@ int main(void)
 		T("without its key nothing is sealed or opened, and no other key is made",
 		  without_its_key),
 		T("when the key is back all is as before", key_comes_back),
+		T("the key may be a credential of systemd, which only systemd changes",
+		  from_systemd),
+		T("the key may be in the kernel, and is changed there", from_the_kernel),
 		T("another key opens what was sealed before, also if the change was cut short",
 		  rotated),
 		T("a value is found in any notation, and those in a prefix", found_again),

@@ -109,7 +109,8 @@ int vault_value(struct vault *v, uint64_t id, struct text *ret, struct fault *re
 /**
  * Erase subjects: their rows, and what SQLite's files have of them. *@ret_erased counts those that were there. All
  * or none, and durable. Records that name them stay, and verify, and can no longer be opened by anybody. Copies of
- * the file that were made before are not reached.
+ * the file that were made before are not reached. -EBUSY: they are erased, but somebody who reads keeps the log of the
+ * database from being cut; call it again.
  */
 int vault_erase(struct vault *v, const uint64_t *ids, size_t count, size_t *ret_erased,
 		struct fault *reterr);
