@@ -96,7 +96,6 @@ static const struct {
 	{OBJECT_FLAG, NULL, "flags: {x: {", "}}", {"rollout: 0%"}},
 	{OBJECT_SAFETY, NULL, "safety: {", "}", {NULL}},
 	{OBJECT_WATCHDOG, NULL, "safety: {watchdog: {", "}}", {"drop_ratio: 95%"}},
-	{OBJECT_AUDIT, NULL, "audit: {", "}", {NULL}},
 	{OBJECT_SHORTEST, NULL, "safety: {shortest_prefix: {", "}}", {NULL}},
 	{OBJECT_AUDIT, NULL, "audit: {", "}", {NULL}},
 	{OBJECT_PERSONAL, NULL, "audit: {personal: {", "}}", {NULL}},

@@ -265,10 +265,6 @@ int value_watchdog_minimum(struct reader *r, const struct node *n, void *into);
 int value_max_blocked(struct reader *r, const struct node *n, void *into);
 int value_shortest4(struct reader *r, const struct node *n, void *into);
 int value_shortest6(struct reader *r, const struct node *n, void *into);
-/* audit.c */
-const char *word_personal(unsigned int i);
-int value_personal(struct reader *r, const struct node *n, void *into);
-
 /** What holds where a policy says nothing. */
 void safety_begin(struct policy_safety *s);
 
@@ -277,6 +273,8 @@ const char *word_audit_evidence(unsigned int i);
 int value_audit_evidence(struct reader *r, const struct node *n, void *into);
 const char *word_audit_on_full(unsigned int i);
 int value_audit_on_full(struct reader *r, const struct node *n, void *into);
+const char *word_personal(unsigned int i);
+int value_personal(struct reader *r, const struct node *n, void *into);
 
 /* limit_check.c: what one key alone cannot tell */
 
