@@ -3,22 +3,34 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "audit/directory.h"
 
 #define AHEAD_MIN 4096
 
-int window_init(struct window *w, int fd)
+void window_init(struct window *w, int fd)
 {
-	*w = (struct window){.fd = fd, .ahead = AHEAD_MIN, .buffer = malloc(WINDOW_BYTES)};
-	return w->buffer ? 0 : -ENOMEM;
+	*w = (struct window){.fd = fd, .ahead = AHEAD_MIN};
 }
 
 void window_done(struct window *w)
 {
 	free(w->buffer);
 	*w = (struct window){.fd = -1};
+}
+
+/* Most files are looked at in a few places: what is never needed is never had. The content is lost. */
+static bool reserve(struct window *w, size_t size)
+{
+	if (size <= w->size)
+		return true;
+	free(w->buffer);
+	w->buffer = malloc(size);
+	w->size = w->buffer ? size : 0;
+	w->filled = 0;
+	return w->buffer;
 }
 
 int window_get(struct window *w, uint64_t offset, size_t length, const uint8_t **ret)
@@ -40,6 +52,8 @@ int window_get(struct window *w, uint64_t offset, size_t length, const uint8_t *
 	want = length > w->ahead ? length : w->ahead;
 	if (offset < w->at && w->filled)
 		start = end > want ? end - want : 0;
+	if (!reserve(w, want))
+		return -ENOMEM;
 	n = file_read(w->fd, w->buffer, want, start);
 	w->at = start;
 	w->filled = n > 0 ? (size_t)n : 0;

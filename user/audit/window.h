@@ -16,15 +16,15 @@ struct window {
 	int fd; /* the caller's */
 	uint8_t *buffer;
 	uint64_t at; /* of the buffer's content in the file */
-	size_t filled, ahead;
+	size_t filled, ahead, size;
 };
 
-/** -ENOMEM. End with window_done(), which accepts a zeroed one. */
-int window_init(struct window *w, int fd);
+/* End with window_done(), which accepts a zeroed one. */
+void window_init(struct window *w, int fd);
 void window_done(struct window *w);
 
 /**
- * @length bytes at @offset, valid until the next call. -ENODATA: the file ends before; other -errno.
+ * @length bytes at @offset, valid until the next call. -ENODATA: the file ends before; -ENOMEM and other -errno.
  */
 int window_get(struct window *w, uint64_t offset, size_t length, const uint8_t **ret);
 
