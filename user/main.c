@@ -16,6 +16,15 @@
 #define SEAL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS                                                                               \
 	(CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+#define SEARCH_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(TYPE) |     \
+	 CLI_TAKES(CATEGORY) | CLI_TAKES(SEVERITY) | CLI_TAKES(ACTOR) | CLI_TAKES(ADDRESS) |       \
+	 CLI_TAKES(RULE) | CLI_TAKES(RESOURCE) | CLI_TAKES(OUTCOME) | CLI_TAKES(TEXT) |            \
+	 CLI_TAKES(LIMIT) | CLI_TAKES(CURSOR) | CLI_TAKES(OLDEST) | CLI_TAKES(FOLLOW) |            \
+	 CLI_TAKES(SCAN) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+#define STATS_OPTIONS                                                                              \
+	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(SCAN) |     \
+	 CLI_TAKES(VAULT_KEY))
 #define DETACH_OPTIONS                                                                             \
 	(CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE) |                 \
 	 CLI_TAKES(VAULT_KEY))
@@ -81,6 +90,13 @@ static const struct command commands[] = {
 	{"flags unset", "FLAG", "have it as the policy says again", CLI_ONLINE,
 	 .fn = cmd_flags_unset},
 	{"audit tail", "", "the last records of the audit log", TAIL_OPTIONS, .fn = cmd_audit_tail},
+	{"audit search", "", "records of the audit log: by time, type, actor, address, ...",
+	 SEARCH_OPTIONS, .fn = cmd_audit_search},
+	{"audit stats", "", "how many records by type, severity, actor, rule and hour",
+	 STATS_OPTIONS, .fn = cmd_audit_stats},
+	{"audit index", "check|rebuild [DIR]",
+	 "compare the indexes of the audit log with it, or make them anew; needs no daemon",
+	 CLI_OFFLINE, .fn = cmd_audit_index},
 	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
 	 .fn = cmd_audit_verify},
 	{"audit checkpoint", "[acknowledge]",

@@ -129,6 +129,10 @@ each_command() {
 	both panic clear
 	both audit tail
 	both audit tail -n 3
+	both audit search --limit 2
+	both audit stats
+	both audit index check "$LAB_DIR/state/audit"
+	both audit index rebuild "$LAB_DIR/state/audit"
 	both audit verify "$LAB_DIR/state/audit"
 	both backup create "$LAB_DIR/weir.tar.gz"
 	both backup verify "$LAB_DIR/weir.tar.gz"
@@ -263,7 +267,7 @@ permissions() {
 		'GET /v1/lists/block' 'POST /v1/lists/block' 'DELETE /v1/lists/block/198.18.1.1' \
 		'GET /v1/policy' 'PUT /v1/policy' 'POST /v1/policy/confirm' 'POST /v1/policy/plan' \
 		'POST /v1/policy/rollback' 'GET /v1/policy/history' 'GET /v1/policy/history/1' \
-		'GET /v1/audit/events' 'POST /v1/detach' 'GET /v1/doctor' \
+		'GET /v1/audit/events' 'GET /v1/audit/stats' 'POST /v1/detach' 'GET /v1/doctor' \
 		'GET /v1/flags' 'GET /v1/flags/trial' 'PUT /v1/flags/trial' 'DELETE /v1/flags/trial'; do
 		check "a stranger may not $route" test 403 = "$(as_stranger curl -gsS -o /dev/null \
 			-w '%{http_code}' --unix-socket "$WEIR_SOCKET" \

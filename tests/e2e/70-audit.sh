@@ -140,6 +140,14 @@ sealed_records() {
 	weir audit tail --dir "$STATE/audit" -n 10000 -o json --sealed
 }
 
+# Of the last record or, while windows close, of the one before.
+names_last_hash() {
+	local hash
+
+	hash=$(status .audit.last_hash)
+	records true 3 | jq -e --arg hash "$hash" 'select(.hash == $hash)'
+}
+
 forged() { # a changed record in the middle of what was exported
 	jq -cS 'if .details.packets then .details.packets += 1 else . end'
 }
@@ -165,8 +173,7 @@ online=$(weir audit tail -n 20 -o json --sealed)
 check 'the last 20 records: each hash and each link holds by sha256sum alone' \
 	links_hold 20 <<<"$online"
 check 'a forged record fails that' refuse links_hold 20 <<<"$(forged <<<"$online")"
-check 'the status names the last hash' \
-	test "$(status .audit.last_hash)" = "$(tail -n 1 <<<"$online" | jq -r .hash)"
+check 'the status names the last hash' names_last_hash
 stop_weir
 check 'it verifies after the daemon' verify
 check 'the files say what the daemon said' test "$(sealed_records | grep -cFf <(echo "$online"))" = 20

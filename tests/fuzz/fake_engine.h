@@ -18,6 +18,7 @@ struct engine {
 	int panic;	      /* enum weir_mode, or PANIC_NONE */
 	unsigned int changes; /* of lists, policy or attachment */
 	unsigned int denied;
+	unsigned int questions; /* about the audit log */
 };
 
 /** A new engine with an entry on each list and a policy. */

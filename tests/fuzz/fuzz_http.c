@@ -171,7 +171,7 @@ static void check_json(const struct http_response *r)
 }
 
 static void check_response(const struct http_request *request, const struct http_response *r,
-			   unsigned int changes)
+			   unsigned int changes, unsigned int questions)
 {
 	bool may = request->peer.is_member && !request->too_long &&
 		   !http_header(request, "Origin") && !http_header(request, "Referer") &&
@@ -189,6 +189,8 @@ static void check_response(const struct http_request *request, const struct http
 		REQUIRE(may, "changed by somebody who may not");
 		REQUIRE(strcmp(request->method, "GET") != 0, "changed by GET");
 	}
+	if (r->status == 200 && strncmp(request->path, "/v1/audit/", 10) == 0)
+		REQUIRE(may && questions == 1, "%u records of a look at the audit log", questions);
 	if (r->status == 405 && !http_header(request, "X-Tcp"))
 		REQUIRE(r->header_count == 1 && *r->headers[0].value, "no method is allowed");
 }
@@ -203,7 +205,7 @@ static void serve(struct http_request *request)
 {
 	const struct http_options *server = &fake_servers[http_header(request, "X-Tcp") ? 1 : 0];
 	struct http_response response = {0};
-	unsigned int changes = engine.changes;
+	unsigned int changes = engine.changes, questions = engine.questions;
 
 	request->peer = (struct http_peer){.username = "somebody"};
 	request->peer.is_member = !http_header(request, "X-Public");
@@ -211,10 +213,11 @@ static void serve(struct http_request *request)
 	if (request->too_long)
 		request->length = 0;
 	server->handle(request, &response, server->userdata);
-	check_response(request, &response, engine.changes - changes);
+	check_response(request, &response, engine.changes - changes, engine.questions - questions);
 	if (response.when_durable) {
 		server->hold(release, &response, server->userdata);
-		check_response(request, &response, engine.changes - changes);
+		check_response(request, &response, engine.changes - changes,
+			       engine.questions - questions);
 		REQUIRE(strstr(response.body, "\"audit\":\"durable\""), "%s", response.body);
 	}
 	free(response.body);

@@ -33,7 +33,7 @@ static void what_a_command_does_not_take_is_refused_and_named(void **state)
 		{{"block", "192.0.2.1", "--ttl=10"}, "'10' is no duration"},
 		{{"block", "192.0.2.1", "--ttl=0s"}, "'0s' is no duration"},
 		{{"block", "192.0.2.1", "--help=x"}, "'--help' takes no value"},
-		{{"status", "-o", "yaml"}, "only text and json"},
+		{{"status", "-o", "yaml"}, "only text, json and ndjson"},
 		{{"status", "--timeout", "2h"}, "not between 1ms and 1h"},
 		{{"audit", "tail", "-n0"}, "no number from 1"},
 		{{"lists", "grey"}, "no list 'grey'"},

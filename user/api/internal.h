@@ -101,6 +101,7 @@ void handle_audit_checkpoint(struct call *c);
 void handle_audit_acknowledge(struct call *c);
 void handle_audit_keys(struct call *c);
 void handle_audit_rotate(struct call *c);
+void handle_audit_stats(struct call *c);
 void handle_detach(struct call *c);
 void handle_flags(struct call *c);
 void handle_flag_get(struct call *c);

@@ -47,6 +47,7 @@ static const struct route {
 	{"POST", "/v1/audit/checkpoint/acknowledge", CHANGE, handle_audit_acknowledge},
 	{"GET", "/v1/audit/keys", MEMBER, handle_audit_keys},
 	{"POST", "/v1/audit/keys/rotate", CHANGE, handle_audit_rotate},
+	{"GET", "/v1/audit/stats", MEMBER, handle_audit_stats},
 	{"POST", "/v1/detach", CHANGE, handle_detach},
 	{"GET", "/v1/flags", MEMBER, handle_flags},
 	{"GET", "/v1/flags/", MEMBER, handle_flag_get},
@@ -118,6 +119,8 @@ static const char *status_title(unsigned int status)
 		return "Content too large";
 	case 422:
 		return "Unprocessable content";
+	case 429:
+		return "Too many requests";
 	case 507:
 		return "Insufficient storage";
 	default:
@@ -167,6 +170,8 @@ static unsigned int status_of(const struct fault *f)
 	case E2BIG:
 	case EDOM:
 		return 422;
+	case EAGAIN:
+		return 429;
 	case ENOSPC:
 		return 507;
 	default:

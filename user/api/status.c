@@ -122,13 +122,16 @@ static json_t *json_store(const struct engine *e)
 static json_t *json_audit(const struct engine *e)
 {
 	struct recorder_stats stats;
+	struct indexer_stats index = {0};
 
 	recorder_get_stats(engine_recorder(e), &stats);
-	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o}", "records",
+	engine_index_stats(e, &index);
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o, s:{s:I, s:I, s:s}}", "records",
 			 (json_int_t)stats.records, "lost", (json_int_t)stats.lost, "pending",
 			 (json_int_t)stats.pending, "degraded", stats.degraded, "degraded_because",
 			 stats.degraded_because, "last_hash", stats.last_hash, "checkpoint",
-			 json_checkpoint(e));
+			 json_checkpoint(e), "index", "built", (json_int_t)index.built, "failed",
+			 (json_int_t)index.failed, "trouble", index.trouble);
 }
 
 /* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */

@@ -42,7 +42,7 @@ static bool put_addresses(const struct collector *c, const struct record_slice *
 			return false;
 	}
 	for (size_t at = 0, end; separated && at < text->length; at = end + 1) {
-		struct field_value value = {.field = FIELD_ADDRESS};
+		struct field_value value = {.field = RECORD_ADDRESS};
 		char word[PREFIX_TEXT_SIZE];
 		int r;
 
@@ -74,7 +74,7 @@ static void on_actor(struct collector *c, const struct record_slice *key,
 	const struct record_slice *name = key;
 
 	if (is_subject(key)) {
-		put(c, FIELD_SUBJECT, value);
+		put(c, RECORD_SUBJECT, value);
 		name = parent;
 	}
 	if (slice_equal(name, "user_id"))
@@ -89,7 +89,7 @@ static void on_resource(struct collector *c, const struct record_slice *key,
 			const struct record_slice *parent, const struct record_slice *value)
 {
 	if (is_subject(key)) {
-		put(c, FIELD_SUBJECT, value);
+		put(c, RECORD_SUBJECT, value);
 	} else if (slice_equal(key, "type")) {
 		c->resource_type = *value;
 	} else if (slice_equal(key, "id") && !parent->length) {
@@ -103,9 +103,9 @@ static void on_details(struct collector *c, const struct record_slice *key,
 {
 	(void)parent;
 	if (is_subject(key))
-		put(c, FIELD_SUBJECT, value);
+		put(c, RECORD_SUBJECT, value);
 	else if (slice_equal(key, "limit") || slice_equal(key, "list") || slice_equal(key, "feed"))
-		put(c, FIELD_RULE, value);
+		put(c, RECORD_RULE, value);
 	else
 		put_addresses(c, value);
 }
@@ -170,13 +170,13 @@ static void put_rule_of_resource(const struct collector *c)
 
 	/* A list's records are about its entries; those of drops by it do not name it. */
 	if (slice_equal(&c->resource_type, "block") || slice_equal(&c->resource_type, "allow"))
-		put(c, FIELD_RULE, &c->resource_type);
+		put(c, RECORD_RULE, &c->resource_type);
 	if (slice_equal(&c->event_type, "list.blocked") ||
 	    slice_equal(&c->event_type, "list.would_block"))
-		put(c, FIELD_RULE, &block);
+		put(c, RECORD_RULE, &block);
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++)
 		if (slice_equal(&c->resource_type, named[i]))
-			put(c, FIELD_RULE, &c->resource_id);
+			put(c, RECORD_RULE, &c->resource_id);
 }
 
 void record_fields(const struct record_view *view,
@@ -188,12 +188,12 @@ void record_fields(const struct record_view *view,
 	walk(&view->actor, &c, on_actor);
 	walk(&view->resource, &c, on_resource);
 	walk(&view->details, &c, on_details);
-	put(&c, FIELD_ACTOR, &c.user_id);
-	put(&c, FIELD_ACTOR, &c.username);
-	put(&c, FIELD_PRINCIPAL, c.username.length ? &c.username : &c.user_id);
-	put(&c, FIELD_RESOURCE_TYPE, &c.resource_type);
+	put(&c, RECORD_ACTOR, &c.user_id);
+	put(&c, RECORD_ACTOR, &c.username);
+	put(&c, RECORD_PRINCIPAL, c.username.length ? &c.username : &c.user_id);
+	put(&c, RECORD_RESOURCE_TYPE, &c.resource_type);
 	if (!c.id_is_address)
-		put(&c, FIELD_RESOURCE_ID, &c.resource_id);
+		put(&c, RECORD_RESOURCE_ID, &c.resource_id);
 	put_rule_of_resource(&c);
 }
 

@@ -14,19 +14,19 @@
 #include "base/address.h"
 
 enum record_field {
-	FIELD_ACTOR,	     /* actor.user_id or actor.username, unless empty */
-	FIELD_PRINCIPAL,     /* the one of these by which people know it; one in each record */
-	FIELD_ADDRESS,	     /* an address or prefix, wherever it stands: `prefix` */
-	FIELD_SUBJECT,	     /* the id in the place of a personal value that is sealed */
-	FIELD_RULE,	     /* the limit, list or feed that decided, or that was changed */
-	FIELD_RESOURCE_TYPE, /* resource.type */
-	FIELD_RESOURCE_ID,   /* resource.id, unless it is an address */
+	RECORD_ACTOR,	      /* actor.user_id or actor.username, unless empty */
+	RECORD_PRINCIPAL,     /* the one of these by which people know it; one in each record */
+	RECORD_ADDRESS,	      /* an address or prefix, wherever it stands: `prefix` */
+	RECORD_SUBJECT,	      /* the id in the place of a personal value that is sealed */
+	RECORD_RULE,	      /* the limit, list or feed that decided, or that was changed */
+	RECORD_RESOURCE_TYPE, /* resource.type */
+	RECORD_RESOURCE_ID,   /* resource.id, unless it is an address */
 };
 
 struct field_value {
 	enum record_field field;
 	struct record_slice text; /* as it stands in the record, escaped as JSON */
-	struct prefix prefix;	  /* of FIELD_ADDRESS */
+	struct prefix prefix;	  /* of RECORD_ADDRESS */
 };
 
 /* Call @fn for each field of the record. The same value may come more than once. */

@@ -236,26 +236,27 @@ static void on_field(const struct field_value *v, void *userdata)
 	const struct audit_query *q = m->q;
 
 	switch (v->field) {
-	case FIELD_ACTOR:
+	case RECORD_ACTOR:
 		m->actor |= slice_equal(&v->text, q->actor);
 		break;
-	case FIELD_ADDRESS:
+	case RECORD_ADDRESS:
 		m->address |= prefix_covers(&q->address, &v->prefix) ||
 			      prefix_covers(&v->prefix, &q->address);
 		m->resource_id |= q->resource_is_address &&
 				  prefix_compare(&v->prefix, &q->resource_address) == 0;
 		break;
-	case FIELD_SUBJECT:
+	case RECORD_SUBJECT:
 		m->actor |= is_subject(&q->actors, &v->text);
 		m->address |= is_subject(&q->addresses, &v->text);
+		m->resource_id |= is_subject(&q->resources, &v->text);
 		break;
-	case FIELD_RULE:
+	case RECORD_RULE:
 		m->rule |= slice_equal(&v->text, q->rule);
 		break;
-	case FIELD_RESOURCE_TYPE:
+	case RECORD_RESOURCE_TYPE:
 		m->resource_type |= slice_equal(&v->text, q->resource_type);
 		break;
-	case FIELD_RESOURCE_ID:
+	case RECORD_RESOURCE_ID:
 		m->resource_id |= slice_equal(&v->text, q->resource_id);
 		break;
 	default:

@@ -50,7 +50,7 @@ struct audit_query {
 	bool resource_is_address;
 	struct prefix resource_address;
 	char text[6 * QUERY_WORD_MAX + 3]; /* lower case */
-	struct query_subjects actors, addresses;
+	struct query_subjects actors, addresses, resources;
 };
 
 void audit_query_init(struct audit_query *q);
@@ -63,7 +63,7 @@ const char *audit_criterion_to_str(enum query_criterion criterion); /* "since" *
  *   actor          user name or id; rule: a limit, list, feed or flag
  *   address        records about the address, about what is in the prefix, and about prefixes around it
  *   resource       TYPE or TYPE/ID
- *   text           anywhere in actor, resource, action or details, whatever its case
+ *   text           anywhere in actor, resource, action or details, whatever its case; not in sealed values
  * -EINVAL or -ERANGE "audit.query".
  */
 int audit_query_set(struct audit_query *q, enum query_criterion criterion, const char *words,

@@ -62,6 +62,7 @@ static int try(struct search *s, struct records *r, uint32_t number)
 	if (error == 0)
 		error = records_confirm(r, number, &record);
 	if (error == 0) {
+		record.view.opener = s->options->opener;
 		error = s->fn(&record, s->userdata);
 		if (++s->result->matched == s->options->limit || error > 0)
 			s->full = true;

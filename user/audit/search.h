@@ -22,6 +22,8 @@ struct audit_search_options {
 	uint64_t
 		from; /* where the page before ended; SEARCH_BEGIN = from the newest or oldest on */
 	uint32_t limit; /* records of a page */
+	const struct personal_opener
+		*opener; /* of the records that are shown, for record_put_view() */
 	uint64_t
 		deadline_ns; /* CLOCK_MONOTONIC: soon after this it ends with what there is; 0 = never */
 };

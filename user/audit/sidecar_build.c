@@ -189,17 +189,17 @@ static void add_text(struct sidecar_builder *b, enum sidecar_kind kind, const ch
 static void on_field(const struct field_value *v, void *userdata)
 {
 	static const enum sidecar_kind kinds[] = {
-		[FIELD_ACTOR] = SIDECAR_ACTOR,
-		[FIELD_PRINCIPAL] = SIDECAR_PRINCIPAL,
-		[FIELD_SUBJECT] = SIDECAR_SUBJECT,
-		[FIELD_RULE] = SIDECAR_RULE,
-		[FIELD_RESOURCE_TYPE] = SIDECAR_RESOURCE_TYPE,
-		[FIELD_RESOURCE_ID] = SIDECAR_RESOURCE_ID,
+		[RECORD_ACTOR] = SIDECAR_ACTOR,
+		[RECORD_PRINCIPAL] = SIDECAR_PRINCIPAL,
+		[RECORD_SUBJECT] = SIDECAR_SUBJECT,
+		[RECORD_RULE] = SIDECAR_RULE,
+		[RECORD_RESOURCE_TYPE] = SIDECAR_RESOURCE_TYPE,
+		[RECORD_RESOURCE_ID] = SIDECAR_RESOURCE_ID,
 	};
 	struct sidecar_builder *b = userdata;
 	struct sidecar_key key;
 
-	if (v->field != FIELD_ADDRESS) {
+	if (v->field != RECORD_ADDRESS) {
 		add_text(b, kinds[v->field], v->text.data, v->text.length);
 		return;
 	}

@@ -235,15 +235,15 @@ static void on_field(const struct field_value *v, void *userdata)
 {
 	struct value_adder *a = userdata;
 
-	if (a->error < 0 || (v->field != FIELD_PRINCIPAL && v->field != FIELD_RULE))
+	if (a->error < 0 || (v->field != RECORD_PRINCIPAL && v->field != RECORD_RULE))
 		return;
-	for (size_t i = 0; v->field == FIELD_RULE && i < a->rule_count; i++)
+	for (size_t i = 0; v->field == RECORD_RULE && i < a->rule_count; i++)
 		if (a->rules[i].length == v->text.length &&
 		    memcmp(a->rules[i].data, v->text.data, v->text.length) == 0)
 			return;
-	if (v->field == FIELD_RULE && a->rule_count < ARRAY_SIZE(a->rules))
+	if (v->field == RECORD_RULE && a->rule_count < ARRAY_SIZE(a->rules))
 		a->rules[a->rule_count++] = v->text;
-	a->error = add_value(a->stats, v->field == FIELD_RULE ? SIDECAR_RULE : SIDECAR_PRINCIPAL,
+	a->error = add_value(a->stats, v->field == RECORD_RULE ? SIDECAR_RULE : SIDECAR_PRINCIPAL,
 			     v->text.data, v->text.length, 1);
 }
 

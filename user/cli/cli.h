@@ -56,10 +56,26 @@ enum cli_option {
 	CLI_OPTION_CHECK,
 	CLI_OPTION_VAULT_KEY,
 	CLI_OPTION_SEALED,
+	CLI_OPTION_SINCE,
+	CLI_OPTION_UNTIL,
+	CLI_OPTION_TYPE,
+	CLI_OPTION_CATEGORY,
+	CLI_OPTION_SEVERITY,
+	CLI_OPTION_ACTOR,
+	CLI_OPTION_ADDRESS,
+	CLI_OPTION_RULE,
+	CLI_OPTION_RESOURCE,
+	CLI_OPTION_OUTCOME,
+	CLI_OPTION_TEXT,
+	CLI_OPTION_LIMIT,
+	CLI_OPTION_CURSOR,
+	CLI_OPTION_OLDEST,
+	CLI_OPTION_FOLLOW,
+	CLI_OPTION_SCAN,
 	CLI_OPTION_MAX,
 };
 
-#define CLI_TAKES(option) (1U << CLI_OPTION_##option)
+#define CLI_TAKES(option) (1ULL << CLI_OPTION_##option)
 #define CLI_OFFLINE	  (CLI_TAKES(HELP) | CLI_TAKES(OUTPUT))
 #define CLI_ONLINE	  (CLI_OFFLINE | CLI_TAKES(SOCKET) | CLI_TAKES(TIMEOUT))
 
@@ -69,7 +85,7 @@ struct command {
 	const char *name;     /* one word, or two: "policy check" */
 	const char *operands; /* as help shows them, "[X]" is optional: how many there may be */
 	const char *help;     /* one line */
-	uint32_t options;     /* of CLI_TAKES() */
+	uint64_t options;     /* of CLI_TAKES() */
 	int (*fn)(struct cli *cli);	    /* returns enum cli_exit */
 	int (*main)(int argc, char **argv); /* instead of fn: takes its arguments unparsed */
 };
@@ -88,6 +104,7 @@ struct cli {
 	const char *socket;
 	uint32_t timeout_ms;
 	bool json;
+	bool lines; /* with json: one value per line, where there are several */
 	bool colour;
 };
 
@@ -142,6 +159,9 @@ int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 int cmd_audit_keys(struct cli *cli);
+int cmd_audit_search(struct cli *cli);
+int cmd_audit_stats(struct cli *cli);
+int cmd_audit_index(struct cli *cli);
 int cmd_detach(struct cli *cli);
 int cmd_flags_list(struct cli *cli);
 int cmd_flags_set(struct cli *cli);

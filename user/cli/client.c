@@ -133,6 +133,9 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	get_header(curl, "X-Weir-Generation", response.generation, sizeof(response.generation));
 	get_header(curl, "X-Weir-Sha256", response.sha256, sizeof(response.sha256));
 	get_header(curl, "X-Weir-Profile", response.profile, sizeof(response.profile));
+	get_header(curl, "X-Weir-Page", response.page, sizeof(response.page));
+	get_header(curl, "X-Weir-Cursor", response.cursor, sizeof(response.cursor));
+	get_header(curl, "X-Weir-Tip", response.tip, sizeof(response.tip));
 	text_put(&response.body, "", 0); /* an empty body is a string, too */
 	if (response.body.truncated)
 		return fault(reterr, -ENOMEM, "client.memory", "out of memory");

@@ -29,6 +29,9 @@ struct client_response {
 	char generation[24]; /* X-Weir-Generation; "" if there is none */
 	char sha256[72];     /* X-Weir-Sha256; likewise */
 	char profile[64];    /* X-Weir-Profile; likewise */
+	char page[16];	     /* X-Weir-Page */
+	char cursor[24];     /* X-Weir-Cursor */
+	char tip[24];	     /* X-Weir-Tip */
 };
 
 /**

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/ask.h"
+#include "cli/audit.h"
 #include "cli/render.h"
 #include "cli/vault.h"
 
@@ -41,6 +42,8 @@ static void put_detail(struct text *t, const char *key, const json_t *value)
 		text_printf(t, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
 	else if (json_is_boolean(value))
 		text_printf(t, " %s=%s", key, json_is_true(value) ? "yes" : "no");
+	else if (json_object_get(value, "sealed"))
+		text_printf(t, " %s=%s", key, value_text(value));
 }
 
 /* One record for people: time, event, who, on what, and then the details. */
@@ -71,7 +74,7 @@ static void say_record(const struct cli *cli, const json_t *record)
 		success ? "" : " ", success ? "" : outcome, details.data ?: "");
 }
 
-static int print_record(const struct cli *cli, const char *line, size_t length)
+int audit_print_record(const struct cli *cli, const char *line, size_t length)
 {
 	_cleanup_(json_decrefp) json_t *record = NULL;
 
@@ -87,23 +90,39 @@ static int print_record(const struct cli *cli, const char *line, size_t length)
 	return CLI_OK;
 }
 
+int audit_print_lines(const struct cli *cli, const struct text *lines, bool backward)
+{
+	size_t from = 0, to = lines->length;
+	int exit = CLI_OK;
+
+	while (exit == CLI_OK && from < to) {
+		size_t start = from, end = to;
+
+		if (backward) {
+			end -= lines->data[end - 1] == '\n';
+			for (start = end; start > from && lines->data[start - 1] != '\n';)
+				start--;
+			to = start;
+		} else {
+			end = (size_t)(strchrnul(lines->data + from, '\n') - lines->data);
+			from = end + 1;
+		}
+		if (end > start)
+			exit = audit_print_record(cli, lines->data + start, end - start);
+	}
+	return exit;
+}
+
 static int tail_online(const struct cli *cli, uint32_t count)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
-	const char *line, *end;
 	char path[64];
 	int exit;
 
 	snprintf(path, sizeof(path), "/v1/audit/events?limit=%" PRIu32 "%s", count,
 		 cli->values[CLI_OPTION_SEALED] ? "&sealed=true" : "");
 	exit = ask_get(cli, path, &response);
-	line = response.body.data;
-	for (; exit == CLI_OK && *line; line = end + (*end == '\n')) {
-		end = strchrnul(line, '\n');
-		if (end > line)
-			exit = print_record(cli, line, (size_t)(end - line));
-	}
-	return exit;
+	return exit == CLI_OK ? audit_print_lines(cli, &response.body, true) : exit;
 }
 
 static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
@@ -133,7 +152,7 @@ static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
 		if (line.truncated)
 			exit = cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 		else
-			exit = print_record(cli, line.data, line.length);
+			exit = audit_print_record(cli, line.data, line.length);
 	}
 	return r < 0 ? cli_fault(cli, &f) : exit;
 }

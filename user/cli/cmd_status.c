@@ -195,7 +195,7 @@ static void put_links(struct table *t, const json_t *status)
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
 	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal,
-		     *vault;
+		     *vault, *index;
 	const json_t *interfaces = json_object_get(status, "interfaces");
 	const char *attached = member_text(status, "attached");
 	size_t i;
@@ -239,6 +239,9 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	seal = json_object_get(audit, "checkpoint");
 	if (*member_text(seal, "because"))
 		cli_say(cli, "AUDIT NOT SIGNED: %s", member_text(seal, "because"));
+	index = json_object_get(audit, "index");
+	if (*member_text(index, "trouble"))
+		cli_say(cli, "AUDIT INDEX: searching is slow, %s", member_text(index, "trouble"));
 }
 
 static int print_reasons(const struct cli *cli, const json_t *reasons)

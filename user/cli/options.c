@@ -17,7 +17,7 @@ static const struct option {
 	const char *help;
 } options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_HELP] = {"help", 'h', NULL, "this text"},
-	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT", "text (the default) or json"},
+	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT", "text (the default), json or ndjson"},
 	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
 			       "the daemon's socket (default: $WEIR_SOCKET or " CLI_SOCKET ")"},
 	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "DURATION",
@@ -53,6 +53,27 @@ static const struct option {
 		 "the vault's key, or keyring:NAME, if it is not beside the state"},
 	[CLI_OPTION_SEALED] = {"sealed", 0, NULL,
 			       "as records stand in the log, with nothing opened"},
+	[CLI_OPTION_SINCE] = {"since", 0, "TIME",
+			      "from then on: 2h (ago), 2026-11-20 or 2026-11-20T23:37:00Z"},
+	[CLI_OPTION_UNTIL] = {"until", 0, "TIME", "before that"},
+	[CLI_OPTION_TYPE] = {"type", 0, "PATTERN", "what happened: list.add, or list.*"},
+	[CLI_OPTION_CATEGORY] =
+		{"category", 0, "NAME",
+		 "traffic, security, lists, policy, access, system, audit, privacy"},
+	[CLI_OPTION_SEVERITY] = {"severity", 0, "NUMBER", "so severe or worse, 1 to 5"},
+	[CLI_OPTION_ACTOR] = {"actor", 0, "USER", "who did it: a user's name or number"},
+	[CLI_OPTION_ADDRESS] = {"address", 'a', "CIDR",
+				"about this address, or what lies in or around this prefix"},
+	[CLI_OPTION_RULE] = {"rule", 0, "NAME", "the limit, list, feed or flag"},
+	[CLI_OPTION_RESOURCE] = {"resource", 0, "TYPE[/ID]", "on what: policy, or interface/eth0"},
+	[CLI_OPTION_OUTCOME] = {"outcome", 0, "WORD", "success, failure or denied"},
+	[CLI_OPTION_TEXT] = {"text", 0, "TEXT", "this anywhere in it, whatever its case"},
+	[CLI_OPTION_LIMIT] = {"limit", 0, "COUNT", "how many records (default: 100)"},
+	[CLI_OPTION_CURSOR] = {"cursor", 0, "PLACE", "go on where a search ended"},
+	[CLI_OPTION_OLDEST] = {"oldest", 0, NULL, "the oldest first"},
+	[CLI_OPTION_FOLLOW] = {"follow", 'f', NULL,
+			       "the last ones, and then new ones as they come"},
+	[CLI_OPTION_SCAN] = {"scan", 0, NULL, "use no index: look at every record"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the
@@ -141,12 +162,14 @@ int options_check(struct cli *cli)
 	uint64_t ns = CLI_TIMEOUT_DEFAULT_MS * NSEC_PER_MSEC;
 
 	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++)
-		if (cli->values[i] && !(cli->command->options & 1U << i))
+		if (cli->values[i] && !(cli->command->options & 1ULL << i))
 			return cli_usage(cli, "'weir %s' has no option '--%s'", cli->command->name,
 					 options[i].name);
-	cli->json = strcmp(output, "json") == 0;
+	cli->lines = strcmp(output, "ndjson") == 0;
+	cli->json = cli->lines || strcmp(output, "json") == 0;
 	if (!cli->json && strcmp(output, "text") != 0)
-		return cli_usage(cli, "--output '%s': only text and json are known", output);
+		return cli_usage(cli, "--output '%s': only text, json and ndjson are known",
+				 output);
 	cli->socket = cli_value(cli, CLI_OPTION_SOCKET,
 				environment && *environment ? environment : CLI_SOCKET);
 	if ((cli->command->options & CLI_TAKES(SOCKET)) &&
@@ -161,7 +184,7 @@ int options_check(struct cli *cli)
 	return CLI_OK;
 }
 
-void options_help(const struct cli *cli, uint32_t mask)
+void options_help(const struct cli *cli, uint64_t mask)
 {
 	_cleanup_(table_done) struct table t = {0};
 
@@ -170,7 +193,7 @@ void options_help(const struct cli *cli, uint32_t mask)
 		const struct option *o = &options[i];
 		char letter[] = {'-', o->letter, ',', '\0'};
 
-		if (!(mask & 1U << i))
+		if (!(mask & 1ULL << i))
 			continue;
 		table_cell(&t, "  %3s --%s%s%s", o->letter ? letter : "", o->name,
 			   o->arg ? " " : "", o->arg ?: "");

@@ -71,6 +71,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 		.wake = wake,
 		.userdata = e,
 	};
+	struct fault f = {0};
 	int r = recorder_start(&options, &e->recorder, reterr);
 
 	if (r < 0)
@@ -78,6 +79,8 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	if (*recorder_origin_words(e->recorder))
 		log_warn("audit chain", "found", recorder_origin_words(e->recorder));
 	seal_start(e);
+	if (indexer_start(e->audit_dir, &e->indexer, &f) < 0)
+		log_warn("the audit log is not indexed; searching it is slow", "error", f.text);
 	return 0;
 }
 
@@ -203,6 +206,7 @@ void engine_close(struct engine *e)
 
 	if (!e)
 		return;
+	indexer_stop(e->indexer);
 	if (e->recorder) {
 		engine_record(e, &record, &ENGINE_SYSTEM);
 		seal_stop(e);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "audit/indexer.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "datapath/datapath.h"
@@ -207,6 +208,17 @@ int engine_detach_link(struct engine *e, const char *iface, const struct engine_
 /** Detach and remove all pins. After this only engine_close() makes sense. */
 int engine_detach(struct engine *e, const struct engine_actor *actor, struct fault *reterr);
 bool engine_is_detached(const struct engine *e);
+
+/**
+ * Record that @actor reads the audit log: @what ("events") by @criteria. Once for what somebody goes on asking, page
+ * after page. -EAGAIN "audit.rate": so many different questions came at once that this one cannot be recorded; do not
+ * answer it.
+ */
+int engine_audit_read(struct engine *e, const struct engine_actor *actor, const char *what,
+		      const struct audit_details *criteria, struct fault *reterr);
+
+/** How the indexes of the log come along; why they do not. */
+void engine_index_stats(const struct engine *e, struct indexer_stats *ret);
 
 /** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "audit/indexer.h"
+#include "engine/access.h"
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/feeds.h"
@@ -63,6 +65,8 @@ struct engine {
 	bool vault_told;	/* that it cannot be used, or could not once: there is a record */
 	struct recorder *recorder;
 	struct sealer *sealer;	 /* NULL: nothing is sealed */
+	struct indexer *indexer; /* NULL: could not be started; searches are slow then */
+	struct access access;
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
 	struct safety safety;
