@@ -30,6 +30,7 @@ readonly TARGETS='
 	audit 144 600 a damaged log is never taken for a whole one
 	note 4096 20000 a note, key or checkpoint means the same when written and read again, or is refused in words
 	proof 8192 3000 no proof but the true one is believed, and tiles that were changed make none
+	index 4096 400 whatever an index says, what is found is in the log and was asked for
 	record 8192 6000 a record is read back whatever it quotes
 	text 512 15000 numbers, addresses and list entries are the same when written and read again
 '

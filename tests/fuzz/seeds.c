@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Writes the seeds that are no files: `seeds DIRECTORY` fills DIRECTORY/parse, record, audit and text. The
+ * Writes the seeds that are no files: `seeds DIRECTORY` fills DIRECTORY/parse, record, audit, index and text. The
  * frames are the rows of tests/lib/packets.def, the records what record_write() makes.
  */
 #include <errno.h>
@@ -85,6 +85,19 @@ static int put_operations(const char *dir)
 	return r;
 }
 
+/* Changes of one byte, all over an index: see make_file() of fuzz_index.c. */
+static int put_changes(const char *dir)
+{
+	int r = 0;
+
+	for (uint8_t i = 0; i < 64 && r == 0; i++) {
+		const uint8_t change[4] = {0, (uint8_t)(i * 71), i / 8, i};
+
+		r = put(dir, "index", i, change, sizeof(change));
+	}
+	return r;
+}
+
 static int put_lines(const char *dir)
 {
 	static const char *const lines[] = {
@@ -128,6 +141,8 @@ int main(int argc, char **argv)
 		r = put_records(argv[1]);
 	if (r == 0)
 		r = put_operations(argv[1]);
+	if (r == 0)
+		r = put_changes(argv[1]);
 	if (r == 0)
 		r = put_lines(argv[1]);
 	if (r < 0)
