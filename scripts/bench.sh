@@ -257,7 +257,12 @@ bench_audit() {
 		[[ $want != audit/* ]] || names+=("${want#*/}")
 	done
 	! wanted audit || names=()
-	"$BUILD/tests/bench/audit" "${names[@]}" | emit
+	{
+		"$BUILD/tests/bench/audit" "${names[@]}"
+		"$BUILD/tests/bench/audit_search"
+	} | while read -r line; do
+		! wanted "$(jq -r .bench <<<"$line")" || echo "$line"
+	done | emit
 }
 
 # take ROW - use the row's judge; the variables named like the columns are its from here on.
