@@ -176,14 +176,15 @@ static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
 	hex_format(v->chain_id, AUDIT_ID_SIZE, id);
 	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
 	clock_format_rfc3339(v->last_commit_ns, commit);
-	verdict =
-		json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}",
-			  "ok", v->status == AUDIT_OK, "status", audit_status_to_str(v->status),
-			  "finding", audit_finding_to_str(v->finding), "words", v->words, "records",
-			  (json_int_t)v->records, "batches", (json_int_t)v->batches, "segments",
-			  (json_int_t)v->segments, "heartbeats", (json_int_t)v->heartbeats,
-			  "tail_bytes", (json_int_t)v->tail_bytes, "last_commit",
-			  v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash", hash);
+	verdict = json_pack(
+		"{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}", "ok",
+		v->status == AUDIT_OK, "status", audit_status_to_str(v->status), "finding",
+		audit_finding_to_str(v->finding), "words", v->words, "records",
+		(json_int_t)v->records, "batches", (json_int_t)v->batches, "segments",
+		(json_int_t)v->segments, "heartbeats", (json_int_t)v->heartbeats, "evidence",
+		(json_int_t)v->evidence, "evidence_gone", (json_int_t)v->evidence_gone,
+		"tail_bytes", (json_int_t)v->tail_bytes, "last_commit",
+		v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash", hash);
 	if (verdict && v->status != AUDIT_OK) {
 		json_object_set_new(verdict, "index", json_integer((json_int_t)v->index));
 		json_object_set_new(verdict, "segment", json_string(v->segment));
