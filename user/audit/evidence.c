@@ -11,10 +11,10 @@
 
 #include "audit/account.h"
 #include "audit/directory.h"
+#include "audit/merkle.h"
 #include "base/cleanup.h"
 
-#define PATH_SIZE  (sizeof(EVIDENCE_DIR) + AUDIT_HASH_TEXT + 8)
-#define LEVELS_MAX 17 /* 65,536 leaves */
+#define PATH_SIZE (sizeof(EVIDENCE_DIR) + AUDIT_HASH_TEXT + 8)
 
 int evidence_open(struct evidence *e, const char *log_path)
 {
@@ -48,42 +48,17 @@ void evidence_add(struct evidence *e, const uint8_t event[static EVIDENCE_EVENT_
 	e->packets += packets;
 }
 
-static void hash_node(struct hasher *h, const uint8_t *left, uint8_t *right)
-{
-	hash_begin(h);
-	hash_add(h, "\x01", 1);
-	hash_add(h, left, AUDIT_HASH_SIZE);
-	hash_add(h, right, AUDIT_HASH_SIZE);
-	hash_end(h, right);
-}
-
-/* RFC 6962, 2.1: complete subtrees are joined as they fill up, what is left over from the right. */
 void evidence_root(struct hasher *h, const uint8_t *events, size_t count,
 		   uint8_t ret[static AUDIT_HASH_SIZE])
 {
-	uint8_t subtrees[LEVELS_MAX][AUDIT_HASH_SIZE], node[AUDIT_HASH_SIZE];
-	bool has_node = false;
+	struct merkle tree = {0};
+	uint8_t leaf[AUDIT_HASH_SIZE];
 
 	for (size_t i = 0; i < count; i++) {
-		unsigned int level = 0;
-
-		hash_leaf(h, events + i * EVIDENCE_EVENT_SIZE, EVIDENCE_EVENT_SIZE, node);
-		for (; i >> level & 1; level++)
-			hash_node(h, subtrees[level], node);
-		memcpy(subtrees[level], node, sizeof(node));
+		hash_leaf(h, events + i * EVIDENCE_EVENT_SIZE, EVIDENCE_EVENT_SIZE, leaf);
+		merkle_append(&tree, h, leaf);
 	}
-	for (unsigned int level = 0; level < LEVELS_MAX; level++) {
-		if (!(count >> level & 1))
-			continue;
-		if (has_node)
-			hash_node(h, subtrees[level], node);
-		else
-			memcpy(node, subtrees[level], sizeof(node));
-		has_node = true;
-	}
-	if (!has_node)
-		hash_bytes(h, "", 0, node);
-	memcpy(ret, node, sizeof(node));
+	merkle_root(&tree, h, ret);
 }
 
 static void format_path(const char *hash, const char *suffix, char ret[static PATH_SIZE])
