@@ -18,12 +18,14 @@ static struct {
 	char name[96];
 	unsigned int count, passed;
 	int die;
+	pid_t thread; /* that arms it, and whose places count; 0 = of all threads */
 	const char *failed;
 } wanted;
 
 void fault_arm(const char *name, unsigned int count, int die)
 {
 	wanted.known = 1;
+	wanted.thread = gettid();
 	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
 	wanted.count = count;
 	wanted.die = die;
@@ -49,12 +51,15 @@ static void read_environment(void)
 			number = 0;
 	}
 	fault_arm(copy, number, die && strcmp(die, "die") == 0);
+	wanted.thread = 0;
 }
 
 int fault_point(struct fault *reterr, const char *name)
 {
 	if (!wanted.known)
 		read_environment();
+	if (wanted.thread && wanted.thread != gettid())
+		return 0;
 	if (strcmp(wanted.name, "*") != 0 && strcmp(wanted.name, name) != 0)
 		return 0;
 	if (++wanted.passed != wanted.count)

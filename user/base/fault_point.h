@@ -16,7 +16,8 @@ int fault_point(struct fault *reterr, const char *name);
 
 /**
  * Fail, or die, at the @count-th place from now on that is called @name ("*": at any); 0 = at none.
- * Without such a call the environment says so: WEIR_FAULT=name:count, or name:count:die.
+ * Only places that the calling thread passes count: others work at their own pace.
+ * Without such a call the environment says so, for all threads: WEIR_FAULT=name:count, or name:count:die.
  */
 void fault_arm(const char *name, unsigned int count, int die);
 /** How many places were passed since, and the name of the one that failed last; "" = none did. */
