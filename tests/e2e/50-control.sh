@@ -134,6 +134,9 @@ each_command() {
 	both audit index check "$LAB_DIR/state/audit"
 	both audit index rebuild "$LAB_DIR/state/audit"
 	both audit verify "$LAB_DIR/state/audit"
+	wait_for 10 test -s "$LAB_DIR/state/audit/checkpoint"
+	both audit checkpoint
+	both audit keys
 	both backup create "$LAB_DIR/weir.tar.gz"
 	both backup verify "$LAB_DIR/weir.tar.gz"
 	both backup restore "$LAB_DIR/weir.tar.gz" --state-dir "$LAB_DIR/restored"
