@@ -30,6 +30,7 @@ static void seal_open(struct seal *s, const struct log *l)
 	assert_int_equal(sealing_tip(&s->sealing, &tip, &f), 0);
 	if (keyring_open(s->keys, l->path, tip.chain_id, &s->keyring, &f) < 0)
 		fail_msg("%s", f.text);
+	assert_true(!f.err && !*f.text);
 }
 
 static void seal_close(struct seal *s)
@@ -57,6 +58,7 @@ static uint64_t seal_all(const struct log *l)
 	seal_open(&s, l);
 	if (seal_turn(&s, &f) != 0)
 		fail_msg("%s", f.text);
+	assert_true(!f.err && !*f.text);
 	rebuilt = s.sealing.rebuilt;
 	seal_close(&s);
 	return rebuilt;

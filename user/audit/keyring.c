@@ -172,11 +172,17 @@ static void make_name(const uint8_t chain_id[static AUDIT_ID_SIZE],
 static int load_optional(const struct keyring *k, const char *file, const char *name,
 			 struct note_signer *ret, struct fault *reterr)
 {
+	struct fault why = {0};
 	char path[PATH_MAX];
-	int r = join(path, k->directory, file);
+	int r;
 
-	r = r ?: key_load(path, name, ret, reterr);
-	return r == -ENOENT ? 0 : r;
+	if (join(path, k->directory, file) < 0)
+		return fault(reterr, -ENAMETOOLONG, "audit.key", "%s is too long a path",
+			     k->directory);
+	r = key_load(path, name, ret, &why);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? fault(reterr, r, "audit.key", "%s", why.text) : 0;
 }
 
 static int rename_key(const struct keyring *k, const char *from, const char *to,
@@ -225,6 +231,7 @@ int keyring_open(const char *directory, const char *audit_dir,
 		 struct fault *reterr)
 {
 	_cleanup_(keyring_done) struct keyring k = {0};
+	struct fault why = {0};
 	char name[NOTE_NAME_MAX + 1];
 	int r = fs_own_directory(directory, 0700, reterr);
 
@@ -234,9 +241,9 @@ int keyring_open(const char *directory, const char *audit_dir,
 	    snprintf(k.audit_dir, PATH_MAX, "%s", audit_dir) >= PATH_MAX)
 		return fault(reterr, -ENAMETOOLONG, "audit.key", "%s is too long a path",
 			     directory);
-	r = keyring_list_read(audit_dir, &k.list, reterr);
+	r = keyring_list_read(audit_dir, &k.list, &why);
 	if (r < 0 && r != -ENOENT)
-		return r;
+		return fault(reterr, r, why.code, "%s", why.text);
 	if (k.list.count)
 		snprintf(name, sizeof(name), "%s", keyring_name(&k));
 	else

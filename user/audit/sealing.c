@@ -185,10 +185,13 @@ static int load_checkpoint(struct sealing *s, struct fault *reterr)
 	char origin[NOTE_NAME_MAX + 1];
 	struct fault why = {0};
 	size_t length;
-	int r = note ? sealing_read_note(s->path, &data, &length, reterr) : -ENOMEM;
+	int r = note ? sealing_read_note(s->path, &data, &length, &why)
+		     : fault(&why, -ENOMEM, "audit.sealer", "no memory to read the checkpoint");
 
+	if (r == -ENOENT)
+		return 0;
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return fault(reterr, r, why.code, "%s", why.text);
 	r = note_parse(data, length, note, &why);
 	r = r ?: checkpoint_parse(note, &s->signed_last, &why);
 	pthread_mutex_lock(s->keys_lock);
