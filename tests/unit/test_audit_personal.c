@@ -256,11 +256,11 @@ static void the_table(void **state)
 		assert_true(!before || strcmp(before->path, field->path) < 0);
 		assert_ptr_equal(audit_field_find(field->path), field);
 		assert_true(*field->words);
-		assert_int_equal(field->kind == FIELD_OTHER,
-				 field->field_class >= FIELD_OPERATIONAL);
+		assert_int_equal(field->kind == AUDIT_FIELD_OTHER,
+				 field->field_class >= AUDIT_FIELD_OPERATIONAL);
 	}
-	assert_int_equal(audit_field_find("details.no_such_key")->kind, FIELD_TEXT);
-	assert_int_equal(audit_field_of_resource("source")->kind, FIELD_ADDRESS);
+	assert_int_equal(audit_field_find("details.no_such_key")->kind, AUDIT_FIELD_TEXT);
+	assert_int_equal(audit_field_of_resource("source")->kind, AUDIT_FIELD_ADDRESS);
 }
 
 /* Each match of @pattern in a source has its key in group 1. */

@@ -97,9 +97,9 @@ static void sealed_and_opened(void **state)
 	struct personal_sealed a, again, b;
 	struct vault *v = open_vault(l), *other;
 
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &a), 0);
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &again), 0);
-	assert_int_equal(seal(v, FIELD_NAME, "198.51.100.7", &b), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &again), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "198.51.100.7", &b), 0);
 	assert_true(a.subject == again.subject && a.subject != b.subject);
 	assert_memory_equal(a.commitment, again.commitment, sizeof(a.commitment));
 	sync_vault(v);
@@ -107,12 +107,12 @@ static void sealed_and_opened(void **state)
 	/* In another process, while this one runs, and after it. */
 	other = open_with(l, NULL, true);
 	assert_int_equal(opened(other, &a, "198.51.100.7"), 0);
-	assert_int_equal(seal(other, FIELD_NAME, "root", &b), -EROFS);
+	assert_int_equal(seal(other, AUDIT_FIELD_NAME, "root", &b), -EROFS);
 	vault_close(other);
 	vault_close(v);
 	v = open_vault(l);
 	assert_int_equal(opened(v, &a, "198.51.100.7"), 0);
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &again), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &again), 0);
 	assert_true(a.subject == again.subject);
 	vault_close(v);
 }
@@ -127,9 +127,10 @@ static void commitments(void **state)
 	struct personal_keeper *k = vault_keeper(v);
 	struct personal_sealed a, b;
 
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &a), 0);
 	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(k->seal(FIELD_ADDRESS, "198.51.100.7", &elsewhere[i], &b, v), 0);
+		assert_int_equal(k->seal(AUDIT_FIELD_ADDRESS, "198.51.100.7", &elsewhere[i], &b, v),
+				 0);
 		assert_true(a.subject == b.subject);
 		assert_memory_not_equal(a.commitment, b.commitment, sizeof(a.commitment));
 	}
@@ -158,8 +159,8 @@ static void nothing_in_clear(void **state)
 	struct vault *v = open_vault(l);
 	struct personal_sealed a, b;
 
-	assert_int_equal(seal(v, FIELD_NAME, name, &a), 0);
-	assert_int_equal(seal(v, FIELD_ADDRESS, address, &b), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, name, &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, address, &b), 0);
 	sync_vault(v);
 	assert_true(file_has(l, VAULT_FILE "-wal", "subject", 7));
 	for (int closed = 0; closed < 2; closed++) {
@@ -189,8 +190,8 @@ static void erased(void **state)
 	struct vault_status status;
 	size_t count = 9;
 
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &a), 0);
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.8", &b), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.8", &b), 0);
 	sync_vault(v);
 	assert_true(row_left(l, a.subject));
 	assert_int_equal(opened(v, &a, "198.51.100.7"), 0);
@@ -200,10 +201,10 @@ static void erased(void **state)
 	assert_int_equal(opened(v, &b, "198.51.100.8"), 0);
 	assert_false(row_left(l, a.subject));
 	assert_true(row_left(l, b.subject));
-	assert_int_equal(vault_find(v, FIELD_ADDRESS, "198.51.100.7", &again.subject, NULL),
+	assert_int_equal(vault_find(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &again.subject, NULL),
 			 -ENOENT);
 	/* What comes later is of somebody new. */
-	assert_int_equal(seal(v, FIELD_ADDRESS, "198.51.100.7", &again), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &again), 0);
 	assert_true(again.subject != a.subject);
 	assert_int_equal(vault_erase(v, &a.subject, 1, &count, NULL), 0);
 	assert_int_equal(count, 0);
@@ -244,7 +245,7 @@ static void expect_state(const struct log *l, const char *key, enum vault_state 
 	if (expected == VAULT_WORKS)
 		return;
 	assert_true(status.trouble.err && *status.trouble.text);
-	assert_int_equal(seal(v, FIELD_NAME, "root", &sealed), -ENOKEY);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &sealed), -ENOKEY);
 	assert_int_equal(opened(v, &sealed, ""), -ENOKEY);
 	sync_vault(v); /* nothing: the log goes on */
 	vault_get_status(v, &status);
@@ -259,7 +260,7 @@ static void without_its_key(void **state)
 	struct vault *v = open_vault(l);
 	struct stat st;
 
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 	vault_close(v);
 	move_file(l, VAULT_KEY_FILE, "moved");
@@ -289,16 +290,16 @@ static void key_comes_back(void **state)
 	struct personal_sealed a, again;
 	struct vault *v = open_vault(l);
 
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 	vault_close(v);
 	move_file(l, VAULT_KEY_FILE, "moved");
 	v = open_with(l, NULL, false);
 	assert_false(vault_retry(v));
-	assert_int_equal(seal(v, FIELD_NAME, "root", &again), -ENOKEY);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &again), -ENOKEY);
 	move_file(l, "moved", VAULT_KEY_FILE);
 	assert_true(vault_retry(v));
-	assert_int_equal(seal(v, FIELD_NAME, "root", &again), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &again), 0);
 	assert_true(a.subject == again.subject);
 	assert_int_equal(opened(v, &a, "root"), 0);
 	vault_close(v);
@@ -312,7 +313,7 @@ static void from_systemd(void **state)
 	struct vault *v = open_vault(l);
 	struct fault f = {0};
 
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 	vault_close(v);
 	move_file(l, VAULT_KEY_FILE, "weir.vault");
@@ -356,7 +357,7 @@ static void from_the_kernel(void **state)
 			    (size_t)64, KEY_SPEC_USER_KEYRING) >= 0);
 	v = open_with(l, asked, false);
 	assert_int_equal(vault_state(v), VAULT_WORKS);
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 	assert_int_equal(vault_rotate(v, NULL), 0);
 	vault_close(v);
@@ -377,7 +378,7 @@ static void rotated(void **state)
 	struct personal_sealed a;
 	char path[128];
 
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 	vault_get_status(v, &before);
 	copy_file(l, VAULT_KEY_FILE, "old");
@@ -450,9 +451,11 @@ static void found_again(void **state)
 	uint64_t subject;
 
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
-		assert_int_equal(seal(v, FIELD_ADDRESS, addresses[i], &a), 0);
-	assert_int_equal(vault_find(v, FIELD_ADDRESS, "2001:DB8:1:2:0::3", &subject, NULL), 0);
-	assert_int_equal(vault_find(v, FIELD_NAME, "2001:db8:1:2::3", &subject, NULL), -ENOENT);
+		assert_int_equal(seal(v, AUDIT_FIELD_ADDRESS, addresses[i], &a), 0);
+	assert_int_equal(vault_find(v, AUDIT_FIELD_ADDRESS, "2001:DB8:1:2:0::3", &subject, NULL),
+			 0);
+	assert_int_equal(vault_find(v, AUDIT_FIELD_NAME, "2001:db8:1:2::3", &subject, NULL),
+			 -ENOENT);
 	expect_prefix(v, "198.51.100.7", 1, "198.51.100.7");
 	expect_prefix(v, "198.51.100.0/25", 2, "198.51.100.0/28");
 	expect_prefix(v, "198.51.100.0/24", 3, "198.51.100.200");
@@ -484,7 +487,7 @@ static void damaged(void **state)
 	vault_get_status(v, &status);
 	assert_true(status.made && !status.key_made && *status.set_aside);
 	assert_int_equal(access(status.set_aside, F_OK), 0);
-	assert_int_equal(seal(v, FIELD_NAME, "root", &a), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "root", &a), 0);
 	sync_vault(v);
 }
 
@@ -496,15 +499,15 @@ static void a_crowd(void **state)
 	struct vault_status status;
 	char name[16] = "";
 
-	assert_int_equal(seal(v, FIELD_NAME, "0", &first), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "0", &first), 0);
 	for (unsigned int i = 1; i < VAULT_CACHED_MAX + 5000; i++) {
 		snprintf(name, sizeof(name), "%u", i);
-		assert_int_equal(seal(v, FIELD_NAME, name, &sealed), 0);
+		assert_int_equal(seal(v, AUDIT_FIELD_NAME, name, &sealed), 0);
 		if (i % 10000 == 0)
 			sync_vault(v);
 	}
 	sync_vault(v);
-	assert_int_equal(seal(v, FIELD_NAME, "0", &sealed), 0);
+	assert_int_equal(seal(v, AUDIT_FIELD_NAME, "0", &sealed), 0);
 	assert_true(sealed.subject == first.subject);
 	sync_vault(v);
 	vault_get_status(v, &status);
@@ -521,7 +524,7 @@ static int check_vault(int fd)
 	struct vault *v = open_with(durable_log, NULL, true);
 	uint64_t subject;
 
-	assert_int_equal(vault_find(v, FIELD_ADDRESS, "198.51.100.7", &subject, NULL), 0);
+	assert_int_equal(vault_find(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &subject, NULL), 0);
 	vault_close(v);
 	durable_seen++;
 	return fdatasync(fd);
@@ -586,7 +589,7 @@ static void views(void **state)
 	vault_close(v);
 	move_file(l, "moved", VAULT_KEY_FILE);
 	v = open_vault(l);
-	assert_int_equal(vault_find(v, FIELD_ADDRESS, "198.51.100.7", &subject, NULL), 0);
+	assert_int_equal(vault_find(v, AUDIT_FIELD_ADDRESS, "198.51.100.7", &subject, NULL), 0);
 	assert_int_equal(vault_erase(v, &subject, 1, &count, NULL), 0);
 	expect_view(l, v, "\",\"state\":\"erased\",\"subject\":\"");
 	vault_close(v);

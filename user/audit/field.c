@@ -8,12 +8,13 @@
 #include "base/cleanup.h"
 
 static const struct audit_field fields[] = {
-#define AUDIT_F(path, class_, kind_, words) {path, FIELD_##class_, FIELD_##kind_, words},
+#define AUDIT_F(path, class_, kind_, words)                                                        \
+	{path, AUDIT_FIELD_##class_, AUDIT_FIELD_##kind_, words},
 #include "audit/field.def"
 #undef AUDIT_F
 };
 
-static const struct audit_field unknown = {"", FIELD_SENSITIVE, FIELD_TEXT, ""};
+static const struct audit_field unknown = {"", AUDIT_FIELD_SENSITIVE, AUDIT_FIELD_TEXT, ""};
 
 const struct audit_field *audit_field(size_t index)
 {
@@ -46,12 +47,12 @@ const struct audit_field *audit_field_of_resource(const char *type)
 const char *audit_field_class_to_str(enum field_class c)
 {
 	static const char *const names[] = {
-		[FIELD_PERSONAL] = "personal",
-		[FIELD_SENSITIVE] = "sensitive",
-		[FIELD_OPERATIONAL] = "operational",
-		[FIELD_AUDIT] = "audit",
+		[AUDIT_FIELD_PERSONAL] = "personal",
+		[AUDIT_FIELD_SENSITIVE] = "sensitive",
+		[AUDIT_FIELD_OPERATIONAL] = "operational",
+		[AUDIT_FIELD_AUDIT] = "audit",
 	};
-	_Static_assert(ARRAY_SIZE(names) == FIELD_CLASS_MAX, "a class has no name");
+	_Static_assert(ARRAY_SIZE(names) == AUDIT_FIELD_CLASS_MAX, "a class has no name");
 
 	return names[c];
 }
@@ -59,12 +60,12 @@ const char *audit_field_class_to_str(enum field_class c)
 const char *audit_field_kind_to_str(enum field_kind kind)
 {
 	static const char *const names[] = {
-		[FIELD_ADDRESS] = "address",
-		[FIELD_NAME] = "name",
-		[FIELD_TEXT] = "text",
-		[FIELD_OTHER] = "other",
+		[AUDIT_FIELD_ADDRESS] = "address",
+		[AUDIT_FIELD_NAME] = "name",
+		[AUDIT_FIELD_TEXT] = "text",
+		[AUDIT_FIELD_OTHER] = "other",
 	};
-	_Static_assert(ARRAY_SIZE(names) == FIELD_KIND_MAX, "a kind has no name");
+	_Static_assert(ARRAY_SIZE(names) == AUDIT_FIELD_KIND_MAX, "a kind has no name");
 
 	return names[kind];
 }

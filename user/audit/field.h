@@ -6,20 +6,20 @@
 #include <stddef.h>
 
 enum field_class {
-	FIELD_PERSONAL,
-	FIELD_SENSITIVE,
-	FIELD_OPERATIONAL,
-	FIELD_AUDIT,
-	FIELD_CLASS_MAX,
+	AUDIT_FIELD_PERSONAL,
+	AUDIT_FIELD_SENSITIVE,
+	AUDIT_FIELD_OPERATIONAL,
+	AUDIT_FIELD_AUDIT,
+	AUDIT_FIELD_CLASS_MAX,
 };
 
 /* Vaults keep the numbers: append only. */
 enum field_kind {
-	FIELD_ADDRESS,
-	FIELD_NAME,
-	FIELD_TEXT,
-	FIELD_OTHER, /* never about people */
-	FIELD_KIND_MAX,
+	AUDIT_FIELD_ADDRESS,
+	AUDIT_FIELD_NAME,
+	AUDIT_FIELD_TEXT,
+	AUDIT_FIELD_OTHER, /* never about people */
+	AUDIT_FIELD_KIND_MAX,
 };
 
 struct audit_field {

@@ -253,7 +253,7 @@ static void put_truncated(struct text *t, enum field_kind kind, const char *valu
 {
 	_cleanup_(text_done) struct text shorter = {.growing = true};
 
-	if (kind == FIELD_NAME)
+	if (kind == AUDIT_FIELD_NAME)
 		return text_put_json(t, "");
 	personal_put_cut(&shorter, value);
 	text_put_json(t, shorter.truncated ? "" : shorter.data ?: "");
@@ -262,13 +262,13 @@ static void put_truncated(struct text *t, enum field_kind kind, const char *valu
 /* Whether there is anything about people in it. */
 static bool is_personal(const struct audit_field *field, bool system, const char *value)
 {
-	if (field->kind == FIELD_OTHER || !*value)
+	if (field->kind == AUDIT_FIELD_OTHER || !*value)
 		return false;
-	if (field->kind == FIELD_ADDRESS)
+	if (field->kind == AUDIT_FIELD_ADDRESS)
 		return personal_has_address(value);
 	/* The daemon has no name that needs to be kept, and speaks of people only by their addresses. */
-	return !system || (field->kind == FIELD_TEXT && personal_has_address(value)) ||
-	       (field->kind == FIELD_NAME && strncmp(field->path, "actor.", 6) != 0);
+	return !system || (field->kind == AUDIT_FIELD_TEXT && personal_has_address(value)) ||
+	       (field->kind == AUDIT_FIELD_NAME && strncmp(field->path, "actor.", 6) != 0);
 }
 
 void personal_put(struct text *t, const struct personal_keeper *keeper, enum personal_mode mode,

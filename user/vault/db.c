@@ -324,7 +324,8 @@ static int step_row(struct db *d, enum db_statement which, struct db_row *ret, s
 	};
 	ret->has_narrow = column_bytes(s, 3, ret->narrow, sizeof(ret->narrow));
 	ret->has_wide = column_bytes(s, 4, ret->wide, sizeof(ret->wide));
-	if (ret->kind >= FIELD_KIND_MAX || !column_bytes(s, 2, ret->token, sizeof(ret->token)) ||
+	if (ret->kind >= AUDIT_FIELD_KIND_MAX ||
+	    !column_bytes(s, 2, ret->token, sizeof(ret->token)) ||
 	    !column_bytes(s, 5, ret->salt, sizeof(ret->salt)) || !ret->sealed ||
 	    ret->length < CRYPTO_TAG || ret->length > VAULT_VALUE_MAX + CRYPTO_TAG)
 		return fault(reterr, -EUCLEAN, "vault.damaged", "%.200s: a row is damaged",

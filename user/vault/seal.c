@@ -21,7 +21,7 @@ unsigned int vault_wide_bits(const uint8_t address[static 16])
 int vault_token(struct crypto *c, enum field_kind kind, const char *value, size_t length,
 		uint8_t ret[static CRYPTO_TOKEN])
 {
-	static const char spaces[FIELD_KIND_MAX] = {'a', 'n', 't', 'o'};
+	static const char spaces[AUDIT_FIELD_KIND_MAX] = {'a', 'n', 't', 'o'};
 
 	return crypto_token(c, spaces[kind], value, length, ret);
 }
@@ -43,7 +43,7 @@ static int put_prefixes(struct crypto *c, const char *value, struct db_row *row)
 	struct prefix p;
 	int r = 0;
 
-	if (row->kind != FIELD_ADDRESS || prefix_parse(value, &p) < 0)
+	if (row->kind != AUDIT_FIELD_ADDRESS || prefix_parse(value, &p) < 0)
 		return 0;
 	row->has_narrow = p.bits >= vault_narrow_bits(p.address);
 	row->has_wide = p.bits >= vault_wide_bits(p.address);

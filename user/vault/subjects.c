@@ -137,7 +137,7 @@ int vault_find(struct vault *v, enum field_kind kind, const char *value, uint64_
 
 	if (r < 0)
 		return r;
-	if (kind == FIELD_ADDRESS && prefix_parse(value, &p) == 0) {
+	if (kind == AUDIT_FIELD_ADDRESS && prefix_parse(value, &p) == 0) {
 		prefix_format(&p, canonical);
 		value = canonical;
 	}
@@ -183,7 +183,7 @@ static int visit(struct vault *v, const struct walk *w, const struct db_row *row
 	struct prefix p;
 	int r;
 
-	if (w->prefix && row->kind != FIELD_ADDRESS)
+	if (w->prefix && row->kind != AUDIT_FIELD_ADDRESS)
 		return 0;
 	r = decrypt(&v->reading.crypto, row, &keys, &value);
 	OPENSSL_cleanse(&keys, sizeof(keys));

@@ -89,7 +89,7 @@ struct vault_subject {
 };
 
 /**
- * The subject of @value. A FIELD_ADDRESS may be written in any way. Faults: vault.absent (-ENOENT); vault.key
+ * The subject of @value. A AUDIT_FIELD_ADDRESS may be written in any way. Faults: vault.absent (-ENOENT); vault.key
  * (-ENOKEY) and vault.io as for all that follow.
  */
 int vault_find(struct vault *v, enum field_kind kind, const char *value, uint64_t *ret,
