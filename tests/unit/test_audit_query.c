@@ -71,17 +71,21 @@ static void a_longest_word_of_controls_is_kept_whole(void **state)
 	assert_int_equal(strlen(q.actor), 6 * QUERY_WORD_MAX);
 }
 
+#define SEAL "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA" /* a commitment, to anything */
+
 static void a_subject_stands_for_a_value_that_is_sealed(void **state)
 {
 	static const char record[] =
 		"{\"action\":\"dropped\",\"actor\":{\"ip_address\":\"\",\"role\":\"admin\",\"user_id\":"
-		"\"7\",\"username\":{\"sealed\":\"c\",\"subject\":\"AAAAAAAAAAA\"}},\"details\":{},"
+		"\"7\",\"username\":{\"sealed\":\"" SEAL
+		"\",\"subject\":\"AAAAAAAAAAA\"}},\"details\":{},"
 		"\"event_id\":\"00000000-0000-8000-8000-000000000000\",\"event_type\":"
 		"\"ratelimit.dropped\",\"index\":0,\"outcome\":\"success\",\"previous_hash\":"
 		"\"0000000000000000000000000000000000000000000000000000000000000000\",\"resource\":"
-		"{\"id\":{\"sealed\":\"c\",\"subject\":\"BBBBBBBBBBB\"},\"type\":\"source\"},"
+		"{\"id\":{\"sealed\":\"" SEAL
+		"\",\"subject\":\"BBBBBBBBBBA\"},\"type\":\"source\"},"
 		"\"severity\":2,\"timestamp\":\"2026-11-20T00:00:00.000000000Z\"}";
-	const char *const ann = "AAAAAAAAAAA", *const source = "BBBBBBBBBBB", *const other = "C";
+	const char *const ann = "AAAAAAAAAAA", *const source = "BBBBBBBBBBA", *const other = "C";
 	struct record_view view;
 	struct audit_query q;
 

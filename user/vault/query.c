@@ -69,7 +69,7 @@ static int add_address(struct vault *v, const struct prefix *p, struct meant_ids
 		memcpy(around.address, p->address, sizeof(around.address));
 		address_mask(around.address, bits);
 		prefix_format(&around, text);
-		r = add_value(v, FIELD_ADDRESS, text, m, reterr);
+		r = add_value(v, AUDIT_FIELD_ADDRESS, text, m, reterr);
 		if (r < 0)
 			return r;
 	}
@@ -89,11 +89,11 @@ int vault_mean(struct vault *v, struct audit_query *q, struct vault_meant *ret,
 	if (vault_state(v) != VAULT_WORKS)
 		return 0;
 	if (audit_query_has(q, QUERY_ACTOR))
-		r = add_value(v, FIELD_NAME, q->words[QUERY_ACTOR], &ret->actors, reterr);
+		r = add_value(v, AUDIT_FIELD_NAME, q->words[QUERY_ACTOR], &ret->actors, reterr);
 	if (r == 0 && audit_query_has(q, QUERY_ADDRESS))
 		r = add_address(v, &q->address, &ret->addresses, reterr);
 	if (r == 0 && q->resource_is_address)
-		r = add_value(v, FIELD_ADDRESS, strchr(q->words[QUERY_RESOURCE], '/') + 1,
+		r = add_value(v, AUDIT_FIELD_ADDRESS, strchr(q->words[QUERY_RESOURCE], '/') + 1,
 			      &ret->resources, reterr);
 	if (r == -ERANGE)
 		return fault(reterr, r, "audit.query",
