@@ -47,7 +47,7 @@ small_disk() {
 	STATE=$DISK/state
 }
 
-# To the last byte: the reserve is gone already (72-disk.sh has it).
+# To the last byte: the reserve is gone already (79-disk.sh has it).
 fill_the_disk() {
 	rm -f "$STATE/audit/reserve"
 	cat /dev/zero >"$DISK/ballast" 2>/dev/null || true
