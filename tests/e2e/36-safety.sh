@@ -69,13 +69,21 @@ ms_until() { # begin|end COMMAND...
 	OUT=$LAB_DIR/said lab_host bash -c "$WATCH" watch "$@"
 }
 
-# within MS begin|end COMMAND...
+# within MS begin|end COMMAND... - in one of three attempts: a busy machine may leave us no time at all.
 within() {
-	local ms
+	local ms attempt
 
-	ms=$(ms_until "${@:2}") || { cat "$LAB_DIR/said"; return 1; }
-	echo "# $ms ms: ${*:3}" | sed "s|$WEIR|weir|; s|$LAB_BPFFS|DIR|; s|$LAB_DIR|DIR|" >&"$TAP"
-	((ms < $1))
+	for attempt in 1 2 3; do
+		if ((attempt > 1)); then
+			panic "$([[ $2 == begin ]] && echo enforce || echo off)" || return 1
+			sleep 1
+		fi
+		ms=$(ms_until "${@:2}") || { cat "$LAB_DIR/said"; return 1; }
+		echo "# $ms ms: ${*:3}" |
+			sed "s|$WEIR|weir|; s|$LAB_BPFFS|DIR|; s|$LAB_DIR|DIR|" >&"$TAP"
+		((ms >= $1)) || return 0
+	done
+	return 1
 }
 
 panic() {

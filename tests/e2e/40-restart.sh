@@ -140,8 +140,8 @@ asked_to_end() {
 	check 'SIGTERM ends the daemon with status 0' stop_weir TERM
 	check 'its socket is gone' test ! -e "$WEIR_SOCKET"
 	check 'enforcement goes on' test "$(echoes_from "$BLOCKED")" = 0
-	check 'the last record is that of the stop' test \
-		"$(records true 1 | jq -r .event_type)" = system.stop
+	check 'the last records are that of the stop and its heartbeat' test \
+		"$(records true 2 | jq -rs 'map(.event_type) | join(" ")')" = 'system.stop audit.heartbeat'
 }
 
 told_to_reload() {
