@@ -57,6 +57,11 @@ cannot_write() {
 	[[ $(status .audit.degraded_because) == *'cannot write'* ]]
 }
 
+# As the daemon reads it: its vault is on a disk that only it can see.
+tells() { # FILTER
+	[[ $(weir audit tail -n 1000 -o json | jq -c "select($1)") ]]
+}
+
 write_policy refuse
 small_disk
 start_weir --state-dir "$LAB_DIR/disk/state"
@@ -89,7 +94,7 @@ rm "$DISK/ballast"
 check 'with space again the chain goes on by itself' wait_for 10 degraded false
 check 'the log says until when' has_record '.event_type == "audit.storage_restored"'
 check 'and for how long nothing was written' has_record '.event_type == "audit.storage_error"'
-check 'what was refused is a record, with who wanted it' has_record \
+check 'what was refused is a record, with who wanted it' tells \
 	'.event_type == "audit.change_refused" and .actor.username == "root" and .outcome == "denied"'
 check 'there is a reserve again' test -s "$STATE/audit/reserve"
 check 'changes are made again' jq -e '.audit == "durable"' <<<"$(weir block 198.18.71.2 -o json)"
@@ -101,7 +106,7 @@ check 'a policy that allows it: changes are made all the same' weir block 198.18
 check 'also when the log says that it is full' wait_for 10 degraded true
 check 'and take effect' weir block 198.18.71.4
 rm "$DISK/ballast"
-check 'their records follow' wait_for 10 has_record '.resource.id == "198.18.71.4"'
+check 'their records follow' wait_for 10 tells '.resource.id == "198.18.71.4"'
 stop_weir
 check 'the chain verifies after the daemon' verify
 finish

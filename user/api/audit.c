@@ -94,21 +94,20 @@ void handle_audit_events(struct call *c)
 	struct audit_search_result result;
 	char cursor[SEARCH_CURSOR_SIZE];
 	struct audit_query query;
-	bool sealed;
 	struct fault f = {0};
 	struct text body;
 	int r;
 
 	if (read_limit_argument(c, RECORDS_DEFAULT, RECORDS_MAX, &options.limit) < 0 ||
-	    read_switch(c, "scan", &options.scan) < 0 || read_switch(c, "sealed", &sealed) < 0 ||
-	    read_order(c, &options) < 0 || read_query(c, &query, &asked) < 0)
+	    read_switch(c, "scan", &options.scan) < 0 ||
+	    read_switch(c, "sealed", &options.sealed) < 0 || read_order(c, &options) < 0 ||
+	    read_query(c, &query, &asked) < 0)
 		return;
 	if (engine_audit_read(c->engine, &c->actor, "events", &asked, &f) < 0 ||
 	    vault_mean(engine_vault(c->engine), &query, &meant, &f) < 0)
 		return reply_fault(c, &f);
 	options.deadline_ns = clock_monotonic_ns() + SEARCH_TIME_NSEC;
-	if (!sealed)
-		options.opener = engine_audit_opener(c->engine);
+	options.opener = engine_audit_opener(c->engine);
 	text_init_growing(&body);
 	text_puts(&body, "");
 	r = audit_search(engine_audit_dir(c->engine), &query, &options, on_record, &body, &result,

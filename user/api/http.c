@@ -45,8 +45,12 @@ void http_response_header(struct http_response *response, const char *name, cons
 const char *http_argument(const struct http_request *request, const char *name)
 {
 	struct exchange *x = request->exchange;
+	const char *value = NULL;
 
-	return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+	if (MHD_lookup_connection_value_n(x->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+					  &value, NULL) != MHD_YES)
+		return NULL;
+	return value ?: ""; /* "?name", without a value */
 }
 
 const char *http_header(const struct http_request *request, const char *name)

@@ -216,6 +216,22 @@ static bool contains(const struct record_slice *where, const char *text)
 	return false;
 }
 
+/* Likewise in @part of a record, as it stands there or with what is sealed in it opened. */
+static bool part_contains(const struct record_view *view, const struct record_slice *part,
+			  const char *text)
+{
+	_cleanup_(text_done) struct text opened = {.growing = true};
+	struct record_slice whole;
+
+	if (contains(part, text))
+		return true;
+	if (!view->opener || !view->sealed_count)
+		return false;
+	record_put_part(&opened, part, view);
+	whole = (struct record_slice){opened.data, opened.length};
+	return !opened.truncated && contains(&whole, text);
+}
+
 /* Which criteria some field of the record has met. */
 struct match {
 	const struct audit_query *q;
@@ -317,6 +333,7 @@ bool audit_query_match(const struct audit_query *q, const struct record_view *vi
 	if (!match_fields(q, view))
 		return false;
 	return !audit_query_has(q, QUERY_TEXT) || contains(&view->action, q->text) ||
-	       contains(&view->actor, q->text) || contains(&view->resource, q->text) ||
-	       contains(&view->details, q->text);
+	       part_contains(view, &view->actor, q->text) ||
+	       part_contains(view, &view->resource, q->text) ||
+	       part_contains(view, &view->details, q->text);
 }

@@ -63,7 +63,8 @@ const char *audit_criterion_to_str(enum query_criterion criterion); /* "since" *
  *   actor          user name or id; rule: a limit, list, feed or flag
  *   address        records about the address, about what is in the prefix, and about prefixes around it
  *   resource       TYPE or TYPE/ID
- *   text           anywhere in actor, resource, action or details, whatever its case; not in sealed values
+ *   text           anywhere in actor, resource, action or details, whatever its case; in sealed values
+ *                  if the view has an opener
  * -EINVAL or -ERANGE "audit.query".
  */
 int audit_query_set(struct audit_query *q, enum query_criterion criterion, const char *words,

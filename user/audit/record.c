@@ -431,7 +431,7 @@ static bool take_details(struct scanner *s, struct record_view *v)
 int record_parse(const char *data, size_t length, struct record_view *ret)
 {
 	struct scanner s = {data, data + length, data};
-	struct record_view v = {0};
+	struct record_view v = {.data = data};
 	struct record_slice id, hash;
 	uint64_t severity;
 
@@ -520,4 +520,12 @@ void record_put_view(struct text *t, const char *data, size_t length,
 	put_span(t, data, 0, view->hash_offset, view);
 	put_hash(t, ",\"hash\":\"", hash);
 	put_span(t, data, view->hash_offset, length, view);
+}
+
+void record_put_part(struct text *t, const struct record_slice *part,
+		     const struct record_view *view)
+{
+	size_t from = (size_t)(part->data - view->data);
+
+	put_span(t, view->data, from, from + part->length, view);
 }

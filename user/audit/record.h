@@ -104,6 +104,7 @@ struct record_view {
 	struct record_slice action, event_type, outcome,
 		timestamp;			      /* strings, without the quotes */
 	struct record_slice actor, details, resource; /* whole JSON objects */
+	const char *data;
 	size_t hash_offset; /* where the member "hash" belongs in canonical order */
 	unsigned int sealed_count;
 	uint16_t sealed[AUDIT_SEALED_MAX]; /* where values stand that are sealed, in their order */
@@ -122,5 +123,9 @@ int record_parse(const char *data, size_t length, struct record_view *ret);
  */
 void record_put_view(struct text *t, const char *data, size_t length,
 		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE]);
+
+/** Append @part of the record, one of its objects, with what is sealed in it opened, likewise. */
+void record_put_part(struct text *t, const struct record_slice *part,
+		     const struct record_view *view);
 
 #endif

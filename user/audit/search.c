@@ -57,12 +57,13 @@ static int try(struct search *s, struct records *r, uint32_t number)
 	int error = records_get(r, number, &record);
 
 	s->result->examined++;
+	record.view.opener = s->options->opener;
 	if (error == 0 && !audit_query_match(s->q, &record.view))
 		return 0;
 	if (error == 0)
 		error = records_confirm(r, number, &record);
 	if (error == 0) {
-		record.view.opener = s->options->opener;
+		record.view.opener = s->options->sealed ? NULL : s->options->opener;
 		error = s->fn(&record, s->userdata);
 		if (++s->result->matched == s->options->limit || error > 0)
 			s->full = true;

@@ -21,9 +21,9 @@ struct audit_search_options {
 	bool scan;   /* look at all records, whatever indexes say */
 	uint64_t
 		from; /* where the page before ended; SEARCH_BEGIN = from the newest or oldest on */
-	uint32_t limit; /* records of a page */
-	const struct personal_opener
-		*opener; /* of the records that are shown, for record_put_view() */
+	uint32_t limit;			      /* records of a page */
+	const struct personal_opener *opener; /* NULL: text is not found in sealed values */
+	bool sealed; /* show records as they stand in the log: their view gets no opener */
 	uint64_t
 		deadline_ns; /* CLOCK_MONOTONIC: soon after this it ends with what there is; 0 = never */
 };

@@ -42,7 +42,7 @@ struct page {
 /* What is looked for, and what opens it where the files are read. */
 struct asked {
 	struct audit_query query;
-	struct vault *vault; /* NULL: sealed values stay sealed */
+	struct vault *vault; /* NULL: the daemon is asked */
 	struct vault_meant meant;
 };
 
@@ -135,6 +135,7 @@ static int fetch_offline(const struct cli *cli, const struct asked *q, bool olde
 		.from = SEARCH_BEGIN,
 		.limit = limit,
 		.opener = q->vault ? vault_opener(q->vault) : NULL,
+		.sealed = cli_value(cli, CLI_OPTION_SEALED, NULL),
 	};
 	struct audit_search_result result;
 	struct fault f = {0};
@@ -253,10 +254,6 @@ static int open_vault(const struct cli *cli, struct asked *a)
 		return exit;
 	if (vault_mean(a->vault, &a->query, &a->meant, &f) < 0)
 		return cli_fault(cli, &f);
-	if (cli_value(cli, CLI_OPTION_SEALED, NULL)) {
-		vault_close(a->vault);
-		a->vault = NULL;
-	}
 	return CLI_OK;
 }
 
