@@ -25,6 +25,10 @@
 #define STATS_OPTIONS                                                                              \
 	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(SCAN) |     \
 	 CLI_TAKES(VAULT_KEY))
+#define EXPORT_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(FORMAT) | CLI_TAKES(GZIP) | CLI_TAKES(SINCE) |    \
+	 CLI_TAKES(UNTIL) | CLI_TAKES(CATEGORY) | CLI_TAKES(SEVERITY) | CLI_TAKES(TYPE) |          \
+	 CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
 #define DETACH_OPTIONS                                                                             \
 	(CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE) |                 \
 	 CLI_TAKES(VAULT_KEY))
@@ -99,6 +103,8 @@ static const struct command commands[] = {
 	 CLI_OFFLINE, .fn = cmd_audit_index},
 	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
 	 .fn = cmd_audit_verify},
+	{"audit export", "[FILE]", "write records for other programs, with a manifest beside FILE",
+	 EXPORT_OPTIONS, .fn = cmd_audit_export},
 	{"audit checkpoint", "[acknowledge]",
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
 	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},

@@ -99,6 +99,11 @@ static const struct {
 	{OBJECT_SHORTEST, NULL, "safety: {shortest_prefix: {", "}}", {NULL}},
 	{OBJECT_AUDIT, NULL, "audit: {", "}", {NULL}},
 	{OBJECT_PERSONAL, NULL, "audit: {personal: {", "}}", {NULL}},
+	{OBJECT_EXPORT,
+	 NULL,
+	 "audit: {export: [{",
+	 "}]}",
+	 {"name: e", "format: cef", "to: 'file:/f'"}},
 };
 
 static void write_policy(struct text *t, const struct field *f, const char *example, int length)

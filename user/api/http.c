@@ -12,6 +12,8 @@
 
 #include "base/text.h"
 
+#define STREAM_BYTES (64U << 10) /* of a streamed answer that are made at a time */
+
 struct http_server {
 	struct http_options options;
 	struct MHD_Daemon *mhd;
@@ -105,11 +107,25 @@ static void identify(const struct exchange *x, struct http_peer *ret)
 		snprintf(ret->username, sizeof(ret->username), "%u", ret->uid);
 }
 
+static ssize_t on_stream(void *userdata, uint64_t position, char *buffer, size_t size)
+{
+	struct exchange *x = userdata;
+	ssize_t n = x->response.stream(x->response.stream_data, buffer, size);
+
+	(void)position;
+	if (n >= 0)
+		return n;
+	return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static enum MHD_Result send_response(struct exchange *x)
 {
 	struct http_response *r = &x->response;
 	struct MHD_Response *response =
-		MHD_create_response_from_buffer(r->length, r->body, MHD_RESPMEM_MUST_COPY);
+		r->stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BYTES,
+							      on_stream, x, NULL)
+			  : MHD_create_response_from_buffer(r->length, r->body,
+							    MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!response)
@@ -205,6 +221,8 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		return;
 	assert(!x->held);
 	text_done(&x->body);
+	if (x->response.stream)
+		x->response.stream_end(x->response.stream_data);
 	free(x->response.body);
 	free(x);
 	*state = NULL;

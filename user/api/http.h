@@ -56,6 +56,13 @@ struct http_response {
 	} headers[HTTP_RESPONSE_HEADERS_MAX];
 	unsigned int header_count;
 	bool when_durable; /* hold back until http_options.hold says so */
+	/*
+	 * Instead of body: up to @size bytes of it at a time. 0: none yet, ask again; -ENODATA: that was all; other -errno: break off, so that
+	 * the client sees that it is not whole. Has to be quick. stream_end is called once, whatever happens.
+	 */
+	ssize_t (*stream)(void *stream_data, char *buffer, size_t size);
+	void (*stream_end)(void *stream_data);
+	void *stream_data;
 };
 
 void http_response_header(struct http_response *response, const char *name, const char *format, ...)

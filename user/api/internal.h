@@ -72,6 +72,10 @@ json_t *json_panic(const struct engine *e);
 json_t *json_watchdog(const struct engine *e);
 void put_safety(struct metrics *m, struct call *c);
 
+/* export.c: the targets that records are sent on to. */
+json_t *json_exports(const struct engine *e);
+void put_exports(struct metrics *m, struct call *c);
+
 /* seal.c: how far the signed checkpoint of the audit log is. */
 json_t *json_checkpoint(const struct engine *e);
 void put_checkpoint(struct metrics *m, struct call *c);
@@ -97,6 +101,7 @@ void handle_policy_rollback(struct call *c);
 void handle_policy_history(struct call *c);
 void handle_policy_generation(struct call *c);
 void handle_audit_events(struct call *c);
+void handle_audit_export(struct call *c);
 void handle_audit_checkpoint(struct call *c);
 void handle_audit_acknowledge(struct call *c);
 void handle_audit_keys(struct call *c);

@@ -43,6 +43,7 @@ static const struct route {
 	{"GET", "/v1/policy/history", MEMBER, handle_policy_history},
 	{"GET", "/v1/policy/history/", MEMBER, handle_policy_generation},
 	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
+	{"GET", "/v1/audit/export", MEMBER, handle_audit_export},
 	{"GET", "/v1/audit/checkpoint", MEMBER, handle_audit_checkpoint},
 	{"POST", "/v1/audit/checkpoint/acknowledge", CHANGE, handle_audit_acknowledge},
 	{"GET", "/v1/audit/keys", MEMBER, handle_audit_keys},

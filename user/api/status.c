@@ -126,12 +126,13 @@ static json_t *json_audit(const struct engine *e)
 
 	recorder_get_stats(engine_recorder(e), &stats);
 	engine_index_stats(e, &index);
-	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o, s:{s:I, s:I, s:s}}", "records",
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:o}", "records",
 			 (json_int_t)stats.records, "lost", (json_int_t)stats.lost, "pending",
 			 (json_int_t)stats.pending, "degraded", stats.degraded, "degraded_because",
 			 stats.degraded_because, "last_hash", stats.last_hash, "checkpoint",
 			 json_checkpoint(e), "index", "built", (json_int_t)index.built, "failed",
-			 (json_int_t)index.failed, "trouble", index.trouble);
+			 (json_int_t)index.failed, "trouble", index.trouble, "exports",
+			 json_exports(e));
 }
 
 /* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */
@@ -334,6 +335,7 @@ static void put_events(struct metrics *m, struct call *c)
 	metrics_single(m, METRIC_AUDIT_LOST_TOTAL, stats.lost);
 	metrics_single(m, METRIC_AUDIT_DEGRADED, stats.degraded);
 	put_checkpoint(m, c);
+	put_exports(m, c);
 }
 
 void handle_metrics(struct call *c)

@@ -72,6 +72,8 @@ enum cli_option {
 	CLI_OPTION_OLDEST,
 	CLI_OPTION_FOLLOW,
 	CLI_OPTION_SCAN,
+	CLI_OPTION_FORMAT,
+	CLI_OPTION_GZIP,
 	CLI_OPTION_MAX,
 };
 
@@ -157,6 +159,7 @@ int cmd_policy_history(struct cli *cli);
 int cmd_policy_diff(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
+int cmd_audit_export(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 int cmd_audit_keys(struct cli *cli);
 int cmd_audit_search(struct cli *cli);

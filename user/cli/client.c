@@ -11,6 +11,13 @@
 DEFINE_CLEANUP(CURL *, curl_easy_cleanup)
 DEFINE_CLEANUP(struct curl_slist *, curl_slist_free_all)
 
+struct streaming {
+	CURL *curl;
+	const struct client_request *request;
+	struct text *body;
+	bool broken;
+};
+
 static size_t receive(char *data, size_t size, size_t count, void *userdata)
 {
 	struct text *body = userdata;
@@ -20,6 +27,18 @@ static size_t receive(char *data, size_t size, size_t count, void *userdata)
 		return 0; /* makes curl_easy_perform() fail with CURLE_WRITE_ERROR */
 	text_put(body, data, length);
 	return body->truncated ? 0 : length;
+}
+
+static size_t receive_stream(char *data, size_t size, size_t count, void *userdata)
+{
+	struct streaming *s = userdata;
+	long status = 0;
+
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 299)
+		return receive(data, size, count, s->body);
+	s->broken = !s->request->take(data, size * count, s->request->userdata);
+	return s->broken ? 0 : size * count;
 }
 
 static void get_header(CURL *curl, const char *name, char *ret, size_t size)
@@ -100,12 +119,22 @@ void client_put_escaped(struct text *t, const char *value)
 			text_printf(t, "%%%02X", (unsigned char)*value);
 }
 
+static void set_streaming(struct streaming *s, uint32_t timeout_ms)
+{
+	curl_easy_setopt(s->curl, CURLOPT_TIMEOUT_MS, 0L);
+	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(s->curl, CURLOPT_LOW_SPEED_TIME, (long)timeout_ms / 1000 + 1);
+	curl_easy_setopt(s->curl, CURLOPT_WRITEFUNCTION, receive_stream);
+	curl_easy_setopt(s->curl, CURLOPT_WRITEDATA, s);
+}
+
 int client_call(const char *socket, uint32_t timeout_ms, const struct client_request *request,
 		struct client_response *ret, struct fault *reterr)
 {
 	_cleanup_(curl_slist_free_allp) struct curl_slist *headers = NULL;
 	_cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
 	_cleanup_(client_response_done) struct client_response response = {.body.growing = true};
+	struct streaming streaming = {curl, request, &response.body, false};
 	char url[2048];
 	CURLcode code;
 
@@ -126,7 +155,11 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response.body);
+	if (request->take)
+		set_streaming(&streaming, timeout_ms);
 	code = curl_easy_perform(curl);
+	if (streaming.broken)
+		return fault(reterr, -ECANCELED, "client.broken", "broken off");
 	if (code != CURLE_OK)
 		return failed(curl, code, socket, &response.body, reterr);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);

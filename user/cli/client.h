@@ -3,6 +3,7 @@
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,12 @@ struct client_request {
 	const char *body; /* NULL = none; an empty one is something else */
 	size_t length;
 	uint32_t base; /* sent as If-Match; 0 = not */
+	/*
+	 * Takes the body of a success piece by piece, however long it is, instead of the response; the timeout is then how long nothing may come.
+	 * False: break off.
+	 */
+	bool (*take)(const char *data, size_t length, void *userdata);
+	void *userdata;
 };
 
 /* Percent-encode @value for a query. */
@@ -38,7 +45,7 @@ struct client_response {
  * Ask @socket, for at most @timeout_ms. 0: there is an answer, of whatever status; end it with
  * client_response_done(). Faults: "client.unreachable" (-ENOENT, -ECONNREFUSED, -EACCES and others
  * of connect(2)), "client.timeout" (-ETIMEDOUT), "client.too_big" (-EFBIG), "client.protocol"
- * (-EPROTO).
+ * (-EPROTO), "client.broken" (-ECANCELED: @request->take broke off).
  */
 int client_call(const char *socket, uint32_t timeout_ms, const struct client_request *request,
 		struct client_response *ret, struct fault *reterr);

@@ -74,6 +74,9 @@ static const struct option {
 	[CLI_OPTION_FOLLOW] = {"follow", 'f', NULL,
 			       "the last ones, and then new ones as they come"},
 	[CLI_OPTION_SCAN] = {"scan", 0, NULL, "use no index: look at every record"},
+	[CLI_OPTION_FORMAT] = {"format", 0, "FORMAT",
+			       "json, ndjson (the default), csv, cef, leef, ocsf, ecs or syslog"},
+	[CLI_OPTION_GZIP] = {"gzip", 0, NULL, "compress it"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the

@@ -81,6 +81,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	seal_start(e);
 	if (indexer_start(e->audit_dir, &e->indexer, &f) < 0)
 		log_warn("the audit log is not indexed; searching it is slow", "error", f.text);
+	export_start(e);
 	return 0;
 }
 
@@ -209,6 +210,7 @@ void engine_close(struct engine *e)
 	indexer_stop(e->indexer);
 	if (e->recorder) {
 		engine_record(e, &record, &ENGINE_SYSTEM);
+		export_stop(e);
 		seal_stop(e);
 		if (recorder_stop(e->recorder) < 0)
 			log_error("the last audit records could not be written");

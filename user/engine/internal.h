@@ -10,6 +10,7 @@
 #include "engine/access.h"
 #include "engine/control.h"
 #include "engine/engine.h"
+#include "engine/export.h"
 #include "engine/feeds.h"
 #include "engine/flags.h"
 #include "engine/privacy.h"
@@ -67,6 +68,7 @@ struct engine {
 	struct sealer *sealer;	 /* NULL: nothing is sealed */
 	struct indexer *indexer; /* NULL: could not be started; searches are slow then */
 	struct access access;
+	struct shipper *shipper; /* NULL: nothing is sent on */
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
 	struct safety safety;

@@ -93,5 +93,6 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	recorder_keep_events(e->recorder, e->policy->audit.evidence == POLICY_FULL);
 	*policy = former;
 	e->policy_loaded_ns = clock_real_ns();
+	export_take_policy(e);
 	return 0;
 }

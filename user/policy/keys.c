@@ -23,7 +23,7 @@ static const char *const object_names[] = {
 	[OBJECT_FLAG] = "a flag",	[OBJECT_SAFETY] = "safety",
 	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
 	[OBJECT_AUDIT] = "audit",	[OBJECT_PERSONAL] = "personal",
-	[OBJECT_PROFILE] = "a profile",
+	[OBJECT_EXPORT] = "an export",	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -156,6 +156,15 @@ SCALAR(audit_evidence, value_audit_evidence, "summary or full", .word = word_aud
 SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit_on_full);
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
+TYPE(exports, NODE_SEQUENCE, FORM_LIST, value_exports, "a list of exports",
+     .inner = OBJECT_EXPORT, .most = POLICY_EXPORTS_MAX);
+SCALAR(export_name, value_export_name, "a name", .pattern = pattern_name, DIGITS);
+SCALAR(export_format, value_export_format, NULL, .word = word_export_format);
+SCALAR(export_target, value_export_target, "a target such as tcp://192.0.2.1:601",
+       .pattern = pattern_target);
+LISTED(export_categories, value_export_categories, "categories such as lists",
+       .word = word_category);
+SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 /* clang-format on */
 
 #define REQUIRED	    true
@@ -164,6 +173,7 @@ SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 #define IN_POLICY(member)   offsetof(struct policy, member)
 #define IN_ENTRY(member)    offsetof(struct policy_entry, member)
 #define IN_FEED(member)	    offsetof(struct policy_feed, member)
+#define IN_EXPORT(member)   offsetof(struct policy_export, member)
 #define IN_SERVICE(member)  offsetof(struct policy_service, member)
 #define IN_FLAG(member)	    offsetof(struct policy_flag, member)
 #define IN_LIMIT(member)    offsetof(struct policy_limit, member)

@@ -284,6 +284,19 @@ struct policy_audit {
 	} personal;
 };
 
+#define POLICY_EXPORTS_MAX	 8
+#define POLICY_EXPORT_TARGET_MAX 127 /* bytes */
+
+/* A target that audit records are sent on to. */
+struct policy_export {
+	char name[POLICY_NAME_MAX + 1];
+	unsigned int line;
+	unsigned int format;  /* a row of audit/format.def */
+	char *to;	      /* "tcp://192.0.2.1:601" */
+	uint32_t categories;  /* a bit per enum audit_category; 0 = all */
+	uint8_t min_severity; /* 0 = all */
+};
+
 struct policy {
 	char *name; /* what the text was called: a path, or "request" */
 	char *text; /* as it was given, or one text of all files; followed by a NUL */
@@ -311,6 +324,8 @@ struct policy {
 	struct policy_limit fragment_limit; /* meaningful if fragments == POLICY_LIMIT */
 	struct policy_safety safety;
 	struct policy_audit audit;
+	struct policy_export *exports; /* in the order of the text */
+	size_t export_count;
 };
 
 /**

@@ -40,6 +40,7 @@ enum object {
 	OBJECT_SHORTEST,
 	OBJECT_AUDIT,
 	OBJECT_PERSONAL,
+	OBJECT_EXPORT,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -275,6 +276,16 @@ const char *word_audit_on_full(unsigned int i);
 int value_audit_on_full(struct reader *r, const struct node *n, void *into);
 const char *word_personal(unsigned int i);
 int value_personal(struct reader *r, const struct node *n, void *into);
+/* export.c */
+const char *word_export_format(unsigned int i);
+const char *word_category(unsigned int i);
+void pattern_target(struct text *t);
+int value_exports(struct reader *r, const struct node *n, void *into);
+int value_export_name(struct reader *r, const struct node *n, void *into);
+int value_export_format(struct reader *r, const struct node *n, void *into);
+int value_export_target(struct reader *r, const struct node *n, void *into);
+int value_export_categories(struct reader *r, const struct node *n, void *into);
+void policy_exports_done(struct policy *p);
 
 /* limit_check.c: what one key alone cannot tell */
 

@@ -26,6 +26,7 @@ static const char *const object_ids[] = {
 	[OBJECT_SAFETY] = "safety",	  [OBJECT_WATCHDOG] = "watchdog",
 	[OBJECT_SHORTEST] = "shortest",	  [OBJECT_AUDIT] = "audit",
 	[OBJECT_PERSONAL] = "personal",	  [OBJECT_PROFILE] = "profile",
+	[OBJECT_EXPORT] = "export",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 
