@@ -46,9 +46,9 @@ struct account_beat {
 struct account_sums {
 	uint64_t recorded, unseen; /* packets; of a reset, since then */
 	struct account_reasons reasons;
-	bool reset; /* the counters began anew */
-	bool replaced; /* the log was put back from a backup, or the counters carried over: they need not fit */
-	bool hole; /* the log could not be written, or records were refused */
+	bool reset;    /* the counters began anew */
+	bool replaced; /* the log was put back from a backup, records expired, or the counters carried over: they need not fit */
+	bool hole;     /* the log could not be written, or records were refused */
 };
 
 struct account_commit {
@@ -78,6 +78,8 @@ void account_init(struct account *a);
 /** Take the next record. -EBADMSG: it does not fit those before, as @ret_problem says. */
 int account_record(struct account *a, uint64_t index, const struct record_slice *event_type,
 		   const struct record_slice *details, struct audit_problem *ret_problem);
+/* The next record expired: what it said cannot be told, so neither whether it adds up. */
+void account_stub(struct account *a);
 /** The batch ends here, with the clocks of its commit. @first: its first record. -EBADMSG as above. */
 int account_commit(struct account *a, uint64_t first, uint64_t real_ns, uint64_t boot_ns,
 		   struct audit_problem *ret_problem);

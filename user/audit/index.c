@@ -159,6 +159,8 @@ static int rebuild(struct log *l, size_t i, struct index_report *report)
 	if (error < 0 || !r.count)
 		return error;
 	report->records += r.count;
+	if (r.expired)
+		return 0;
 	error = index_make(&r, r.count, r.end, NULL, &data, &length);
 	if (error == 0)
 		error = index_write(l->dir, l->segments[i], data, length);

@@ -17,6 +17,7 @@ struct reader {
 	struct scan scan;
 	size_t next;   /* record of the current batch */
 	uint64_t from; /* records before this index are skipped */
+	bool with_expired;
 	const struct personal_opener *opener;
 };
 
@@ -143,7 +144,7 @@ static int next_batch(struct reader *r, struct fault *reterr)
 			final = true;
 			continue;
 		}
-		if (got < 0 && s->offset < s->limit)
+		if (got < 0 && s->offset + s->saved < s->limit)
 			return damaged(problem.index, problem.words, reterr);
 		if (after == SEGMENT_NONE)
 			return 0;
@@ -194,6 +195,36 @@ int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr)
 			   reterr);
 }
 
+void reader_with_expired(struct reader *r)
+{
+	r->with_expired = true;
+}
+
+int reader_hash_at(struct reader *r, uint64_t index, uint8_t ret[static AUDIT_HASH_SIZE],
+		   struct fault *reterr)
+{
+	struct scan *s = &r->scan;
+	int error = reader_seek(r, index, reterr);
+
+	if (error < 0)
+		return error;
+	do {
+		error = next_batch(r, reterr);
+	} while (error == 1 && s->tip.next_index <= index);
+	if (error < 0)
+		return error;
+	if (error == 0 || index < s->before.next_index)
+		return fault(reterr, -ENOENT, "audit.read", "there is no record %llu",
+			     (unsigned long long)index);
+	const struct scan_record *record = &s->records[index - s->before.next_index];
+
+	if (record->stub)
+		memcpy(ret, record->hash, AUDIT_HASH_SIZE);
+	else
+		hash_leaf(&r->hasher, s->batch + record->at, record->length, ret);
+	return 0;
+}
+
 int reader_next(struct reader *r, struct reader_record *ret, struct fault *reterr)
 {
 	struct scan *s = &r->scan;
@@ -203,8 +234,13 @@ int reader_next(struct reader *r, struct reader_record *ret, struct fault *reter
 			const struct scan_record *record = &s->records[r->next];
 			uint64_t index = s->before.next_index + r->next++;
 
-			if (index < r->from)
+			if (index < r->from || (record->stub && !r->with_expired))
 				continue;
+			if (record->stub) {
+				*ret = (struct reader_record){.view.index = index};
+				memcpy(ret->hash, record->hash, AUDIT_HASH_SIZE);
+				return 1;
+			}
 			ret->data = (const char *)s->batch + record->at;
 			ret->length = record->length;
 			if (record_parse(ret->data, ret->length, &ret->view) < 0)

@@ -17,7 +17,8 @@
 struct reader;
 
 struct reader_record {
-	const char *data; /* the hashed bytes, no newline, no NUL; valid until the next call */
+	const char *
+		data; /* the hashed bytes, no newline, no NUL; valid until the next call. NULL: it expired */
 	size_t length;
 	struct record_view view;
 	uint8_t hash[AUDIT_HASH_SIZE];
@@ -39,8 +40,18 @@ int reader_seek(struct reader *r, uint64_t index, struct fault *reterr);
 /** Continue at the last @count committed records, or at the first if there are fewer. */
 int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr);
 
+/* Have reader_next() give expired records, too: of these `hash` and `view.index` are set and nothing else. */
+void reader_with_expired(struct reader *r);
+
 /**
- * The next committed record. 1: @ret is filled; 0: no more yet (a later call sees what was
+ * The hash of committed record @index, also if it expired. -ENOENT: there is none (any more); others as for
+ * reader_next(). Where the reader stands is undefined afterwards.
+ */
+int reader_hash_at(struct reader *r, uint64_t index, uint8_t ret[static AUDIT_HASH_SIZE],
+		   struct fault *reterr);
+
+/**
+ * The next committed record; expired ones are left out, unless asked for. 1: @ret is filled; 0: no more yet (a later call sees what was
  * committed meanwhile); -EBADMSG "audit.damaged": something here is not a log, run verify.
  */
 int reader_next(struct reader *r, struct reader_record *ret, struct fault *reterr);

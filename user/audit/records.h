@@ -23,8 +23,9 @@ struct records {
 	uint32_t indexed;	/* the first so many are in it */
 	uint32_t *walked;	/* offsets of the others, in units of 8 */
 	uint32_t walked_count, walked_size;
-	uint32_t count; /* of both */
-	uint64_t end;	/* of the last batch */
+	uint32_t count;	  /* of both */
+	uint64_t end;	  /* of the last batch */
+	uint32_t expired; /* of those that were walked; a segment with such is not indexed */
 };
 
 /**
@@ -38,7 +39,7 @@ int records_open(int dir, uint64_t first, uint64_t successor, bool index, struct
 void records_done(struct records *r);
 
 /**
- * Read record @number, counted from 0, without its hash. Valid until the next call. -ESTALE: it is not where
+ * Read record @number, counted from 0, without its hash; data NULL: it expired. Valid until the next call. -ESTALE: it is not where
  * the index says; -EBADMSG: it is damaged; other -errno.
  */
 int records_get(struct records *r, uint32_t number, struct reader_record *ret);

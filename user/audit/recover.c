@@ -111,15 +111,15 @@ static int judge(struct examination *x, const struct tip *acknowledged, const ch
 	return r;
 }
 
-/* Describe segment @index of the list as predecessor: @end bytes of it count, the rest is tail. */
-static int link_segment(struct examination *x, uint64_t segment, uint64_t end,
+/* Describe @segment as predecessor: @end bytes of its file count, the rest is tail. It has @saved less than were written. */
+static int link_segment(struct examination *x, uint64_t segment, uint64_t end, uint64_t saved,
 			struct segment_link *ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r = directory_open_segment(x->dir, segment, O_RDONLY, &fd);
 
-	*ret = (struct segment_link){.segment = segment, .end = end};
+	*ret = (struct segment_link){.segment = segment, .end = end + saved};
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
 	if (fstat(fd, &st) < 0)
@@ -150,7 +150,8 @@ static int violate(struct examination *x, const char *reason, struct recovery *r
 		uint64_t last = x->segments[x->count - 1];
 		bool known = x->kept == x->count;
 
-		r = link_segment(x, last, known ? x->scan.offset : 0, &ret->previous);
+		r = link_segment(x, last, known ? x->scan.offset : 0, known ? x->scan.saved : 0,
+				 &ret->previous);
 		if (known)
 			memcpy(ret->previous.seal, x->scan.seal, AUDIT_HASH_SIZE);
 		if (next <= last)
@@ -191,7 +192,8 @@ static int resume(struct examination *x, struct recovery *ret)
 		return r;
 	ret->previous.segment = SEGMENT_NONE;
 	if (x->kept) {
-		r = link_segment(x, x->scan.header.first_index, x->scan.offset, &ret->previous);
+		r = link_segment(x, x->scan.header.first_index, x->scan.offset, x->scan.saved,
+				 &ret->previous);
 		if (r < 0)
 			return r;
 		memcpy(ret->previous.seal, x->scan.seal, AUDIT_HASH_SIZE);

@@ -26,7 +26,11 @@
 
 int scan_init(struct scan *s, struct hasher *hasher, bool light)
 {
-	*s = (struct scan){.hasher = hasher, .light = light, .fd = -1, .limit = UINT64_MAX};
+	*s = (struct scan){.hasher = hasher,
+			   .light = light,
+			   .fd = -1,
+			   .limit = UINT64_MAX,
+			   .file_limit = UINT64_MAX};
 	s->tip.segment = SEGMENT_NONE;
 	s->before = s->tip;
 	s->buffer_size = BUFFER_MIN;
@@ -82,7 +86,8 @@ int scan_open(struct scan *s, int dir, uint64_t first_index)
 	s->fd = fd;
 	memcpy(s->seal, seal, sizeof(seal));
 	s->offset = SEGMENT_HEADER_SIZE;
-	s->limit = UINT64_MAX;
+	s->limit = s->file_limit = UINT64_MAX;
+	s->saved = s->stubs = 0;
 	s->ended = false;
 	s->tail = 0;
 	s->count = 0;
@@ -145,7 +150,17 @@ static int make_room(struct scan *s, size_t need)
 	return 0;
 }
 
-/* Have @need bytes from s->start in the buffer, fewer at the end of the file. */
+/* Bytes from s->start on that count, with what was read of the batch: where the segment ended as it was written. */
+static uint64_t counting(const struct scan *s)
+{
+	uint64_t gone = s->saved + s->batch_saved;
+
+	if (s->limit == UINT64_MAX)
+		return UINT64_MAX;
+	return s->limit > s->offset + gone ? s->limit - s->offset - gone : 0;
+}
+
+/* Have @need bytes from s->start in the buffer, fewer at the end of what counts. */
 static int load(struct scan *s, size_t need, size_t *ret_available)
 {
 	int r = make_room(s, need);
@@ -154,7 +169,7 @@ static int load(struct scan *s, size_t need, size_t *ret_available)
 		return r;
 	while (s->filled - s->start < need) {
 		uint64_t at = s->offset + (s->filled - s->start);
-		uint64_t left = at < s->limit ? s->limit - at : 0;
+		uint64_t left = at < s->file_limit ? s->file_limit - at : 0;
 		size_t want = s->buffer_size - s->filled;
 		ssize_t n;
 
@@ -170,6 +185,8 @@ static int load(struct scan *s, size_t need, size_t *ret_available)
 		s->filled += (size_t)n;
 	}
 	*ret_available = s->filled - s->start;
+	if (*ret_available > counting(s))
+		*ret_available = (size_t)counting(s);
 	return 0;
 }
 
@@ -271,6 +288,30 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 	return 0;
 }
 
+/* An expired record: nobody can tell any more whether it named the hash before it. */
+static int check_stub(struct scan *s, const struct frame *f, size_t used, size_t *ret_length,
+		      struct audit_problem *ret_problem)
+{
+	uint64_t index = s->tip.next_index + s->count;
+	struct scan_record *record = &s->records[s->count];
+
+	if (s->link_broken)
+		return broken_link(s, used, NULL, ret_problem);
+	if (f->index != index)
+		return audit_problem(
+			ret_problem, AUDIT_FINDING_RECORD_ORDER, index, s->offset + used,
+			"record %llu is missing: a stub of record %llu is in its place",
+			(unsigned long long)index, (unsigned long long)f->index);
+	if (frame_stub_decode(f, record->hash, ret_length) < 0)
+		return audit_problem(ret_problem, AUDIT_FINDING_FRAME, index, s->offset + used,
+				     "the stub of record %llu is not one that weir writes",
+				     (unsigned long long)index);
+	record->type_at = record->type_length = record->details_at = record->details_length = 0;
+	s->batch_saved += frame_size(*ret_length) - f->size;
+	s->batch_stubs++;
+	return 0;
+}
+
 static int reserve_record(struct scan *s)
 {
 	struct scan_record *larger;
@@ -289,6 +330,7 @@ static int take_record(struct scan *s, const struct frame *f, size_t used,
 		       struct audit_problem *ret_problem)
 {
 	uint64_t index = s->tip.next_index + s->count;
+	size_t length = f->length;
 	int r = reserve_record(s);
 
 	if (r < 0)
@@ -298,12 +340,15 @@ static int take_record(struct scan *s, const struct frame *f, size_t used,
 		return audit_problem(ret_problem, AUDIT_FINDING_FRAME, index, s->offset + used,
 				     "record %llu does not continue its batch",
 				     (unsigned long long)index);
-	if (!s->light)
+	if (f->type == FRAME_STUB)
+		r = check_stub(s, f, used, &length, ret_problem);
+	else if (!s->light)
 		r = check_record(s, f, used, ret_problem);
 	if (r < 0)
 		return r;
 	s->records[s->count].at = used + FRAME_HEADER_SIZE;
-	s->records[s->count].length = f->length;
+	s->records[s->count].length = length;
+	s->records[s->count].stub = f->type == FRAME_STUB;
 	s->count++;
 	return 0;
 }
@@ -359,7 +404,10 @@ static int take_commit(struct scan *s, const struct frame *f, size_t used,
 	memcpy(s->seal, c.seal, AUDIT_HASH_SIZE);
 	consume(s, used + f->size);
 	s->tip.segment = s->header.first_index;
-	s->tip.offset = s->offset;
+	s->saved += s->batch_saved;
+	s->stubs += s->batch_stubs;
+	s->batch_saved = s->batch_stubs = 0;
+	s->tip.offset = s->offset + s->saved;
 	s->tip.next_index = f->index;
 	memcpy(s->tip.last_hash, c.last_hash, AUDIT_HASH_SIZE);
 	memcpy(s->tip.seal, c.seal, AUDIT_HASH_SIZE);
@@ -433,6 +481,7 @@ int scan_batch(struct scan *s, struct audit_problem *ret_problem)
 
 	s->count = 0;
 	s->link_broken = false;
+	s->batch_saved = s->batch_stubs = 0;
 	s->tail = 0;
 	ret_problem->segment = s->header.first_index;
 	r = read_frames(s, ret_problem);
@@ -440,6 +489,7 @@ int scan_batch(struct scan *s, struct audit_problem *ret_problem)
 		/* What is left may grow or be replaced: read it again next time. */
 		s->start = s->filled = 0;
 		s->count = 0;
+		s->batch_saved = s->batch_stubs = 0;
 	}
 	return r;
 }

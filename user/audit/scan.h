@@ -19,9 +19,10 @@
 struct scan_record {
 	size_t at; /* in the batch */
 	size_t length;
-	/* Not set by a light scan. */
-	uint8_t hash[AUDIT_HASH_SIZE];
+	uint8_t hash[AUDIT_HASH_SIZE]; /* not set by a light scan, unless it is a stub */
+	/* Not set by a light scan, nor of a stub. */
 	uint16_t type_at, type_length, details_at, details_length; /* in the record */
+	bool stub; /* the record expired: its hash is all there is, and `length` is what it had */
 };
 
 struct scan {
@@ -32,9 +33,13 @@ struct scan {
 	struct segment_header header;
 	uint8_t seal[AUDIT_HASH_SIZE]; /* running */
 	uint64_t offset;	       /* of what comes next in the file */
-	uint64_t limit;		       /* bytes of the segment that count; UINT64_MAX = all */
-	uint64_t tail; /* bytes of a batch that is not complete, after scan_batch() = 0 */
-	bool ended;    /* the END frame was seen */
+	uint64_t limit; /* bytes of the segment, as it was written, that count; UINT64_MAX = all */
+	uint64_t file_limit; /* of the file, that are to be looked at; likewise */
+	uint64_t
+		saved; /* so many bytes less than were written are before `offset`: expired records */
+	uint64_t stubs; /* of this segment, up to there */
+	uint64_t tail;	/* bytes of a batch that is not complete, after scan_batch() = 0 */
+	bool ended;	/* the END frame was seen */
 
 	struct tip tip;		      /* after the last complete batch */
 	struct tip before;	      /* and before it */
@@ -45,6 +50,7 @@ struct scan {
 	struct scan_record *records;
 	size_t count;
 
+	uint64_t batch_saved, batch_stubs; /* of the batch that is being read */
 	bool link_broken; /* the last of `records` does not name the hash before it */
 	size_t records_size;
 	uint8_t *buffer; /* grows with the largest batch */

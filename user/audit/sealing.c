@@ -223,7 +223,8 @@ static int next_leaf(struct sealing *s, uint64_t leaf, struct fault *reterr)
 		return fault(reterr, -EBADMSG, "audit.contradiction",
 			     "record %llu was acknowledged and is not there",
 			     (unsigned long long)(s->first + leaf));
-	if (s->has_last && memcmp(record.view.previous_hash, s->last_hash, AUDIT_HASH_SIZE) != 0)
+	if (record.data && s->has_last &&
+	    memcmp(record.view.previous_hash, s->last_hash, AUDIT_HASH_SIZE) != 0)
 		return fault(reterr, -EBADMSG, "audit.contradiction",
 			     "record %llu does not name the hash that record %llu has",
 			     (unsigned long long)(s->first + leaf),
@@ -321,6 +322,8 @@ static int load(struct sealing *s, const struct tip *tip, struct fault *reterr)
 	if (r < 0)
 		return failed(r, "open the directory of the tree", reterr);
 	r = reader_open(s->audit_dir, &s->reader, reterr);
+	if (r == 0)
+		reader_with_expired(s->reader);
 	r = r ?: load_checkpoint(s, reterr);
 	if (r < 0)
 		return r;

@@ -57,6 +57,8 @@ static int try(struct search *s, struct records *r, uint32_t number)
 	int error = records_get(r, number, &record);
 
 	s->result->examined++;
+	if (error == 0 && !record.data)
+		return 0;
 	record.view.opener = s->options->opener;
 	if (error == 0 && !audit_query_match(s->q, &record.view))
 		return 0;

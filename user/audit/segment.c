@@ -18,6 +18,7 @@
 #define BLOCK_SIZE    4096
 #define BLOCK_HASH_AT (BLOCK_SIZE - AUDIT_HASH_SIZE)
 static_assert(SEGMENT_HEADER_SIZE == BLOCK_SIZE && STATE_SLOT_SIZE == BLOCK_SIZE, "one block each");
+static_assert(FRAME_STUB_SIZE == (FRAME_HEADER_SIZE + FRAME_STUB_LENGTH + 7) / 8 * 8, "padded");
 static_assert(FRAME_SEAL_SIZE == (FRAME_HEADER_SIZE + FRAME_SEAL_LENGTH + 7) / 8 * 8, "padded");
 
 static const uint8_t header_magic[8] = "WEIRSEG1";
@@ -210,10 +211,11 @@ int frame_measure(const uint8_t header[static FRAME_HEADER_SIZE], size_t *ret_si
 	size_t length = get_u32(&e);
 
 	e.at = header + 8;
-	if (e.at[0] == FRAME_RECORD ? length < 1 || length > AUDIT_RECORD_MAX
-				    : length != FRAME_SEAL_LENGTH)
+	if (e.at[0] == FRAME_RECORD
+		    ? length < 1 || length > AUDIT_RECORD_MAX
+		    : length != (e.at[0] == FRAME_STUB ? FRAME_STUB_LENGTH : FRAME_SEAL_LENGTH))
 		return -EBADMSG;
-	if (e.at[0] < FRAME_RECORD || e.at[0] > FRAME_END || !all_zero(e.at + 1, e.at + 4))
+	if (e.at[0] < FRAME_RECORD || e.at[0] > FRAME_STUB || !all_zero(e.at + 1, e.at + 4))
 		return -EBADMSG;
 	*ret_size = frame_size(length);
 	return 0;
@@ -288,6 +290,34 @@ int frame_seal_decode(const struct frame *f, const uint8_t previous_seal[static 
 	get(&e, ret->seal, AUDIT_HASH_SIZE);
 	seal_compute(hasher, (uint8_t)f->type, previous_seal, f->payload, seal);
 	return memcmp(seal, ret->seal, AUDIT_HASH_SIZE) == 0 ? 0 : -EBADMSG;
+}
+
+void frame_stub_encode(uint8_t *at, uint64_t index, const uint8_t hash[static AUDIT_HASH_SIZE],
+		       size_t length)
+{
+	struct pen p = {at + FRAME_HEADER_SIZE};
+
+	put(&p, hash, AUDIT_HASH_SIZE);
+	put_u32(&p, (uint32_t)length);
+	frame_encode(at, FRAME_STUB, index, FRAME_STUB_LENGTH);
+}
+
+int frame_stub_decode(const struct frame *f, uint8_t ret_hash[static AUDIT_HASH_SIZE],
+		      size_t *ret_length)
+{
+	struct eye e = {f->payload};
+	uint8_t hash[AUDIT_HASH_SIZE];
+	size_t length;
+
+	assert(f->length == FRAME_STUB_LENGTH);
+	get(&e, hash, AUDIT_HASH_SIZE);
+	length = get_u32(&e);
+	/* A shorter record would have taken no more room than its stub, which has to make it smaller. */
+	if (length < FRAME_STUB_LENGTH || length > AUDIT_RECORD_MAX)
+		return -EBADMSG;
+	memcpy(ret_hash, hash, AUDIT_HASH_SIZE);
+	*ret_length = length;
+	return 0;
 }
 
 void state_encode(uint64_t sequence, const struct tip *tip, struct hasher *hasher,

@@ -23,6 +23,8 @@
 #define FRAME_HEADER_SIZE 20
 #define FRAME_SEAL_LENGTH 96	     /* payload of COMMIT and END */
 #define FRAME_SEAL_SIZE	  120	     /* the whole frame */
+#define FRAME_STUB_LENGTH 36	     /* payload of STUB */
+#define FRAME_STUB_SIZE	  56	     /* the whole frame */
 #define BATCH_BYTES	  (4U << 20) /* RECORD frames of one batch */
 #define BATCH_RECORDS	  16384
 
@@ -65,11 +67,12 @@ enum frame_type {
 	FRAME_RECORD = 1,
 	FRAME_COMMIT = 2,
 	FRAME_END = 3,
+	FRAME_STUB = 4, /* in the place of a RECORD that expired */
 };
 
 struct frame {
 	enum frame_type type;
-	uint64_t index; /* of the record; of the next record in COMMIT and END */
+	uint64_t index; /* of the record, expired or not; of the next record in COMMIT and END */
 	const uint8_t *payload;
 	size_t length;
 	size_t size; /* header, payload and padding */
@@ -119,6 +122,13 @@ void frame_seal_encode(uint8_t *at, enum frame_type type, struct frame_seal *s,
 /** -EBADMSG: the seal does not continue @previous_seal. */
 int frame_seal_decode(const struct frame *f, const uint8_t previous_seal[static AUDIT_HASH_SIZE],
 		      struct hasher *hasher, struct frame_seal *ret);
+
+/* Write a whole STUB frame of FRAME_STUB_SIZE bytes, for a record of @length bytes that had @hash. */
+void frame_stub_encode(uint8_t *at, uint64_t index, const uint8_t hash[static AUDIT_HASH_SIZE],
+		       size_t length);
+/** -EBADMSG: no record is of that length. */
+int frame_stub_decode(const struct frame *f, uint8_t ret_hash[static AUDIT_HASH_SIZE],
+		      size_t *ret_length);
 
 void state_encode(uint64_t sequence, const struct tip *tip, struct hasher *hasher,
 		  uint8_t ret[static STATE_SLOT_SIZE]);

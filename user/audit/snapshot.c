@@ -130,15 +130,13 @@ int audit_snapshot_open(const struct audit_snapshot *s, size_t index, int *ret_f
 static int passes_through(const char *path, uint64_t index, const uint8_t *hash, bool *ret)
 {
 	_cleanup_(reader_closep) struct reader *reader = NULL;
-	struct reader_record record;
+	uint8_t has[AUDIT_HASH_SIZE];
 	int r = reader_open(path, &reader, NULL);
 
 	if (r == 0)
-		r = reader_seek(reader, index, NULL);
-	if (r == 0)
-		r = reader_next(reader, &record, NULL);
-	*ret = r == 1 && memcmp(record.hash, hash, AUDIT_HASH_SIZE) == 0;
-	return r < 0 ? r : 0;
+		r = reader_hash_at(reader, index, has, NULL);
+	*ret = r == 0 && memcmp(has, hash, AUDIT_HASH_SIZE) == 0;
+	return r;
 }
 
 int audit_compare(const char *first, const char *second, enum audit_relation *ret,

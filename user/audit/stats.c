@@ -301,7 +301,7 @@ static int count_segment_of(struct counting *c, struct records *r)
 	bitset_done(&set);
 	for (uint32_t i = r->indexed; i < r->count && error == 0; i++) {
 		error = records_get(r, i, &record);
-		if (error == 0)
+		if (error == 0 && record.data)
 			error = count_one(c, &record.view);
 	}
 	return error;

@@ -17,6 +17,7 @@
 #include "audit/directory.h"
 #include "audit/evidence.h"
 #include "audit/scan.h"
+#include "audit/stubs.h"
 #include "base/cleanup.h"
 
 struct verification {
@@ -26,6 +27,7 @@ struct verification {
 	struct audit_problem problem;
 	struct account account;
 	struct audit_problem unaccounted; /* the first thing that does not add up */
+	struct stub_list stubs;
 	struct audit_verdict verdict;
 	struct state acknowledged; /* when we began */
 	bool met;		   /* the chain passes through that very tip */
@@ -38,6 +40,7 @@ static void verification_done(struct verification *v)
 	scan_done(&v->scan);
 	hasher_done(&v->hasher);
 	close_fdp(&v->dir);
+	stub_list_done(&v->stubs);
 	free(v->segments);
 }
 
@@ -78,23 +81,24 @@ static int missing_end(struct verification *v, enum audit_finding finding, uint6
 static int check_tail(struct verification *v, const struct segment_header *next)
 {
 	const struct segment_link *link = &next->previous;
-	uint64_t index = v->scan.tip.next_index;
+	uint64_t index = v->scan.tip.next_index, end = v->scan.offset;
 	uint8_t hash[AUDIT_HASH_SIZE] = {0};
 	struct stat st;
 	int r = 0;
 
 	v->problem.segment = v->scan.header.first_index;
-	if (v->scan.offset < link->end)
+	/* The link tells of the file as it was before records expired. */
+	if (end + v->scan.saved < link->end)
 		return missing_end(v, AUDIT_FINDING_SEGMENT_SHORT, next->first_index);
 	if (fstat(v->scan.fd, &st) < 0)
 		return -errno;
-	if (link->tail && (uint64_t)st.st_size == link->end + link->tail)
-		r = file_hash(v->scan.fd, link->end, (uint64_t)st.st_size, &v->hasher, hash);
+	if (link->tail && (uint64_t)st.st_size == end + link->tail)
+		r = file_hash(v->scan.fd, end, (uint64_t)st.st_size, &v->hasher, hash);
 	if (r < 0 && r != -ENODATA)
 		return r;
-	if ((uint64_t)st.st_size - link->end != link->tail ||
+	if ((uint64_t)st.st_size - end != link->tail ||
 	    memcmp(hash, link->tail_hash, sizeof(hash)) != 0)
-		return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, index, link->end,
+		return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, index, end,
 				     "what follows record %llu in its segment was added or changed",
 				     (unsigned long long)index - 1);
 	return 0;
@@ -212,7 +216,7 @@ static int limit_segment(struct verification *v, uint64_t next)
 		return scan_limit(&v->scan, v->dir, next);
 	if (fstat(v->scan.fd, &st) < 0)
 		return -errno;
-	v->scan.limit = (uint64_t)st.st_size;
+	v->scan.file_limit = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -244,6 +248,10 @@ static int account_batch(struct verification *v)
 		struct record_slice type = {data + record->type_at, record->type_length};
 		struct record_slice details = {data + record->details_at, record->details_length};
 
+		if (record->stub) {
+			account_stub(&v->account);
+			continue;
+		}
 		account_record(&v->account, s->before.next_index + i, &type, &details, p);
 		r = check_evidence(v, s->before.next_index + i, &details);
 		if (r < 0)
@@ -255,9 +263,41 @@ static int account_batch(struct verification *v)
 	return 0;
 }
 
+/* Note where records expired in a batch, and what explains that they did. */
+static void look_for_stubs(struct verification *v, uint64_t *first)
+{
+	const struct scan *s = &v->scan;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct scan_record *record = &s->records[i];
+
+		if (!record->stub)
+			stub_list_record(&v->stubs, (const char *)s->batch + record->at,
+					 record->length);
+		else if (*first == SEGMENT_NONE)
+			*first = s->before.next_index + i;
+	}
+}
+
+static int note_stubs(struct verification *v, uint64_t first)
+{
+	struct stub_segment segment = {.segment = v->scan.header.first_index, .first = first};
+	struct stat st;
+	int r;
+
+	if (!v->scan.stubs)
+		return 0;
+	v->verdict.expired += v->scan.stubs;
+	if (fstat(v->scan.fd, &st) < 0)
+		return -errno;
+	r = file_hash(v->scan.fd, 0, (uint64_t)st.st_size, &v->hasher, segment.file_hash);
+	return r < 0 ? r : stub_list_add(&v->stubs, &segment);
+}
+
 static int verify_segment(struct verification *v, uint64_t next)
 {
 	struct scan *s = &v->scan;
+	uint64_t first = SEGMENT_NONE;
 	int r = limit_segment(v, next);
 
 	if (r < 0)
@@ -268,10 +308,14 @@ static int verify_segment(struct verification *v, uint64_t next)
 		r = account_batch(v);
 		if (r < 0)
 			return r;
+		if (s->stubs || v->stubs.count)
+			look_for_stubs(v, &first);
 		if (s->tip.next_index == v->acknowledged.tip.next_index)
 			v->met = tip_equal(&s->tip, &v->acknowledged.tip);
 	}
 	v->verdict.tail_bytes = s->tail;
+	if (r == 0)
+		r = note_stubs(v, first);
 	return r == -EBADMSG && next == SEGMENT_NONE ? judge_tail(v) : r;
 }
 
@@ -338,6 +382,21 @@ static int check_state(struct verification *v)
 			     (unsigned long long)now.tip.next_index);
 }
 
+/* Something took records out: it has to be on record. */
+static int check_stubs(struct verification *v)
+{
+	const struct stub_segment *s = stub_list_unexplained(&v->stubs);
+
+	if (!s)
+		return 0;
+	v->problem.segment = s->segment;
+	return audit_problem(
+		&v->problem, AUDIT_FINDING_RECORD_STUBBED, s->first, 0,
+		"record %llu, and perhaps others of its segment, were taken out, and no "
+		"retention.archived record explains what is left",
+		(unsigned long long)s->first);
+}
+
 static int verify(struct verification *v)
 {
 	int known = load_state(v, &v->acknowledged), r;
@@ -354,7 +413,7 @@ static int verify(struct verification *v)
 		v->problem = v->unaccounted;
 		r = -EBADMSG;
 	}
-	return r;
+	return r < 0 ? r : check_stubs(v);
 }
 
 static void judge(const struct verification *v, struct audit_verdict *ret)
@@ -372,7 +431,17 @@ static void judge(const struct verification *v, struct audit_verdict *ret)
 		segment_name(p->segment, ret->segment);
 }
 
-int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr)
+/* Segments were begun meanwhile: what explains a stub may stand there, and was not looked at. */
+static bool went_on(const struct verification *v)
+{
+	_cleanup_free_ uint64_t *list = NULL;
+	size_t count;
+
+	return directory_segments(v->dir, &list, &count) == 0 && count > v->count;
+}
+
+static int verify_once(const char *path, struct audit_verdict *ret, bool *ret_again,
+		       struct fault *reterr)
 {
 	_cleanup_(verification_done) struct verification v = {.dir = -1, .scan.fd = -1};
 	int r = directory_open_readonly(path, &v.dir, reterr);
@@ -394,6 +463,15 @@ int audit_verify(const char *path, struct audit_verdict *ret, struct fault *rete
 	v.verdict.last_commit_ns = v.scan.last_commit_ns;
 	memcpy(v.verdict.chain_id, v.scan.tip.chain_id, AUDIT_ID_SIZE);
 	memcpy(v.verdict.last_hash, v.scan.tip.last_hash, AUDIT_HASH_SIZE);
+	*ret_again = v.problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(&v);
 	*ret = v.verdict;
 	return 0;
+}
+
+int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr)
+{
+	bool again = false;
+	int r = verify_once(path, ret, &again, reterr);
+
+	return r == 0 && again ? verify_once(path, ret, &again, reterr) : r;
 }

@@ -28,6 +28,8 @@ struct audit_verdict {
 
 	/* What was found in order, up to there. */
 	uint64_t records;
+	uint64_t
+		expired; /* of these: they were taken out as the retention says, their hashes are there */
 	uint64_t batches;
 	uint64_t segments;
 	uint64_t heartbeats;		  /* between which the records were added up */

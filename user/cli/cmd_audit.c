@@ -177,14 +177,15 @@ static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
 	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
 	clock_format_rfc3339(v->last_commit_ns, commit);
 	verdict = json_pack(
-		"{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}", "ok",
-		v->status == AUDIT_OK, "status", audit_status_to_str(v->status), "finding",
+		"{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}",
+		"ok", v->status == AUDIT_OK, "status", audit_status_to_str(v->status), "finding",
 		audit_finding_to_str(v->finding), "words", v->words, "records",
-		(json_int_t)v->records, "batches", (json_int_t)v->batches, "segments",
-		(json_int_t)v->segments, "heartbeats", (json_int_t)v->heartbeats, "evidence",
-		(json_int_t)v->evidence, "evidence_gone", (json_int_t)v->evidence_gone,
-		"tail_bytes", (json_int_t)v->tail_bytes, "last_commit",
-		v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash", hash);
+		(json_int_t)v->records, "expired", (json_int_t)v->expired, "batches",
+		(json_int_t)v->batches, "segments", (json_int_t)v->segments, "heartbeats",
+		(json_int_t)v->heartbeats, "evidence", (json_int_t)v->evidence, "evidence_gone",
+		(json_int_t)v->evidence_gone, "tail_bytes", (json_int_t)v->tail_bytes,
+		"last_commit", v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash",
+		hash);
 	if (verdict && v->status != AUDIT_OK) {
 		json_object_set_new(verdict, "index", json_integer((json_int_t)v->index));
 		json_object_set_new(verdict, "segment", json_string(v->segment));
@@ -211,6 +212,9 @@ static void say_verdict(const struct cli *cli, const char *dir, const struct aud
 			cli_say(cli, "in %s at byte %" PRIu64, v->segment, v->offset);
 		cli_say(cli, "%" PRIu64 " records before that are in order", v->records);
 	}
+	if (v->expired)
+		cli_say(cli, "%" PRIu64 " of the records expired; their hashes are there",
+			v->expired);
 	cli_say(cli, "last hash %s", hash);
 	if (v->evidence || v->evidence_gone)
 		cli_say(cli,

@@ -220,14 +220,16 @@ static int verify_tail(const char *path, const struct audit_snapshot *now, char 
 	struct reader_record record;
 	int r = reader_open(path, &reader, reterr);
 
-	if (r == 0)
+	if (r == 0) {
+		reader_with_expired(reader);
 		r = reader_seek(reader, first, reterr);
+	}
 	for (uint64_t i = first; r >= 0 && i < now->tip.next_index; i++) {
 		r = reader_next(reader, &record, reterr);
 		if (r < 0)
 			return r;
-		if (r == 0 ||
-		    (i > first && memcmp(record.view.previous_hash, hash, sizeof(hash)) != 0))
+		if (r == 0 || (i > first && record.data &&
+			       memcmp(record.view.previous_hash, hash, sizeof(hash)) != 0))
 			return fault(reterr, -EBADMSG, "audit.damaged",
 				     "record %" PRIu64 " is missing, or does not follow the one "
 				     "before",

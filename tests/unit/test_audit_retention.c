@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Records that are past their time are taken out and the chain still verifies, as long as the log says that they were;
+ * what is taken out without a record, or put back otherwise, is found.
+ */
+#include "test_audit.h"
+
+#include <sys/wait.h>
+#include <zlib.h>
+
+#include "audit/hash.h"
+#include "audit/rewrite.h"
+#include "audit/snapshot.h"
+
+#define SEGMENT_BYTES 9000 /* some ten records */
+#define BATCHES	      12
+#define BATCH	      3
+
+static bool all(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)view;
+	(void)userdata;
+	return true;
+}
+
+static bool each_other(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)userdata;
+	return view->index % 2;
+}
+
+static bool none(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)view;
+	(void)userdata;
+	return false;
+}
+
+/* What the engine records before it puts the new file in place. */
+static void explain(const struct log *l, const struct rewrite *w)
+{
+	_cleanup_(chain_closep) struct chain *c = log_open(l, SEGMENT_BYTES);
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_RETENTION_ARCHIVED,
+		.resource = {"segment", "it"},
+		.details = &details,
+	};
+	char hash[AUDIT_HASH_TEXT];
+
+	hex_format(w->hash_after, AUDIT_HASH_SIZE, hash);
+	audit_details_u64(&details, "segment", w->segment);
+	audit_details_string(&details, "sha256_after", hash);
+	assert_int_equal(chain_append(c, &record), 0);
+	commit(c);
+}
+
+static int open_directory(const struct log *l)
+{
+	int fd = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct rewrite stage(int dir, uint64_t segment,
+			    bool (*expired)(const char *, const struct record_view *, void *),
+			    int want)
+{
+	struct rewrite w;
+	struct fault f = {0};
+	int r = rewrite_stage(dir, segment, expired, NULL, NULL, &w, &f);
+
+	if (r != want)
+		fail_msg("%d: %s", r, f.text);
+	return w;
+}
+
+static void replace(int dir, const struct rewrite *w)
+{
+	struct fault f = {0};
+
+	if (rewrite_commit(dir, w, &f) < 0)
+		fail_msg("%s", f.text);
+}
+
+static uint64_t count_read(const struct log *l)
+{
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct reader_record record;
+	struct fault f = {0};
+	uint64_t n = 0;
+	int r;
+
+	assert_int_equal(reader_open(l->path, &reader, &f), 0);
+	while ((r = reader_next(reader, &record, &f)) == 1)
+		n++;
+	if (r < 0)
+		fail_msg("%s", f.text);
+	return n;
+}
+
+static void expire_all(const struct log *l,
+		       bool (*expired)(const char *, const struct record_view *, void *))
+{
+	_cleanup_close_ int dir = open_directory(l);
+	_cleanup_free_ uint64_t *segments = NULL;
+	struct fault f = {0};
+	size_t count;
+
+	assert_int_equal(rewrite_candidates(dir, &segments, &count, &f), 0);
+	assert_true(count >= 2);
+	for (size_t i = 0; i < count; i++) {
+		struct rewrite w = stage(dir, segments[i], expired, 1);
+
+		assert_true(w.bytes_after < w.bytes_before);
+		explain(l, &w);
+		replace(dir, &w);
+	}
+}
+
+static void still_verifies(void **state)
+{
+	const struct log *l = *state;
+	uint64_t before, records = BATCHES * BATCH;
+	struct audit_verdict v;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	before = verdict(l).segments;
+	expire_all(l, each_other);
+	v = verdict(l);
+	assert_string_equal(v.words, "");
+	assert_int_equal(v.status, AUDIT_OK);
+	assert_true(v.expired >= 6);
+	assert_int_equal(count_read(l), v.records - v.expired);
+	assert_true(v.records >= records + before - 1);
+	/* The rest of them, later. */
+	expire_all(l, all);
+	v = verdict(l);
+	assert_int_equal(v.status, AUDIT_OK);
+	assert_int_equal(count_read(l), v.records - v.expired);
+	/* And the log goes on. */
+	log_make(l, SEGMENT_BYTES, 2, 2);
+	assert_in_order(l, v.records + 4);
+}
+
+static void unexplained(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_close_ int dir = -1;
+	struct audit_verdict v;
+	struct rewrite w;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	dir = open_directory(l);
+	w = stage(dir, 0, each_other, 1);
+	assert_in_order(l, BATCHES * BATCH); /* nothing happened yet */
+	replace(dir, &w);
+	v = verdict(l);
+	assert_int_equal(v.finding, AUDIT_FINDING_RECORD_STUBBED);
+	assert_int_equal(v.status, AUDIT_INCOMPLETE);
+	assert_int_equal(v.index, 1);
+	assert_string_equal(v.segment, FIRST_SEGMENT);
+	explain(l, &w);
+	assert_int_equal(verdict(l).status, AUDIT_OK);
+}
+
+/* Also the hash in a stub that only other stubs follow, which no record names. */
+static void any_bit_of_a_stub(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(bytes_done) struct bytes b = {0};
+	_cleanup_close_ int dir = -1;
+	uint8_t frame[FRAME_STUB_SIZE];
+	struct rewrite w;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	dir = open_directory(l);
+	w = stage(dir, 0, all, 1);
+	explain(l, &w);
+	replace(dir, &w);
+	assert_int_equal(verdict(l).status, AUDIT_OK);
+	b = file_get(l, FIRST_SEGMENT);
+	for (size_t at = 0; at < FRAME_STUB_SIZE; at++) {
+		memcpy(frame, b.data + SEGMENT_HEADER_SIZE, sizeof(frame));
+		frame[at] ^= 1;
+		fix_checksum(frame, FRAME_STUB_LENGTH);
+		for (size_t i = 0; i < sizeof(frame); i++)
+			file_poke(l, FIRST_SEGMENT, SEGMENT_HEADER_SIZE + i, frame[i]);
+		if (memcmp(frame, b.data + SEGMENT_HEADER_SIZE, sizeof(frame)) != 0 &&
+		    verdict(l).status == AUDIT_OK)
+			fail_msg("byte %zu", at);
+	}
+	file_put(l, FIRST_SEGMENT, b.data, b.length);
+	assert_int_equal(verdict(l).status, AUDIT_OK);
+}
+
+static void last_segment_stays(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_free_ uint64_t *segments = NULL;
+	_cleanup_close_ int dir = -1;
+	struct fault f = {0};
+	size_t count;
+
+	log_make(l, 0, BATCHES, BATCH);
+	dir = open_directory(l);
+	assert_int_equal(rewrite_candidates(dir, &segments, &count, &f), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(rewrite_stage(dir, 0, all, NULL, NULL, &(struct rewrite){0}, &f), -ENOENT);
+}
+
+static void nothing_expired(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(bytes_done) struct bytes before = {0}, after = {0};
+	_cleanup_close_ int dir = -1;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	before = file_get(l, FIRST_SEGMENT);
+	dir = open_directory(l);
+	stage(dir, 0, none, 0);
+	after = file_get(l, FIRST_SEGMENT);
+	assert_int_equal(before.length, after.length);
+	assert_memory_equal(before.data, after.data, before.length);
+}
+
+static void damaged_stays(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(bytes_done) struct bytes b = {0};
+	_cleanup_close_ int dir = -1;
+	struct fault f = {0};
+	struct rewrite w;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	b = file_get(l, FIRST_SEGMENT);
+	file_poke(l, FIRST_SEGMENT, SEGMENT_HEADER_SIZE + 100,
+		  b.data[SEGMENT_HEADER_SIZE + 100] ^ 1);
+	dir = open_directory(l);
+	assert_int_equal(rewrite_stage(dir, 0, all, NULL, NULL, &w, &f), -EBADMSG);
+	assert_string_equal(f.code, "audit.damaged");
+	/* Changed between the two steps. */
+	file_put(l, FIRST_SEGMENT, b.data, b.length);
+	w = stage(dir, 0, all, 1);
+	file_poke(l, FIRST_SEGMENT, SEGMENT_HEADER_SIZE + 100,
+		  b.data[SEGMENT_HEADER_SIZE + 100] ^ 1);
+	assert_int_equal(rewrite_commit(dir, &w, &f), -ESTALE);
+}
+
+/* A torn batch behind what counts is still accounted for by the next header. */
+static void torn_segment(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_close_ int dir = -1;
+	struct audit_verdict v;
+	struct rewrite w;
+	char path[160];
+	FILE *file;
+
+	log_make(l, 0, BATCHES, BATCH);
+	file_path(l, FIRST_SEGMENT, path);
+	file = fopen(path, "ae");
+	assert_non_null(file);
+	fputs("half a batch", file);
+	fclose(file);
+	log_make(l, 0, 1, 1);
+	v = verdict(l);
+	assert_int_equal(v.segments, 2);
+	dir = open_directory(l);
+	w = stage(dir, 0, each_other, 1);
+	explain(l, &w);
+	replace(dir, &w);
+	v = verdict(l);
+	assert_string_equal(v.words, "");
+	assert_int_equal(v.status, AUDIT_OK);
+	assert_int_equal(v.expired, BATCHES * BATCH / 2);
+	assert_int_equal(count_read(l), v.records - v.expired);
+}
+
+/* A log and a former copy of it are still the same log, also where the copy ended at a record that is gone. */
+static void same_log_as_before(void **state)
+{
+	const struct log *l = *state;
+	enum audit_relation relation;
+	char copy[128];
+	_cleanup_close_ int dir = -1;
+	struct fault f = {0};
+	struct rewrite w;
+	pid_t child;
+
+	log_make(l, SEGMENT_BYTES, 1, BATCH);
+	snprintf(copy, sizeof(copy), "%s/copy", l->root);
+	child = fork();
+	if (child == 0) {
+		execlp("cp", "cp", "-a", l->path, copy, NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &(int){0}, 0), child);
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	dir = open_directory(l);
+	w = stage(dir, 0, all, 1);
+	explain(l, &w);
+	replace(dir, &w);
+	assert_int_equal(audit_compare(l->path, copy, &relation, NULL, &f), 0);
+	assert_int_equal(relation, AUDIT_RELATION_CONTAINS);
+}
+
+static void archive_is_the_segment(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(bytes_done) struct bytes before = {0};
+	char name[REWRITE_ARCHIVE_NAME_SIZE], path[256];
+	_cleanup_close_ int dir = -1;
+	uint8_t buffer[2 * SEGMENT_BYTES];
+	struct fault f = {0};
+	struct rewrite w;
+	gzFile gz;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	before = file_get(l, FIRST_SEGMENT);
+	dir = open_directory(l);
+	w = stage(dir, 0, all, 1);
+	for (unsigned int i = 0; i < 2; i++) /* the second time it is there */
+		if (rewrite_archive(dir, &w, &f) < 0)
+			fail_msg("%s", f.text);
+	rewrite_archive_name(&w, name);
+	snprintf(path, sizeof(path), "%s/archive/%s", l->path, name);
+	gz = gzopen(path, "rb");
+	assert_non_null(gz);
+	assert_int_equal(gzread(gz, buffer, sizeof(buffer)), (int)before.length);
+	gzclose(gz);
+	assert_memory_equal(buffer, before.data, before.length);
+	/* One that does not hold it is made again. */
+	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(rewrite_archive(dir, &w, &f), 0);
+	gz = gzopen(path, "rb");
+	assert_int_equal(gzread(gz, buffer, sizeof(buffer)), (int)before.length);
+	gzclose(gz);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define LOG_TEST(name, fn) {name, fn, log_set_up, log_tear_down, NULL}
+		LOG_TEST("a log verifies after records expired, twice, and goes on",
+			 still_verifies),
+		LOG_TEST("records that were taken out without a record of it are a finding",
+			 unexplained),
+		LOG_TEST("any byte of a stub that is changed is found", any_bit_of_a_stub),
+		LOG_TEST("nothing is taken out of the segment that is written to",
+			 last_segment_stays),
+		LOG_TEST("a segment in which nothing expired stays as it is", nothing_expired),
+		LOG_TEST("a segment that is damaged, or changed meanwhile, stays as it is",
+			 damaged_stays),
+		LOG_TEST("records of a segment with a torn end can expire", torn_segment),
+		LOG_TEST("a log with expired records contains what it was before",
+			 same_log_as_before),
+		LOG_TEST("the archive holds the very bytes of the segment", archive_is_the_segment),
+	};
+
+	return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
+}

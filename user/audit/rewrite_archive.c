@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The segment as it was, compressed, before records are taken out of it: gunzip gives the very bytes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <zlib.h>
+
+#include "audit/directory.h"
+#include "audit/rewrite.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fault_point.h"
+
+#define CHUNK	  (64U << 10)
+#define DIRECTORY "archive"
+#define PARTIAL	  DIRECTORY "/partial" /* what is not complete yet */
+
+static int failed(int r, const struct rewrite *w, struct fault *reterr)
+{
+	return fault(reterr, r, "audit.archive", "cannot archive segment %llu: %s",
+		     (unsigned long long)w->segment, strerror(-r));
+}
+
+void rewrite_archive_name(const struct rewrite *r, char ret[static REWRITE_ARCHIVE_NAME_SIZE])
+{
+	char hex[AUDIT_HASH_TEXT];
+
+	hex_format(r->hash_before, AUDIT_HASH_SIZE, hex);
+	snprintf(ret, REWRITE_ARCHIVE_NAME_SIZE, "%020llu-%.16s.seg.gz",
+		 (unsigned long long)r->segment, hex);
+}
+
+/* gzdopen() takes a descriptor of its own. */
+static gzFile open_gz(int fd, const char *mode)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	gzFile gz = copy < 0 ? NULL : gzdopen(copy, mode);
+
+	if (!gz && copy >= 0)
+		close(copy);
+	return gz;
+}
+
+static int compress_file(int from, uint64_t length, int to)
+{
+	uint8_t buffer[CHUNK];
+	gzFile gz = open_gz(to, "wb6");
+	int r = gz ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; r == 0 && at < length;) {
+		size_t want = length - at < sizeof(buffer) ? (size_t)(length - at) : sizeof(buffer);
+		ssize_t n = file_read(from, buffer, want, at);
+
+		if (n < (ssize_t)want)
+			r = n < 0 ? (int)n : -ENODATA;
+		else if (gzwrite(gz, buffer, (unsigned int)want) != (int)want)
+			r = -EIO;
+		at += want;
+	}
+	if (gz && gzclose(gz) != Z_OK && r == 0)
+		r = -EIO;
+	if (r == 0 && fsync(to) < 0)
+		r = -errno;
+	return r;
+}
+
+/* -EBADMSG: it does not hold those bytes. */
+static int check_file(int fd, const struct rewrite *w)
+{
+	uint8_t buffer[CHUNK], hash[AUDIT_HASH_SIZE];
+	struct hasher hasher;
+	uint64_t length = 0;
+	gzFile gz;
+	int n, r = hasher_init(&hasher);
+
+	if (r < 0)
+		return r;
+	if (lseek(fd, 0, SEEK_SET) < 0 || !(gz = open_gz(fd, "rb"))) {
+		hasher_done(&hasher);
+		return -EIO;
+	}
+	hash_begin(&hasher);
+	while ((n = gzread(gz, buffer, sizeof(buffer))) > 0 && length <= w->bytes_before) {
+		hash_add(&hasher, buffer, (size_t)n);
+		length += (uint64_t)n;
+	}
+	hash_end(&hasher, hash);
+	hasher_done(&hasher);
+	if (gzclose(gz) != Z_OK || n < 0 || length != w->bytes_before ||
+	    memcmp(hash, w->hash_before, sizeof(hash)) != 0)
+		return -EBADMSG;
+	return 0;
+}
+
+static int put_manifest(int archive, const struct rewrite *w, const char *name)
+{
+	char text[768], before[AUDIT_HASH_TEXT], last[AUDIT_HASH_TEXT], when[CLOCK_RFC3339_SIZE];
+	char path[REWRITE_ARCHIVE_NAME_SIZE + 8];
+	int length, r;
+
+	hex_format(w->hash_before, AUDIT_HASH_SIZE, before);
+	hex_format(w->last_hash, AUDIT_HASH_SIZE, last);
+	clock_format_rfc3339(clock_real_ns(), when);
+	length = snprintf(
+		text, sizeof(text),
+		"{\"archive\":\"%s\",\"archived_at\":\"%s\",\"bytes\":%llu,\"first_index\":"
+		"%llu,\"last_hash\":\"%s\",\"next_index\":%llu,\"sha256\":\"%s\"}\n",
+		name, when, (unsigned long long)w->bytes_before, (unsigned long long)w->segment,
+		last, (unsigned long long)w->next_index, before);
+	snprintf(path, sizeof(path), "%s.json", name);
+	_cleanup_close_ int fd =
+		openat(archive, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	r = file_write(fd, text, (size_t)length, 0);
+	return r == 0 && fsync(fd) < 0 ? -errno : r;
+}
+
+static int make(int dir, const struct rewrite *w, int archive, const char *name)
+{
+	_cleanup_close_ int from = -1,
+			    to = openat(dir, PARTIAL,
+					O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = directory_open_segment(dir, w->segment, O_RDONLY, &from);
+
+	if (to < 0)
+		return -errno;
+	if (r == 0)
+		r = compress_file(from, w->bytes_before, to);
+	if (r == 0)
+		r = check_file(to, w);
+	if (r == 0)
+		r = put_manifest(archive, w, name);
+	if (r == 0 && renameat(dir, PARTIAL, archive, name) < 0)
+		r = -errno;
+	if (r == 0 && fsync(archive) < 0)
+		r = -errno;
+	return r;
+}
+
+int rewrite_archive(int dir, const struct rewrite *w, struct fault *reterr)
+{
+	char name[REWRITE_ARCHIVE_NAME_SIZE];
+	_cleanup_close_ int archive = -1, there = -1;
+	int r;
+
+	if (fault_point(reterr, "retention.archive") < 0)
+		return -EIO;
+	if (mkdirat(dir, DIRECTORY, 0700) < 0 && errno != EEXIST)
+		return failed(-errno, w, reterr);
+	archive = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (archive < 0)
+		return failed(-errno, w, reterr);
+	rewrite_archive_name(w, name);
+	there = openat(archive, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (there >= 0 && check_file(there, w) == 0)
+		return 0;
+	r = make(dir, w, archive, name);
+	return r < 0 ? failed(r, w, reterr) : 0;
+}
