@@ -118,5 +118,11 @@ void handle_panic_put(struct call *c);
 void handle_panic_clear(struct call *c);
 void handle_vault(struct call *c);
 void handle_vault_rotate(struct call *c);
+void handle_retention_get(struct call *c);
+void handle_retention_set(struct call *c);
+void handle_retention_apply(struct call *c);
+void handle_holds_get(struct call *c);
+void handle_hold_add(struct call *c);
+void handle_hold_remove(struct call *c);
 
 #endif

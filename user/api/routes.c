@@ -60,6 +60,12 @@ static const struct route {
 	{"DELETE", "/v1/panic", MEMBER, handle_panic_clear},
 	{"GET", "/v1/vault", MEMBER, handle_vault},
 	{"POST", "/v1/vault/rotate", MEMBER, handle_vault_rotate},
+	{"GET", "/v1/governance/retention-policies", MEMBER, handle_retention_get},
+	{"POST", "/v1/governance/retention-policies", MEMBER, handle_retention_set},
+	{"POST", "/v1/governance/retention-policies/apply", MEMBER, handle_retention_apply},
+	{"GET", "/v1/governance/holds", MEMBER, handle_holds_get},
+	{"POST", "/v1/governance/holds", MEMBER, handle_hold_add},
+	{"DELETE", "/v1/governance/holds/", MEMBER, handle_hold_remove},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

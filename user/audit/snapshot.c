@@ -130,7 +130,7 @@ int audit_snapshot_open(const struct audit_snapshot *s, size_t index, int *ret_f
 static int passes_through(const char *path, uint64_t index, const uint8_t *hash, bool *ret)
 {
 	_cleanup_(reader_closep) struct reader *reader = NULL;
-	uint8_t has[AUDIT_HASH_SIZE];
+	uint8_t has[AUDIT_HASH_SIZE] = {0};
 	int r = reader_open(path, &reader, NULL);
 
 	if (r == 0)

@@ -178,5 +178,9 @@ int cmd_doctor(struct cli *cli);
 int cmd_panic(struct cli *cli);
 int cmd_vault_status(struct cli *cli);
 int cmd_vault_rotate(struct cli *cli);
+int cmd_retention_list(struct cli *cli);
+int cmd_retention_set(struct cli *cli);
+int cmd_retention_apply(struct cli *cli);
+int cmd_retention_hold(struct cli *cli);
 
 #endif

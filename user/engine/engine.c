@@ -146,6 +146,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	privacy_record(e);
 	safety_start(e);
 	store_start(e);
+	governance_start(e);
 	flags_load(e, *policy);
 	/* A program that serves what is in force must be there before that changes: the one of the daemon
 	 * before may lack what the new policy needs, and would judge packets by half of it. */
@@ -208,6 +209,7 @@ void engine_close(struct engine *e)
 	if (!e)
 		return;
 	indexer_stop(e->indexer);
+	governance_stop(e->governance);
 	if (e->recorder) {
 		engine_record(e, &record, &ENGINE_SYSTEM);
 		export_stop(e);
@@ -218,6 +220,7 @@ void engine_close(struct engine *e)
 			safety_stopped(e);
 		seal_close(e);
 	}
+	governance_free(e->governance);
 	feeds_done(e);
 	flags_done(e);
 	traffic_free(e->traffic);
@@ -315,6 +318,7 @@ uint64_t engine_tick(struct engine *e)
 	if (now_ns >= e->lists_due_ns) {
 		lists_expire(e);
 		privacy_tick(e);
+		governance_tick(e);
 		feeds_tick(e);
 		if (e->lists_unknown) /* a change failed half way */
 			lists_synchronise(e, NULL);

@@ -13,6 +13,7 @@
 #include "engine/export.h"
 #include "engine/feeds.h"
 #include "engine/flags.h"
+#include "engine/governance.h"
 #include "engine/privacy.h"
 #include "engine/safety.h"
 #include "engine/seal.h"
@@ -59,7 +60,8 @@ struct engine {
 	bool lists_unknown;	 /* what the kernel holds has to be read before the next change */
 	struct feeds feeds;
 	struct flags flags;
-	struct control *control; /* never NULL once a policy is in force */
+	struct governance *governance; /* never NULL once the store was opened */
+	struct control *control;       /* never NULL once a policy is in force */
 	struct vault *vault;
 	uint64_t vault_due_ns;	/* CLOCK_MONOTONIC: not to be tried again before */
 	uint64_t vault_refused; /* what was refused before it could be used */

@@ -75,6 +75,13 @@ static const char *const migrations[] = {
 	/* '' = without one; NULL = made before this was kept */
 	"ALTER TABLE policy_generation ADD COLUMN profile TEXT;"
 	"ALTER TABLE policy_generation ADD COLUMN daemon_profile TEXT;",
+
+	"CREATE TABLE governance ("
+	" kind TEXT NOT NULL,"
+	" id TEXT NOT NULL,"
+	" body TEXT NOT NULL," /* a JSON object */
+	" PRIMARY KEY (kind, id)"
+	") STRICT, WITHOUT ROWID;",
 };
 
 #define POLICY_COLUMNS                                                                             \
@@ -115,6 +122,9 @@ static const char *const statements[] = {
 			" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[PENDING_GET] = "SELECT " PENDING_COLUMNS " FROM policy_pending",
 	[PENDING_DELETE] = "DELETE FROM policy_pending",
+	[DOCUMENT_PUT] = "INSERT OR REPLACE INTO governance (kind, id, body) VALUES (?1, ?2, ?3)",
+	[DOCUMENT_DELETE] = "DELETE FROM governance WHERE kind = ?1 AND id = ?2",
+	[DOCUMENT_EACH] = "SELECT kind, id, body FROM governance ORDER BY kind, id",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
 

@@ -161,4 +161,21 @@ int store_pending_put(struct store *s, const struct store_pending_row *row, stru
 int store_pending_get(struct store *s, struct store_pending_row *ret, struct fault *reterr);
 int store_pending_delete(struct store *s, struct fault *reterr);
 
+#define STORE_DOCUMENT_MAX (64U << 10) /* bytes of a body */
+
+/* How records are kept, what is held, and what data subjects asked for: JSON objects, by kind and id. */
+struct store_document {
+	const char *kind, *id, *body;
+};
+
+/** Insert or replace. -EMSGSIZE "store.text". */
+int store_document_put(struct store *s, const struct store_document *document,
+		       struct fault *reterr);
+/** -ENOENT: there is none. */
+int store_document_delete(struct store *s, const char *kind, const char *id, struct fault *reterr);
+/** As store_list_each(). */
+int store_document_each(struct store *s,
+			int (*fn)(const struct store_document *document, void *userdata),
+			void *userdata, struct fault *reterr);
+
 #endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How long records are kept, what is held, and taking out what is past its time. */
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "engine/governance.h"
+
+/* The body as an object of strings with these names. Answers itself if it is anything else. */
+static json_t *read_body(struct call *c, const char *const *names, size_t count)
+{
+	json_error_t where;
+	json_t *body =
+		json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, &where);
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(body)) {
+		reply_problem(c, 400, "request.json", "the body is no JSON object: %s",
+			      body ? "it is something else" : where.text);
+		json_decref(body);
+		return NULL;
+	}
+	json_object_foreach (body, key, value) {
+		bool known = false;
+
+		for (size_t i = 0; i < count; i++)
+			known |= strcmp(names[i], key) == 0;
+		if (known && json_is_string(value))
+			continue;
+		reply_problem(c, 422, "request.member",
+			      known ? "'%.40s' is no string" : "there is no member '%.40s'", key);
+		json_decref(body);
+		return NULL;
+	}
+	return body;
+}
+
+static const char *member(const json_t *body, const char *name)
+{
+	return json_string_value(json_object_get(body, name));
+}
+
+void handle_retention_get(struct call *c)
+{
+	reply_json(c, 200, engine_retention_json(c->engine));
+}
+
+static void set(struct call *c, const char *category, const char *keep, const char *reason)
+{
+	struct fault f = {0};
+	uint64_t keep_ns = 0;
+
+	if (!category || !keep)
+		return reply_problem(c, 422, "request.member",
+				     "the body has the members 'category' and 'keep'");
+	if (strcmp(keep, "forever") != 0 &&
+	    (parse_duration_ns(keep, &keep_ns) < 0 || keep_ns < NSEC_PER_SEC))
+		return reply_problem(c, 422, "retention.keep",
+				     "'%.40s' is no age such as 30d, of at least 1s, nor 'forever'",
+				     keep);
+	if (engine_retention_set(c->engine, category, keep_ns / NSEC_PER_SEC, reason, &c->actor,
+				 &f) < 0)
+		return reply_fault(c, &f);
+	reply_changed(c, 200, engine_retention_json(c->engine));
+}
+
+void handle_retention_set(struct call *c)
+{
+	static const char *const names[] = {"category", "keep", "reason"};
+	json_t *body = read_body(c, names, ARRAY_SIZE(names));
+
+	if (body)
+		set(c, member(body, "category"), member(body, "keep"), member(body, "reason"));
+	json_decref(body);
+}
+
+void handle_retention_apply(struct call *c)
+{
+	struct fault f = {0};
+
+	if (engine_retention_apply(c->engine, &c->actor, &f) < 0)
+		return reply_fault(c, &f);
+	reply_json(c, 202, engine_retention_json(c->engine));
+}
+
+void handle_holds_get(struct call *c)
+{
+	reply_json(c, 200, engine_holds_json(c->engine));
+}
+
+static void add(struct call *c, const json_t *body)
+{
+	struct governance_hold hold = {
+		.category = member(body, "category"),
+		.subject = member(body, "subject"),
+		.reason = member(body, "reason"),
+	};
+	const char *since = member(body, "since"), *until = member(body, "until"), *id;
+	struct fault f = {0};
+
+	if ((since && clock_parse_rfc3339(since, &hold.since) < 0) ||
+	    (until && clock_parse_rfc3339(until, &hold.until) < 0))
+		return reply_problem(c, 422, "hold.time",
+				     "'since' and 'until' are times such as 2026-12-31T00:00:00Z");
+	if (engine_hold_add(c->engine, &hold, &c->actor, &id, &f) < 0)
+		return reply_fault(c, &f);
+	reply_changed(c, 201, json_pack("{s:s}", "id", id));
+}
+
+void handle_hold_add(struct call *c)
+{
+	static const char *const names[] = {"category", "since", "until", "subject", "reason"};
+	json_t *body = read_body(c, names, ARRAY_SIZE(names));
+
+	if (body)
+		add(c, body);
+	json_decref(body);
+}
+
+void handle_hold_remove(struct call *c)
+{
+	struct fault f = {0};
+
+	if (engine_hold_remove(c->engine, c->rest, http_argument(c->request, "reason"), &c->actor,
+			       &f) < 0)
+		return reply_fault(c, &f);
+	reply_changed(c, 200, json_pack("{s:s}", "id", c->rest));
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The rules: checked, kept, recorded. They are JSON from the store to the API, as nothing but a run needs more. */
+#include "engine/governance.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "audit/hash.h"
+#include "audit/personal.h"
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/internal.h"
+#include "engine/retention.h"
+
+#define FIRST_RUN_NS (15 * 60 * NSEC_PER_SEC) /* after the start */
+#define RUN_NS	     (24 * 3600 * NSEC_PER_SEC)
+#define RULE	     "retention"
+#define HOLD	     "hold"
+#define ID_BYTES     8
+
+struct governance {
+	json_t *rules, *holds; /* by category, by id */
+	struct retention *retention;
+	uint64_t due_ns; /* CLOCK_MONOTONIC */
+	bool again;	 /* a run was stopped for a new hold */
+};
+
+static int take_document(const struct store_document *document, void *userdata)
+{
+	struct governance *g = userdata;
+	json_t *body = json_loads(document->body, 0, NULL);
+	json_t *into = strcmp(document->kind, RULE) == 0   ? g->rules
+		       : strcmp(document->kind, HOLD) == 0 ? g->holds
+							   : NULL;
+
+	if (into && json_is_object(body))
+		json_object_set(into, document->id, body);
+	json_decref(body);
+	return 0;
+}
+
+void governance_start(struct engine *e)
+{
+	struct governance *g = calloc(1, sizeof(*g));
+	struct fault f = {0};
+
+	e->governance = g;
+	if (!g)
+		return;
+	g->rules = json_object();
+	g->holds = json_object();
+	g->due_ns = clock_monotonic_ns() + FIRST_RUN_NS;
+	if (retention_new(e, &g->retention) < 0 ||
+	    (e->store && store_document_each(e->store, take_document, g, &f) < 0)) {
+		log_error("no record expires: the rules cannot be read", "error", f.text);
+		json_object_clear(g->rules); /* a hold may be missing */
+	}
+}
+
+void governance_stop(struct governance *g)
+{
+	if (!g || !g->retention)
+		return;
+	retention_stop(g->retention);
+	retention_join(g->retention);
+}
+
+void governance_free(struct governance *g)
+{
+	if (!g)
+		return;
+	json_decref(g->rules);
+	json_decref(g->holds);
+	retention_free(g->retention);
+	free(g);
+}
+
+static int usable(const struct engine *e, struct fault *reterr)
+{
+	if (!e->governance || !e->governance->retention)
+		return fault(reterr, -ENOMEM, "store.none", "there is no memory for the rules");
+	if (!e->store)
+		return fault(reterr, -EIO, "store.none",
+			     "the database cannot be used, and rules are kept nowhere else");
+	return 0;
+}
+
+static int check_text(const char *text, size_t max, const char *code, const char *what,
+		      struct fault *reterr)
+{
+	if (text && (strlen(text) > max || !utf8_valid(text, strlen(text))))
+		return fault(reterr, -EINVAL, code, "the %s is longer than %zu bytes or no UTF-8",
+			     what, max);
+	return 0;
+}
+
+static int put(struct engine *e, const char *kind, const char *id, json_t *into, json_t *body,
+	       struct fault *reterr)
+{
+	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct store_document document = {kind, id, text};
+	int r = text ? store_document_put(e->store, &document, reterr)
+		     : fault(reterr, -ENOMEM, "store.none", "out of memory");
+
+	if (r == 0)
+		json_object_set(into, id, body);
+	return r;
+}
+
+static void finish_record(struct engine *e, struct audit_record *record,
+			  struct audit_details *details, const struct fault *f,
+			  const struct engine_actor *actor)
+{
+	if (f->err) {
+		record->outcome = AUDIT_DENIED;
+		audit_details_string(details, "code", f->code);
+		audit_details_string(details, "error", f->text);
+	}
+	record->details = details;
+	engine_record(e, record, actor);
+}
+
+static uint64_t keep_of(const struct governance *g, const char *category)
+{
+	return (uint64_t)json_integer_value(
+		json_object_get(json_object_get(g->rules, category), "keep_seconds"));
+}
+
+/* What explains what is gone, and who was asked to forget, has to stay. */
+static bool never_expires(int category)
+{
+	return category == AUDIT_CATEGORY_AUDIT || category == AUDIT_CATEGORY_PRIVACY;
+}
+
+static int set_rule(struct engine *e, const char *category, uint64_t keep_s, const char *reason,
+		    const struct engine_actor *actor, struct fault *reterr)
+{
+	int number = audit_category_from_str(category), r = usable(e, reterr);
+	char now[CLOCK_RFC3339_SIZE];
+	json_t *body;
+
+	if (r < 0)
+		return r;
+	if (number < 0)
+		return fault(reterr, -EINVAL, "retention.category", "there is no category '%.40s'",
+			     category);
+	if (keep_s && never_expires(number))
+		return fault(reterr, -EINVAL, "retention.category",
+			     "records of category %s are kept for ever: they explain what is gone",
+			     category);
+	if (keep_s > GOVERNANCE_KEEP_MAX_S)
+		return fault(reterr, -EINVAL, "retention.keep", "no more than 100 years");
+	r = check_text(reason, GOVERNANCE_REASON_MAX, "retention.reason", "reason", reterr);
+	if (r < 0)
+		return r;
+	clock_format_rfc3339(clock_real_ns(), now);
+	body = json_pack("{s:s, s:I, s:s, s:s, s:s}", "category", category, "keep_seconds",
+			 (json_int_t)keep_s, "reason", reason ?: "", "set_at", now, "set_by",
+			 actor->username);
+	r = put(e, RULE, category, e->governance->rules, body, reterr);
+	json_decref(body);
+	/* What runs still follows the former rule. */
+	if (r == 0)
+		retention_stop(e->governance->retention);
+	return r;
+}
+
+int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s,
+			 const char *reason, const struct engine_actor *actor, struct fault *reterr)
+{
+	uint64_t before = e->governance ? keep_of(e->governance, category) : 0;
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_RETENTION_SET,
+		.resource = {"category", category},
+	};
+	struct fault f = {0};
+	int r = set_rule(e, category, keep_s, reason, actor, &f);
+
+	audit_details_u64(&details, "keep_seconds", keep_s);
+	audit_details_u64(&details, "was_keep_seconds", before);
+	audit_details_string(&details, "reason", r == 0 && reason ? reason : "");
+	finish_record(e, &record, &details, &f, actor);
+	return r < 0 ? fault(reterr, r, f.code, "%s", f.text) : 0;
+}
+
+static int check_hold(const struct governance *g, const struct governance_hold *hold,
+		      struct fault *reterr)
+{
+	int r;
+
+	if (hold->category && audit_category_from_str(hold->category) < 0)
+		return fault(reterr, -EINVAL, "hold.category", "there is no category '%.40s'",
+			     hold->category);
+	if (hold->since < 0 || hold->until < 0 || (hold->until && hold->until <= hold->since))
+		return fault(reterr, -EINVAL, "hold.time", "'until' is not after 'since'");
+	if (hold->subject && !*hold->subject)
+		return fault(reterr, -EINVAL, "hold.subject", "the subject is empty");
+	if (json_object_size(g->holds) >= GOVERNANCE_HOLDS_MAX)
+		return fault(reterr, -E2BIG, "hold.many", "there are %d holds already",
+			     GOVERNANCE_HOLDS_MAX);
+	r = check_text(hold->subject, GOVERNANCE_SUBJECT_MAX, "hold.subject", "subject", reterr);
+	return r < 0 ? r
+		     : check_text(hold->reason, GOVERNANCE_REASON_MAX, "hold.reason", "reason",
+				  reterr);
+}
+
+static json_t *time_or_null(int64_t seconds)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	if (!seconds)
+		return json_null();
+	clock_format_rfc3339((uint64_t)seconds * NSEC_PER_SEC, text);
+	return json_string(text);
+}
+
+static int new_id(char ret[static 2 * ID_BYTES + 1])
+{
+	uint8_t random[ID_BYTES];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	hex_format(random, sizeof(random), ret);
+	return 0;
+}
+
+/* An address in the one way that records have it. */
+static const char *canonical(const char *subject, char ret[static ADDRESS_TEXT_SIZE])
+{
+	uint8_t address[16];
+
+	if (address_parse(subject, address) < 0)
+		return subject;
+	address_format(address, ret);
+	return ret;
+}
+
+static int add_hold(struct engine *e, const struct governance_hold *hold,
+		    const struct engine_actor *actor, char id[static 2 * ID_BYTES + 1],
+		    struct fault *reterr)
+{
+	char now[CLOCK_RFC3339_SIZE], address[ADDRESS_TEXT_SIZE];
+	int r = usable(e, reterr);
+	json_t *body;
+
+	if (r == 0)
+		r = check_hold(e->governance, hold, reterr);
+	if (r == 0 && new_id(id) < 0)
+		r = fault(reterr, -EIO, "hold.id", "there is no randomness for an id");
+	if (r < 0)
+		return r;
+	clock_format_rfc3339(clock_real_ns(), now);
+	body = json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s, s:s, s:s}", "id", id, "category",
+			 hold->category, "since", time_or_null(hold->since), "until",
+			 time_or_null(hold->until), "subject",
+			 hold->subject ? canonical(hold->subject, address) : NULL, "reason",
+			 hold->reason ?: "", "placed_at", now, "placed_by", actor->username);
+	r = put(e, HOLD, id, e->governance->holds, body, reterr);
+	json_decref(body);
+	if (r < 0)
+		return r;
+	retention_stop(e->governance->retention);
+	e->governance->again = true;
+	return 0;
+}
+
+int engine_hold_add(struct engine *e, const struct governance_hold *hold,
+		    const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
+{
+	char id[2 * ID_BYTES + 1] = "";
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_HOLD_PLACED,
+		.resource = {"hold", id},
+	};
+	struct fault f = {0};
+	int r = add_hold(e, hold, actor, id, &f);
+
+	/* Whom it is about is not said: the hold is named by its id. */
+	audit_details_bool(&details, "of_subject", hold->subject);
+	audit_details_string(&details, "category", r == 0 && hold->category ? hold->category : "");
+	audit_details_string(&details, "reason", r == 0 && hold->reason ? hold->reason : "");
+	finish_record(e, &record, &details, &f, actor);
+	if (r < 0)
+		return fault(reterr, r, f.code, "%s", f.text);
+	*ret_id =
+		json_string_value(json_object_get(json_object_get(e->governance->holds, id), "id"));
+	return 0;
+}
+
+int engine_hold_remove(struct engine *e, const char *id, const char *reason,
+		       const struct engine_actor *actor, struct fault *reterr)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_HOLD_LIFTED,
+		.resource = {"hold", id},
+	};
+	struct fault f = {0};
+	int r = usable(e, &f);
+
+	if (r == 0)
+		r = check_text(reason, GOVERNANCE_REASON_MAX, "hold.reason", "reason", &f);
+	if (r == 0 && !json_object_get(e->governance->holds, id))
+		r = fault(&f, -ENOENT, "hold.absent", "there is no hold '%.40s'", id);
+	if (r == 0)
+		r = store_document_delete(e->store, HOLD, id, &f);
+	if (r == 0)
+		json_object_del(e->governance->holds, id);
+	audit_details_string(&details, "reason", r == 0 && reason ? reason : "");
+	finish_record(e, &record, &details, &f, actor);
+	return r < 0 ? fault(reterr, r, f.code, "%s", f.text) : 0;
+}
+
+static void put_time(const json_t *body, const char *key, char ret[static CLOCK_RFC3339_SIZE])
+{
+	snprintf(ret, CLOCK_RFC3339_SIZE, "%s",
+		 json_string_value(json_object_get(body, key)) ?: "");
+}
+
+/*
+ * How @subject may stand in records: as it is, or by its numbers in the vault. If that cannot be told, everything
+ * is held that else fits.
+ */
+static void put_subject(struct engine *e, const char *subject, struct retention_hold *ret)
+{
+	struct text needle;
+
+	text_init(&needle, ret->needles[0], sizeof(ret->needles[0]));
+	text_put_json(&needle, subject);
+	if (needle.truncated)
+		return;
+	ret->needle_count = 1;
+	for (int kind = AUDIT_FIELD_ADDRESS; kind <= AUDIT_FIELD_TEXT; kind++) {
+		char id[PERSONAL_SUBJECT_TEXT + 1];
+		uint64_t number;
+		int r = vault_find(e->vault, (enum field_kind)kind, subject, &number, NULL);
+
+		if (r == -ENOENT || r == -EINVAL)
+			continue;
+		if (r < 0) {
+			ret->needle_count = 0;
+			return;
+		}
+		personal_subject_format(number, id);
+		snprintf(ret->needles[ret->needle_count++], sizeof(ret->needles[0]),
+			 "\"subject\":\"%s\"", id);
+	}
+}
+
+static void put_hold(struct engine *e, const json_t *body, struct retention_hold *ret)
+{
+	const char *category = json_string_value(json_object_get(body, "category"));
+	const char *subject = json_string_value(json_object_get(body, "subject"));
+	int number = category ? audit_category_from_str(category) : -1;
+
+	*ret = (struct retention_hold){.all = number < 0};
+	if (number >= 0)
+		ret->category = (enum audit_category)number;
+	put_time(body, "since", ret->since);
+	put_time(body, "until", ret->until);
+	if (subject)
+		put_subject(e, subject, ret);
+}
+
+int engine_retention_apply(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	struct governance *g = e->governance;
+	struct retention_order order = {.uid = actor->uid};
+	int r = usable(e, reterr);
+	const char *key;
+	json_t *body;
+
+	if (r < 0)
+		return r;
+	snprintf(order.username, sizeof(order.username), "%s", actor->username);
+	snprintf(order.role, sizeof(order.role), "%s", actor->role);
+	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++)
+		if (!never_expires(i))
+			order.keep_s[i] = keep_of(g, audit_category_to_str((enum audit_category)i));
+	order.holds = calloc(json_object_size(g->holds) + 1, sizeof(*order.holds));
+	if (!order.holds)
+		return fault(reterr, -ENOMEM, "retention.start", "out of memory");
+	json_object_foreach (g->holds, key, body) {
+		put_hold(e, body, &order.holds[order.hold_count++]);
+	}
+	g->again = false;
+	g->due_ns = clock_monotonic_ns() + RUN_NS;
+	return retention_begin(g->retention, &order, reterr);
+}
+
+void governance_tick(struct engine *e)
+{
+	struct governance *g = e->governance;
+	struct retention_report report;
+	struct fault f = {0};
+	const char *key;
+	json_t *body;
+	bool any = false;
+
+	if (!g || !g->retention || !e->store || (!g->again && clock_monotonic_ns() < g->due_ns))
+		return;
+	retention_get_report(g->retention, &report);
+	if (report.running)
+		return;
+	json_object_foreach (g->rules, key, body) {
+		any |= keep_of(g, key) > 0;
+	}
+	/* A run that a new hold stopped goes on; one that was not running does not begin. */
+	if (any && (!g->again || report.stopped)) {
+		if (engine_retention_apply(e, &ENGINE_SYSTEM, &f) < 0)
+			log_error("no record expires now", "error", f.text);
+		return;
+	}
+	if (!g->again)
+		g->due_ns = clock_monotonic_ns() + RUN_NS;
+	g->again = false;
+}
+
+static json_t *json_run(struct engine *e)
+{
+	struct retention_report r = {0};
+
+	if (e->governance && e->governance->retention)
+		retention_get_report(e->governance->retention, &r);
+	return json_pack("{s:b, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:s?}", "running",
+			 (int)r.running, "stopped", (int)r.stopped, "started_at",
+			 time_or_null((int64_t)(r.started_ns / NSEC_PER_SEC)), "ended_at",
+			 time_or_null((int64_t)(r.ended_ns / NSEC_PER_SEC)), "segments",
+			 (json_int_t)r.segments, "rewritten", (json_int_t)r.rewritten, "expired",
+			 (json_int_t)r.expired, "bytes_saved", (json_int_t)r.bytes_saved, "error",
+			 r.trouble.err ? r.trouble.text : NULL);
+}
+
+json_t *engine_retention_json(struct engine *e)
+{
+	json_t *items = json_array();
+
+	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++) {
+		const char *name = audit_category_to_str((enum audit_category)i);
+		json_t *rule = e->governance ? json_object_get(e->governance->rules, name) : NULL;
+		json_t *item = rule ? json_copy(rule)
+				    : json_pack("{s:s, s:I}", "category", name, "keep_seconds",
+						(json_int_t)0);
+
+		if (!json_integer_value(json_object_get(item, "keep_seconds")))
+			json_object_set_new(item, "keep_seconds", json_null());
+		json_object_set_new(item, "fixed", json_boolean(never_expires(i)));
+		json_array_append_new(items, item);
+	}
+	return json_pack("{s:o, s:o}", "items", items, "run", json_run(e));
+}
+
+json_t *engine_holds_json(const struct engine *e)
+{
+	json_t *items = json_array(), *body;
+	const char *key;
+
+	if (!e->governance)
+		return json_pack("{s:o}", "items", items);
+	json_object_foreach (e->governance->holds, key, body) {
+		json_array_append(items, body);
+	}
+	return json_pack("{s:o}", "items", items);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How long records of the audit log are kept, by category, and what is held whatever its age. What is past its time is
+ * archived and taken out by a thread of its own, once a day or when asked (retention.c). Without a store there are
+ * no rules, and nothing expires.
+ */
+#ifndef ENGINE_GOVERNANCE_H
+#define ENGINE_GOVERNANCE_H
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+
+#define GOVERNANCE_KEEP_MAX_S  (100ULL * 365 * 86400)
+#define GOVERNANCE_HOLDS_MAX   256
+#define GOVERNANCE_SUBJECT_MAX 256 /* bytes */
+#define GOVERNANCE_REASON_MAX  256 /* bytes */
+
+struct governance;
+
+/* A hold: everything that matches all of it. */
+struct governance_hold {
+	const char *category; /* NULL = all */
+	int64_t since, until; /* CLOCK_REALTIME in seconds, of the record; 0 = no bound */
+	const char *subject;  /* an address or a name that the record has; NULL = whoever */
+	const char *reason;
+};
+
+/** Keep records of @category for @keep_s; 0 = for ever. Recorded, refused or not. Faults: retention.category,
+ * retention.keep, retention.reason (-EINVAL), store.none (-EIO), those of the store. */
+int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s,
+			 const char *reason, const struct engine_actor *actor,
+			 struct fault *reterr);
+/** Begin to take out what is past its time. -EBUSY "retention.busy"; -EIO "retention.start". */
+int engine_retention_apply(struct engine *e, const struct engine_actor *actor,
+			   struct fault *reterr);
+/** Hold records, from the moment of return. *@ret_id is valid until it is removed. Faults: hold.category, hold.time,
+ * hold.subject, hold.reason (-EINVAL), hold.many (-E2BIG), as above. */
+int engine_hold_add(struct engine *e, const struct governance_hold *hold,
+		    const struct engine_actor *actor, const char **ret_id, struct fault *reterr);
+/** -ENOENT "hold.absent". */
+int engine_hold_remove(struct engine *e, const char *id, const char *reason,
+		       const struct engine_actor *actor, struct fault *reterr);
+
+/** {"items": [...], "run": {...}} and {"items": [...]}; the caller's reference. NULL: no memory. */
+json_t *engine_retention_json(struct engine *e);
+json_t *engine_holds_json(const struct engine *e);
+
+/* For the engine itself. */
+void governance_start(struct engine *e);
+void governance_tick(struct engine *e);
+/* End what runs; accepts NULL. The recorder has to work still; governance_free() when it was stopped. */
+void governance_stop(struct governance *g);
+void governance_free(struct governance *g);
+
+#endif
