@@ -153,7 +153,7 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_API := $(addprefix $(BUILD)/,user/api/routes.o user/api/lists.o user/api/source.o \
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/seal.o user/api/limits.o user/api/flags.o \
-	user/api/panic.o tests/fuzz/fake_engine.o)
+	user/api/panic.o user/api/governance.o tests/fuzz/fake_engine.o)
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics backup audit lists policy base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 

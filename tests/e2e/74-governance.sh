@@ -90,6 +90,8 @@ check 'the record of it names the file that is there now' test \
 	"$(sha256sum <"$FIRST" | cut -d' ' -f1)"
 check 'the segment is smaller' test "$(stat -c %s "$FIRST")" -lt "$(stat -c %s "$LAB_DIR/first")"
 
+check 'search goes over what is gone' test \
+	"$(weir audit search --type list.add -o json | jq '.events | length')" = 1
 check 'nothing more expires' test "$(apply | jq .expired)" = 0
 check 'a hold that is none cannot be removed' exits 1 weir retention hold remove 0123
 weir retention hold remove "$hold" --reason 'settled' >/dev/null

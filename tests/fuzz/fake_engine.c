@@ -10,6 +10,7 @@
 #include "api/internal.h"
 #include "datapath/panic.h"
 #include "engine/flags.h"
+#include "engine/governance.h"
 #include "engine/seal.h"
 #include "fuzz.h"
 
@@ -257,6 +258,88 @@ int engine_may_change(struct engine *e, const struct engine_actor *actor, const 
 const struct engine_options *engine_options(const struct engine *e)
 {
 	return &e->options;
+}
+
+/* Nothing is ever kept: what was asked for is refused, or there is none. */
+int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s,
+			 const char *reason, const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)e;
+	(void)keep_s;
+	(void)reason;
+	(void)actor;
+	return fault(reterr, -EINVAL, "retention.category", "there is no category '%.40s'",
+		     category);
+}
+
+int engine_retention_apply(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)e;
+	(void)actor;
+	return fault(reterr, -EBUSY, "retention.busy", "records are being taken out now");
+}
+
+int engine_hold_add(struct engine *e, const struct governance_hold *hold,
+		    const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
+{
+	(void)e;
+	(void)actor;
+	(void)reterr;
+	REQUIRE(hold->since >= 0 && hold->until >= 0, "a time before 1970");
+	*ret_id = "0011223344556677";
+	return 0;
+}
+
+int engine_hold_remove(struct engine *e, const char *id, const char *reason,
+		       const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)e;
+	(void)reason;
+	(void)actor;
+	return fault(reterr, -ENOENT, "hold.absent", "there is no hold '%.40s'", id);
+}
+
+json_t *engine_retention_json(struct engine *e)
+{
+	(void)e;
+	return json_object();
+}
+
+json_t *engine_holds_json(const struct engine *e)
+{
+	(void)e;
+	return json_object();
+}
+
+int engine_request(struct engine *e, const struct governance_request *request,
+		   const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
+{
+	(void)e;
+	(void)actor;
+	return fault(reterr, -EINVAL, "request.kind", "'%.40s' is none", request->kind);
+}
+
+json_t *engine_request_json(const struct engine *e, const char *id)
+{
+	(void)e;
+	(void)id;
+	return NULL;
+}
+
+json_t *engine_requests_json(const struct engine *e)
+{
+	(void)e;
+	return json_object();
+}
+
+int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
+			   json_t **ret, struct fault *reterr)
+{
+	(void)e;
+	(void)subject;
+	(void)from;
+	(void)ret;
+	return fault(reterr, -ENOENT, "request.absent", "there is no request '%.40s'", id);
 }
 
 const struct list_set *engine_lists(const struct engine *e)

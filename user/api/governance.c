@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How long records are kept, what is held, and taking out what is past its time. */
+/* How long records are kept, what is held, what data subjects ask for. */
 #include <string.h>
 
 #include "api/internal.h"
@@ -127,4 +127,76 @@ void handle_hold_remove(struct call *c)
 			       &f) < 0)
 		return reply_fault(c, &f);
 	reply_changed(c, 200, json_pack("{s:s}", "id", c->rest));
+}
+
+void handle_requests_get(struct call *c)
+{
+	reply_json(c, 200, engine_requests_json(c->engine));
+}
+
+static void reply_records(struct call *c, const char *id, const char *subject)
+{
+	const char *from = http_argument(c->request, "from");
+	struct fault f = {0};
+	uint64_t index = 0;
+	json_t *page;
+
+	if (!subject)
+		return reply_problem(c, 400, "request.subject",
+				     "?subject= says whose: the ledger does not have it");
+	if (from && parse_u64(from, 0, AUDIT_INDEX_MAX, &index) < 0)
+		return reply_problem(c, 400, "request.from", "'%.40s' is no index", from);
+	if (engine_request_records(c->engine, id, subject, index, &page, &f) < 0)
+		return reply_fault(c, &f);
+	reply_json(c, 200, page);
+}
+
+void handle_request_get(struct call *c)
+{
+	const char *slash = strchr(c->rest, '/');
+	char id[64];
+	json_t *request;
+
+	snprintf(id, sizeof(id), "%.*s", (int)strcspn(c->rest, "/"), c->rest);
+	if (slash && strcmp(slash, "/records") == 0)
+		return reply_records(c, id, http_argument(c->request, "subject"));
+	request = slash ? NULL : engine_request_json(c->engine, id);
+	if (!request)
+		return reply_problem(c, 404, "request.absent", "there is no request '%.40s'",
+				     c->rest);
+	reply_json(c, 200, request);
+}
+
+static void ask(struct call *c, const json_t *body)
+{
+	const char *keep = member(body, "keep_lists"), *id;
+	const struct governance_request request = {
+		.kind = member(body, "kind"),
+		.subject = member(body, "subject"),
+		.reason = member(body, "reason"),
+		.keep_lists = keep && strcmp(keep, "yes") == 0,
+		.event = member(body, "event"),
+		.statement = member(body, "statement"),
+	};
+	struct fault f = {0};
+
+	if (!request.kind || !request.subject)
+		return reply_problem(c, 422, "request.member",
+				     "the body has the members 'kind' and 'subject'");
+	if (keep && strcmp(keep, "yes") != 0 && strcmp(keep, "no") != 0)
+		return reply_problem(c, 422, "request.member", "'keep_lists' is yes or no");
+	if (engine_request(c->engine, &request, &c->actor, &id, &f) < 0)
+		return reply_fault(c, &f);
+	reply_changed(c, 201, engine_request_json(c->engine, id));
+}
+
+void handle_request_post(struct call *c)
+{
+	static const char *const names[] = {"kind",	  "subject", "reason",
+					    "keep_lists", "event",   "statement"};
+	json_t *body = read_body(c, names, ARRAY_SIZE(names));
+
+	if (body)
+		ask(c, body);
+	json_decref(body);
 }

@@ -124,5 +124,8 @@ void handle_retention_apply(struct call *c);
 void handle_holds_get(struct call *c);
 void handle_hold_add(struct call *c);
 void handle_hold_remove(struct call *c);
+void handle_requests_get(struct call *c);
+void handle_request_get(struct call *c);
+void handle_request_post(struct call *c);
 
 #endif

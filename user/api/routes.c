@@ -66,6 +66,9 @@ static const struct route {
 	{"GET", "/v1/governance/holds", MEMBER, handle_holds_get},
 	{"POST", "/v1/governance/holds", MEMBER, handle_hold_add},
 	{"DELETE", "/v1/governance/holds/", MEMBER, handle_hold_remove},
+	{"GET", "/v1/governance/requests", MEMBER, handle_requests_get},
+	{"GET", "/v1/governance/requests/", MEMBER, handle_request_get},
+	{"POST", "/v1/governance/requests", MEMBER, handle_request_post},
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,

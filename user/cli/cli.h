@@ -182,5 +182,12 @@ int cmd_retention_list(struct cli *cli);
 int cmd_retention_set(struct cli *cli);
 int cmd_retention_apply(struct cli *cli);
 int cmd_retention_hold(struct cli *cli);
+int cmd_gdpr_inventory(struct cli *cli);
+int cmd_gdpr_access(struct cli *cli);
+int cmd_gdpr_export(struct cli *cli);
+int cmd_gdpr_erase(struct cli *cli);
+int cmd_gdpr_rectify(struct cli *cli);
+int cmd_gdpr_list(struct cli *cli);
+int cmd_gdpr_show(struct cli *cli);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The rules: checked, kept, recorded. They are JSON from the store to the API, as nothing but a run needs more. */
-#include "engine/governance.h"
+#include "engine/governance_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,24 +17,15 @@
 
 #define FIRST_RUN_NS (15 * 60 * NSEC_PER_SEC) /* after the start */
 #define RUN_NS	     (24 * 3600 * NSEC_PER_SEC)
-#define RULE	     "retention"
-#define HOLD	     "hold"
-#define ID_BYTES     8
-
-struct governance {
-	json_t *rules, *holds; /* by category, by id */
-	struct retention *retention;
-	uint64_t due_ns; /* CLOCK_MONOTONIC */
-	bool again;	 /* a run was stopped for a new hold */
-};
 
 static int take_document(const struct store_document *document, void *userdata)
 {
 	struct governance *g = userdata;
 	json_t *body = json_loads(document->body, 0, NULL);
-	json_t *into = strcmp(document->kind, RULE) == 0   ? g->rules
-		       : strcmp(document->kind, HOLD) == 0 ? g->holds
-							   : NULL;
+	json_t *into = strcmp(document->kind, RULE) == 0      ? g->rules
+		       : strcmp(document->kind, HOLD) == 0    ? g->holds
+		       : strcmp(document->kind, REQUEST) == 0 ? g->requests
+							      : NULL;
 
 	if (into && json_is_object(body))
 		json_object_set(into, document->id, body);
@@ -52,6 +43,7 @@ void governance_start(struct engine *e)
 		return;
 	g->rules = json_object();
 	g->holds = json_object();
+	g->requests = json_object();
 	g->due_ns = clock_monotonic_ns() + FIRST_RUN_NS;
 	if (retention_new(e, &g->retention) < 0 ||
 	    (e->store && store_document_each(e->store, take_document, g, &f) < 0)) {
@@ -74,11 +66,12 @@ void governance_free(struct governance *g)
 		return;
 	json_decref(g->rules);
 	json_decref(g->holds);
+	json_decref(g->requests);
 	retention_free(g->retention);
 	free(g);
 }
 
-static int usable(const struct engine *e, struct fault *reterr)
+int governance_usable(const struct engine *e, struct fault *reterr)
 {
 	if (!e->governance || !e->governance->retention)
 		return fault(reterr, -ENOMEM, "store.none", "there is no memory for the rules");
@@ -88,8 +81,8 @@ static int usable(const struct engine *e, struct fault *reterr)
 	return 0;
 }
 
-static int check_text(const char *text, size_t max, const char *code, const char *what,
-		      struct fault *reterr)
+int governance_check_text(const char *text, size_t max, const char *code, const char *what,
+			  struct fault *reterr)
 {
 	if (text && (strlen(text) > max || !utf8_valid(text, strlen(text))))
 		return fault(reterr, -EINVAL, code, "the %s is longer than %zu bytes or no UTF-8",
@@ -97,8 +90,8 @@ static int check_text(const char *text, size_t max, const char *code, const char
 	return 0;
 }
 
-static int put(struct engine *e, const char *kind, const char *id, json_t *into, json_t *body,
-	       struct fault *reterr)
+int governance_put(struct engine *e, const char *kind, const char *id, json_t *into, json_t *body,
+		   struct fault *reterr)
 {
 	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	const struct store_document document = {kind, id, text};
@@ -110,9 +103,8 @@ static int put(struct engine *e, const char *kind, const char *id, json_t *into,
 	return r;
 }
 
-static void finish_record(struct engine *e, struct audit_record *record,
-			  struct audit_details *details, const struct fault *f,
-			  const struct engine_actor *actor)
+void governance_record(struct engine *e, struct audit_record *record, struct audit_details *details,
+		       const struct fault *f, const struct engine_actor *actor)
 {
 	if (f->err) {
 		record->outcome = AUDIT_DENIED;
@@ -138,7 +130,7 @@ static bool never_expires(int category)
 static int set_rule(struct engine *e, const char *category, uint64_t keep_s, const char *reason,
 		    const struct engine_actor *actor, struct fault *reterr)
 {
-	int number = audit_category_from_str(category), r = usable(e, reterr);
+	int number = audit_category_from_str(category), r = governance_usable(e, reterr);
 	char now[CLOCK_RFC3339_SIZE];
 	json_t *body;
 
@@ -153,14 +145,15 @@ static int set_rule(struct engine *e, const char *category, uint64_t keep_s, con
 			     category);
 	if (keep_s > GOVERNANCE_KEEP_MAX_S)
 		return fault(reterr, -EINVAL, "retention.keep", "no more than 100 years");
-	r = check_text(reason, GOVERNANCE_REASON_MAX, "retention.reason", "reason", reterr);
+	r = governance_check_text(reason, GOVERNANCE_REASON_MAX, "retention.reason", "reason",
+				  reterr);
 	if (r < 0)
 		return r;
 	clock_format_rfc3339(clock_real_ns(), now);
 	body = json_pack("{s:s, s:I, s:s, s:s, s:s}", "category", category, "keep_seconds",
 			 (json_int_t)keep_s, "reason", reason ?: "", "set_at", now, "set_by",
 			 actor->username);
-	r = put(e, RULE, category, e->governance->rules, body, reterr);
+	r = governance_put(e, RULE, category, e->governance->rules, body, reterr);
 	json_decref(body);
 	/* What runs still follows the former rule. */
 	if (r == 0)
@@ -183,7 +176,7 @@ int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s
 	audit_details_u64(&details, "keep_seconds", keep_s);
 	audit_details_u64(&details, "was_keep_seconds", before);
 	audit_details_string(&details, "reason", r == 0 && reason ? reason : "");
-	finish_record(e, &record, &details, &f, actor);
+	governance_record(e, &record, &details, &f, actor);
 	return r < 0 ? fault(reterr, r, f.code, "%s", f.text) : 0;
 }
 
@@ -202,10 +195,11 @@ static int check_hold(const struct governance *g, const struct governance_hold *
 	if (json_object_size(g->holds) >= GOVERNANCE_HOLDS_MAX)
 		return fault(reterr, -E2BIG, "hold.many", "there are %d holds already",
 			     GOVERNANCE_HOLDS_MAX);
-	r = check_text(hold->subject, GOVERNANCE_SUBJECT_MAX, "hold.subject", "subject", reterr);
-	return r < 0 ? r
-		     : check_text(hold->reason, GOVERNANCE_REASON_MAX, "hold.reason", "reason",
+	r = governance_check_text(hold->subject, GOVERNANCE_SUBJECT_MAX, "hold.subject", "subject",
 				  reterr);
+	return r < 0 ? r
+		     : governance_check_text(hold->reason, GOVERNANCE_REASON_MAX, "hold.reason",
+					     "reason", reterr);
 }
 
 static json_t *time_or_null(int64_t seconds)
@@ -218,9 +212,9 @@ static json_t *time_or_null(int64_t seconds)
 	return json_string(text);
 }
 
-static int new_id(char ret[static 2 * ID_BYTES + 1])
+int governance_new_id(char ret[static GOVERNANCE_ID_SIZE])
 {
-	uint8_t random[ID_BYTES];
+	uint8_t random[GOVERNANCE_ID_SIZE / 2];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
@@ -229,7 +223,7 @@ static int new_id(char ret[static 2 * ID_BYTES + 1])
 }
 
 /* An address in the one way that records have it. */
-static const char *canonical(const char *subject, char ret[static ADDRESS_TEXT_SIZE])
+const char *governance_canonical(const char *subject, char ret[static ADDRESS_TEXT_SIZE])
 {
 	uint8_t address[16];
 
@@ -240,26 +234,26 @@ static const char *canonical(const char *subject, char ret[static ADDRESS_TEXT_S
 }
 
 static int add_hold(struct engine *e, const struct governance_hold *hold,
-		    const struct engine_actor *actor, char id[static 2 * ID_BYTES + 1],
+		    const struct engine_actor *actor, char id[static GOVERNANCE_ID_SIZE],
 		    struct fault *reterr)
 {
 	char now[CLOCK_RFC3339_SIZE], address[ADDRESS_TEXT_SIZE];
-	int r = usable(e, reterr);
+	int r = governance_usable(e, reterr);
 	json_t *body;
 
 	if (r == 0)
 		r = check_hold(e->governance, hold, reterr);
-	if (r == 0 && new_id(id) < 0)
+	if (r == 0 && governance_new_id(id) < 0)
 		r = fault(reterr, -EIO, "hold.id", "there is no randomness for an id");
 	if (r < 0)
 		return r;
 	clock_format_rfc3339(clock_real_ns(), now);
-	body = json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s, s:s, s:s}", "id", id, "category",
-			 hold->category, "since", time_or_null(hold->since), "until",
-			 time_or_null(hold->until), "subject",
-			 hold->subject ? canonical(hold->subject, address) : NULL, "reason",
-			 hold->reason ?: "", "placed_at", now, "placed_by", actor->username);
-	r = put(e, HOLD, id, e->governance->holds, body, reterr);
+	body = json_pack(
+		"{s:s, s:s?, s:o, s:o, s:s?, s:s, s:s, s:s}", "id", id, "category", hold->category,
+		"since", time_or_null(hold->since), "until", time_or_null(hold->until), "subject",
+		hold->subject ? governance_canonical(hold->subject, address) : NULL, "reason",
+		hold->reason ?: "", "placed_at", now, "placed_by", actor->username);
+	r = governance_put(e, HOLD, id, e->governance->holds, body, reterr);
 	json_decref(body);
 	if (r < 0)
 		return r;
@@ -271,7 +265,7 @@ static int add_hold(struct engine *e, const struct governance_hold *hold,
 int engine_hold_add(struct engine *e, const struct governance_hold *hold,
 		    const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
 {
-	char id[2 * ID_BYTES + 1] = "";
+	char id[GOVERNANCE_ID_SIZE] = "";
 	struct audit_details details = {0};
 	struct audit_record record = {
 		.event = AUDIT_EVENT_HOLD_PLACED,
@@ -284,7 +278,7 @@ int engine_hold_add(struct engine *e, const struct governance_hold *hold,
 	audit_details_bool(&details, "of_subject", hold->subject);
 	audit_details_string(&details, "category", r == 0 && hold->category ? hold->category : "");
 	audit_details_string(&details, "reason", r == 0 && hold->reason ? hold->reason : "");
-	finish_record(e, &record, &details, &f, actor);
+	governance_record(e, &record, &details, &f, actor);
 	if (r < 0)
 		return fault(reterr, r, f.code, "%s", f.text);
 	*ret_id =
@@ -301,10 +295,11 @@ int engine_hold_remove(struct engine *e, const char *id, const char *reason,
 		.resource = {"hold", id},
 	};
 	struct fault f = {0};
-	int r = usable(e, &f);
+	int r = governance_usable(e, &f);
 
 	if (r == 0)
-		r = check_text(reason, GOVERNANCE_REASON_MAX, "hold.reason", "reason", &f);
+		r = governance_check_text(reason, GOVERNANCE_REASON_MAX, "hold.reason", "reason",
+					  &f);
 	if (r == 0 && !json_object_get(e->governance->holds, id))
 		r = fault(&f, -ENOENT, "hold.absent", "there is no hold '%.40s'", id);
 	if (r == 0)
@@ -312,7 +307,7 @@ int engine_hold_remove(struct engine *e, const char *id, const char *reason,
 	if (r == 0)
 		json_object_del(e->governance->holds, id);
 	audit_details_string(&details, "reason", r == 0 && reason ? reason : "");
-	finish_record(e, &record, &details, &f, actor);
+	governance_record(e, &record, &details, &f, actor);
 	return r < 0 ? fault(reterr, r, f.code, "%s", f.text) : 0;
 }
 
@@ -371,7 +366,7 @@ int engine_retention_apply(struct engine *e, const struct engine_actor *actor, s
 {
 	struct governance *g = e->governance;
 	struct retention_order order = {.uid = actor->uid};
-	int r = usable(e, reterr);
+	int r = governance_usable(e, reterr);
 	const char *key;
 	json_t *body;
 
@@ -402,7 +397,10 @@ void governance_tick(struct engine *e)
 	json_t *body;
 	bool any = false;
 
-	if (!g || !g->retention || !e->store || (!g->again && clock_monotonic_ns() < g->due_ns))
+	if (!g || !g->retention || !e->store)
+		return;
+	requests_tick(e);
+	if (!g->again && clock_monotonic_ns() < g->due_ns)
 		return;
 	retention_get_report(g->retention, &report);
 	if (report.running)

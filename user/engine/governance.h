@@ -42,6 +42,33 @@ int engine_hold_add(struct engine *e, const struct governance_hold *hold,
 int engine_hold_remove(struct engine *e, const char *id, const char *reason,
 		       const struct engine_actor *actor, struct fault *reterr);
 
+/* What a data subject asks for. */
+struct governance_request {
+	const char *kind;      /* "access", "export", "erase", "rectify" */
+	const char *subject;   /* an address or a name */
+	const char *reason;    /* NULL = none */
+	bool keep_lists;       /* erase: list entries stay, as enforcement needs them */
+	const char *event;     /* rectify: the event_id of the record */
+	const char *statement; /* rectify: what is right */
+};
+
+/**
+ * Write a request down and do what it asks. *@ret_id is valid until the daemon ends. Erasing goes on after the return:
+ * the request says when it is "done". Faults: request.kind, request.subject, request.reason, request.statement, request.event
+ * (-EINVAL), request.held (-EPERM), request.many (-E2BIG), those of the vault and the store.
+ */
+int engine_request(struct engine *e, const struct governance_request *request,
+		   const struct engine_actor *actor, const char **ret_id, struct fault *reterr);
+/** A request; NULL: there is none with this id. */
+json_t *engine_request_json(const struct engine *e, const char *id);
+json_t *engine_requests_json(const struct engine *e);
+/**
+ * Records about @subject from index @from on, as people read them, for the request @id to access or export: {"items":
+ * [...], "next": index or null}. Reads for a short time only. Faults: request.absent (-ENOENT), those of the reader.
+ */
+int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
+			   json_t **ret, struct fault *reterr);
+
 /** {"items": [...], "run": {...}} and {"items": [...]}; the caller's reference. NULL: no memory. */
 json_t *engine_retention_json(struct engine *e);
 json_t *engine_holds_json(const struct engine *e);

@@ -265,6 +265,11 @@ static int owner_check(struct store *s, struct fault *reterr)
 	return 0;
 }
 
+int store_scrub(struct store *s, struct fault *reterr)
+{
+	return execute(s, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", reterr);
+}
+
 size_t store_schema(void)
 {
 	return ARRAY_SIZE(migrations);

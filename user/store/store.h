@@ -173,6 +173,8 @@ int store_document_put(struct store *s, const struct store_document *document,
 		       struct fault *reterr);
 /** -ENOENT: there is none. */
 int store_document_delete(struct store *s, const char *kind, const char *id, struct fault *reterr);
+/** Leave nothing of deleted rows in the files: they are written anew, the log is emptied. */
+int store_scrub(struct store *s, struct fault *reterr);
 /** As store_list_each(). */
 int store_document_each(struct store *s,
 			int (*fn)(const struct store_document *document, void *userdata),
