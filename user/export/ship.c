@@ -130,8 +130,10 @@ static void cursor_load(struct lane *l)
 	if (!rest || parse_u64(end, 1, AUDIT_INDEX_MAX, &index) < 0)
 		return;
 	end = strsep(&rest, "\n");
-	if (reader_open(l->shipper->audit_dir, &reader, NULL) < 0 ||
-	    reader_seek(reader, index - 1, NULL) < 0 || reader_next(reader, &record, NULL) <= 0 ||
+	if (reader_open(l->shipper->audit_dir, &reader, NULL) < 0)
+		return;
+	reader_with_expired(reader); /* the one it stands at may have */
+	if (reader_seek(reader, index - 1, NULL) < 0 || reader_next(reader, &record, NULL) <= 0 ||
 	    record.view.index != index - 1)
 		return;
 	hex_format(record.hash, AUDIT_HASH_SIZE, hash);
