@@ -415,6 +415,32 @@ void recorder_get_stats(struct recorder *r, struct recorder_stats *ret)
 	*ret = (struct recorder_stats){0};
 }
 
+static const struct risk_source risk = {.points = 60000, .level = RISK_MEDIUM, .events = 3};
+
+size_t recorder_risk_list(struct recorder *r, enum risk_level level, struct risk_source *ret,
+			  size_t size)
+{
+	(void)r;
+	if (size && level <= risk.level)
+		*ret = risk;
+	return level <= risk.level;
+}
+
+bool recorder_risk_of(struct recorder *r, const uint8_t source[static 16], struct risk_source *ret)
+{
+	(void)r;
+	*ret = risk;
+	memcpy(ret->source, source, sizeof(ret->source));
+	return source[15] & 1;
+}
+
+void recorder_risk_count(struct recorder *r, uint64_t ret[static RISK_LEVEL_MAX])
+{
+	(void)r;
+	memset(ret, 0, RISK_LEVEL_MAX * sizeof(ret[0]));
+	ret[risk.level] = 1;
+}
+
 int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *userdata),
 			  void *userdata)
 {

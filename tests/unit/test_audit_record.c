@@ -316,9 +316,29 @@ static void names_and_categories(void **state)
 	assert_int_equal(audit_category_from_str("list.add"), -EINVAL);
 }
 
+static void nested_detail(void **unused)
+{
+	struct audit_details details = {0};
+	struct audit_record r = {.event = AUDIT_EVENT_LIST_ADD, .details = &details};
+	struct record_view view;
+	struct text t;
+
+	(void)unused;
+	audit_details_u64(&details, "z", 1);
+	audit_details_json(&details, "risk", "{\"base\":25,\"source\":{\"after\":7}}");
+	audit_details_u64(&details, "a", 1);
+	write_to(&t, &r);
+	assert_int_equal(record_parse(t.data, t.length, &view), 0);
+	assert_memory_equal(view.details.data,
+			    "{\"a\":1,\"risk\":{\"base\":25,\"source\":{\"after\":7}},\"z\":1}",
+			    view.details.length);
+	text_done(&t);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		{"a nested detail stands in its place, as it is", nested_detail, NULL, NULL, NULL},
 		{"a record is canonical JSON, byte by byte", canonical_bytes, NULL, NULL, NULL},
 		{"what a caller leaves out has sensible values", defaults, NULL, NULL, NULL},
 		{"the hash is the RFC 6962 leaf hash that sha256sum computes", leaf_hash, NULL,

@@ -79,6 +79,8 @@ void put_exports(struct metrics *m, struct call *c);
 /* seal.c: how far the signed checkpoint of the audit log is. */
 json_t *json_checkpoint(const struct engine *e);
 void put_checkpoint(struct metrics *m, struct call *c);
+/* risk.c: how many sources there are of each level of risk. */
+void put_risk(struct metrics *m, struct call *c);
 
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
@@ -107,6 +109,8 @@ void handle_audit_acknowledge(struct call *c);
 void handle_audit_keys(struct call *c);
 void handle_audit_rotate(struct call *c);
 void handle_audit_stats(struct call *c);
+void handle_risk_sources(struct call *c);
+void handle_risk_source(struct call *c);
 void handle_detach(struct call *c);
 void handle_flags(struct call *c);
 void handle_flag_get(struct call *c);

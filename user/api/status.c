@@ -351,6 +351,7 @@ void handle_metrics(struct call *c)
 	put_packets(&m, c);
 	put_limits(&m, c);
 	put_flags(&m, c);
+	put_risk(&m, c);
 	put_cells(&m, c);
 	put_events(&m, c);
 	metrics_process(&m);

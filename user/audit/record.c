@@ -58,6 +58,15 @@ void audit_details_bool(struct audit_details *d, const char *key, bool value)
 	m->number = value;
 }
 
+void audit_details_json(struct audit_details *d, const char *key, const char *canonical)
+{
+	struct audit_detail *m = details_add(d, key);
+
+	assert(*canonical == '{' || *canonical == '[');
+	m->kind = AUDIT_DETAIL_JSON;
+	m->string = canonical;
+}
+
 static void put_u64(struct text *t, uint64_t value)
 {
 	char digits[20];
@@ -204,6 +213,8 @@ static void put_details(struct text *t, const struct privacy *p, const struct au
 		text_put(t, "\":", 2);
 		if (m->kind == AUDIT_DETAIL_STRING)
 			put_detail(t, p, m);
+		else if (m->kind == AUDIT_DETAIL_JSON)
+			text_puts(t, m->string);
 		else if (m->kind == AUDIT_DETAIL_U64)
 			put_json_u64(t, m->number);
 		else

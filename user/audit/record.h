@@ -58,13 +58,20 @@ struct audit_details {
 		const char *key;
 		const char *string; /* NULL: the number */
 		uint64_t number;
-		enum { AUDIT_DETAIL_STRING, AUDIT_DETAIL_U64, AUDIT_DETAIL_BOOL } kind;
+		enum {
+			AUDIT_DETAIL_STRING,
+			AUDIT_DETAIL_U64,
+			AUDIT_DETAIL_BOOL,
+			AUDIT_DETAIL_JSON
+		} kind;
 	} members[AUDIT_DETAILS_MAX];
 };
 
 void audit_details_string(struct audit_details *d, const char *key, const char *value);
 void audit_details_u64(struct audit_details *d, const char *key, uint64_t value);
 void audit_details_bool(struct audit_details *d, const char *key, bool value);
+/* An object or array that is canonical already, and nothing that is about people. Borrowed as a string is. */
+void audit_details_json(struct audit_details *d, const char *key, const char *canonical);
 
 struct audit_record {
 	enum audit_event event;

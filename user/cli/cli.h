@@ -165,6 +165,8 @@ int cmd_audit_keys(struct cli *cli);
 int cmd_audit_search(struct cli *cli);
 int cmd_audit_stats(struct cli *cli);
 int cmd_audit_index(struct cli *cli);
+int cmd_risk_list(struct cli *cli);
+int cmd_risk_show(struct cli *cli);
 int cmd_detach(struct cli *cli);
 int cmd_flags_list(struct cli *cli);
 int cmd_flags_set(struct cli *cli);

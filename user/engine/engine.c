@@ -66,6 +66,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 			},
 		.chain_dir = e->audit_dir,
 		.keeper = vault_keeper(e->vault),
+		.opener = vault_opener(e->vault),
 		.event_counts = event_counts,
 		.limit_name = limit_name,
 		.wake = wake,

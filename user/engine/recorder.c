@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/heartbeat.h"
+#include "engine/risk.h"
 #include "engine/window.h"
 
 /* A record or a barrier that waits, and, for a barrier that passed, its answer. */
@@ -35,6 +36,7 @@ struct recorder {
 	struct recorder_options options;
 	struct chain *chain;
 	struct events *events;
+	struct risk_sources *risk; /* guarded by events_lock */
 	pthread_t thread;
 	bool started;
 
@@ -110,7 +112,8 @@ static size_t record_strings(struct item *item, const char **ret[static 16 + AUD
 	ret[n++] = &r->resource.type;
 	ret[n++] = &r->resource.id;
 	for (unsigned int i = 0; i < item->details.count; i++)
-		if (item->details.members[i].kind == AUDIT_DETAIL_STRING)
+		if (item->details.members[i].kind == AUDIT_DETAIL_STRING ||
+		    item->details.members[i].kind == AUDIT_DETAIL_JSON)
 			ret[n++] = &item->details.members[i].string;
 	return n;
 }
@@ -209,7 +212,7 @@ static void append_window(const struct events_window *w, void *userdata)
 	if (w->limit != WEIR_NO_LIMIT)
 		r->options.limit_name(w->limit, limit, r->options.userdata);
 	/* The chain counts the record it refuses; we keep the packets it stood for. */
-	if (window_append(w, *limit ? limit : NULL, r->chain) < 0) {
+	if (window_append(w, *limit ? limit : NULL, r->risk, r->chain) < 0) {
 		r->unrecorded_packets += w->packets;
 		return;
 	}
@@ -332,6 +335,15 @@ static void append_heartbeat(struct recorder *r)
 			 meta->unseen_packets + r->unseen_packets);
 }
 
+static void append_item(struct recorder *r, struct item *item)
+{
+	char risk[ENGINE_RISK_TEXT_SIZE];
+
+	if (audit_event_category(item->record.event) == AUDIT_CATEGORY_SECURITY)
+		engine_risk_of_event(&item->record, &item->details, risk);
+	chain_append(r->chain, &item->record);
+}
+
 /* Move what waits into the chain's batch; barriers go on waiting for the commit. */
 static bool take_waiting(struct recorder *r)
 {
@@ -353,7 +365,7 @@ static bool take_waiting(struct recorder *r)
 			queue_put(&r->committing, item);
 			continue;
 		}
-		chain_append(r->chain, &item->record);
+		append_item(r, item);
 		item_free(item);
 	}
 	return urgent;
@@ -503,6 +515,7 @@ static void recorder_free(struct recorder *r)
 	chain_close(r->chain);
 	events_close(r->events);
 	evidence_done(&r->evidence);
+	risk_sources_free(r->risk);
 	free(r->previous);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
@@ -529,6 +542,10 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
+	result = risk_sources_new(&r->risk);
+	if (result < 0)
+		return fault(reterr, result, "recorder.start", "no table of sources: %s",
+			     strerror(-result));
 	result = events_open(&options->events, &r->events, reterr);
 	if (result < 0)
 		return result;
@@ -536,6 +553,7 @@ int recorder_start(const struct recorder_options *options, struct recorder **ret
 	if (result < 0)
 		return result;
 	heartbeat_init(&r->heartbeat, &r->options.events, r->chain);
+	engine_risk_restore(r->risk, options->chain_dir, options->opener);
 	record_crash_losses(r);
 	append_heartbeat(r);
 	r->committed_ns = r->harvested_ns = r->closed_ns = clock_monotonic_ns();
@@ -596,4 +614,32 @@ size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],
 			ret[n++] = r->previous[i];
 	pthread_mutex_unlock(&r->events_lock);
 	return n;
+}
+
+size_t recorder_risk_list(struct recorder *r, enum risk_level level, struct risk_source *ret,
+			  size_t size)
+{
+	size_t n;
+
+	pthread_mutex_lock(&r->events_lock);
+	n = risk_sources_list(r->risk, clock_real_ns(), level, ret, size);
+	pthread_mutex_unlock(&r->events_lock);
+	return n;
+}
+
+bool recorder_risk_of(struct recorder *r, const uint8_t source[static 16], struct risk_source *ret)
+{
+	bool known;
+
+	pthread_mutex_lock(&r->events_lock);
+	known = risk_sources_get(r->risk, source, clock_real_ns(), ret);
+	pthread_mutex_unlock(&r->events_lock);
+	return known;
+}
+
+void recorder_risk_count(struct recorder *r, uint64_t ret[static RISK_LEVEL_MAX])
+{
+	pthread_mutex_lock(&r->events_lock);
+	risk_sources_count(r->risk, clock_real_ns(), ret);
+	pthread_mutex_unlock(&r->events_lock);
 }

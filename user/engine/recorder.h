@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "events/events.h"
+#include "risk/sources.h"
 
 #define RECORDER_QUEUE_MAX	    4096 /* records and barriers that wait */
 #define RECORDER_DRAIN_MSEC	    50
@@ -34,6 +35,8 @@ struct recorder_options {
 	struct events_source events;
 	const char *chain_dir;
 	const struct personal_keeper *keeper; /* called on the recorder's thread */
+	const struct personal_opener
+		*opener; /* for what the log says of sources; by recorder_start() */
 	/* What the datapath lost and suppressed so far. Called on the recorder's thread; so is the next. */
 	int (*event_counts)(struct weir_event_count *ret, void *userdata);
 	/* The name of a limit's slot, copied to @ret. */
@@ -88,5 +91,10 @@ void recorder_get_stats(struct recorder *r, struct recorder_stats *ret);
 /** What was dropped of @source lately, this window and the one before. Returns how many. */
 size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],
 			  struct events_window ret[static RECORDER_SOURCE_WINDOWS_MAX]);
+/* What risk_sources_list(), _get() and _count() say at this moment. */
+size_t recorder_risk_list(struct recorder *r, enum risk_level level, struct risk_source *ret,
+			  size_t size);
+bool recorder_risk_of(struct recorder *r, const uint8_t source[static 16], struct risk_source *ret);
+void recorder_risk_count(struct recorder *r, uint64_t ret[static RISK_LEVEL_MAX]);
 
 #endif

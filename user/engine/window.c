@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "engine/risk.h"
 
 #define EXAMPLES_SIZE (EVENTS_EXEMPLARS * ADDRESS_TEXT_SIZE)
 
@@ -70,17 +71,43 @@ static const char *name_source(const struct events_window *w, char ret[static PR
 	return w->crowd ? "prefix" : "source";
 }
 
-int window_append(const struct events_window *w, const char *limit, struct chain *chain)
+/* A source is worse than what was last told of it. */
+static void append_risk_change(struct chain *chain, const char *source,
+			       const struct risk_change *change, enum audit_event because)
+{
+	/* Of none, low, medium, high and critical. */
+	static const unsigned int severities[RISK_LEVEL_MAX] = {1, 1, 2, 3, 4};
+	char risk[ENGINE_RISK_TEXT_SIZE];
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_SECURITY_RISK_CHANGED,
+		.severity = severities[change->level],
+		.resource = {"source", source},
+		.details = &details,
+	};
+
+	audit_details_string(&details, "risk_from", risk_level_to_str(change->from));
+	audit_details_string(&details, "risk_to", risk_level_to_str(change->level));
+	audit_details_u64(&details, "risk_points", change->after / 1000);
+	audit_details_string(&details, "because", audit_event_to_str(because));
+	engine_risk_of_event(&record, &details, risk);
+	chain_append(chain, &record);
+}
+
+int window_append(const struct events_window *w, const char *limit, struct risk_sources *risk,
+		  struct chain *chain)
 {
 	uint64_t offset_ns = clock_real_ns() - clock_monotonic_ns();
 	char first[CLOCK_RFC3339_SIZE], last[CLOCK_RFC3339_SIZE], examples[EXAMPLES_SIZE];
-	char source[PREFIX_TEXT_SIZE];
+	char source[PREFIX_TEXT_SIZE], scored[ENGINE_RISK_TEXT_SIZE];
 	struct audit_details details = {0};
-	const struct audit_record record = {
+	struct risk_change change;
+	struct audit_record record = {
 		.event = window_event(w),
 		.resource = {name_source(w, source), source},
 		.details = &details,
 	};
+	int r;
 
 	clock_format_rfc3339(w->first_ns + offset_ns, first);
 	clock_format_rfc3339(w->last_ns + offset_ns, last);
@@ -95,5 +122,9 @@ int window_append(const struct events_window *w, const char *limit, struct chain
 		add_crowd(w->crowd, &details, examples);
 	if (limit)
 		audit_details_string(&details, "limit", limit);
-	return chain_append(chain, &record);
+	engine_risk_of_window(risk, w, limit ?: "", &record, &details, scored, &change);
+	r = chain_append(chain, &record);
+	if (r == 0 && change.rose)
+		append_risk_change(chain, source, &change, record.event);
+	return r;
 }

@@ -5,8 +5,13 @@
 
 #include "audit/chain.h"
 #include "events/events.h"
+#include "risk/sources.h"
 
-/** Append the record of @w; @limit is the name of the one that refused, NULL if none did. Errors of chain_append(). */
-int window_append(const struct events_window *w, const char *limit, struct chain *chain);
+/**
+ * Append the record of @w, with its risk, and one more if that lifts its source to a higher level. @limit is the name of the
+ * one that refused, NULL if none did. Errors of chain_append().
+ */
+int window_append(const struct events_window *w, const char *limit, struct risk_sources *risk,
+		  struct chain *chain);
 
 #endif
