@@ -49,7 +49,7 @@ BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
-MODULES := cli daemon api doctor backup engine detect events datapath export vault metrics lists policy risk audit store base
+MODULES := cli daemon api report doctor backup engine detect events datapath export vault metrics lists policy risk audit store base
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
@@ -153,7 +153,7 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_API := $(addprefix $(BUILD)/,user/api/routes.o user/api/lists.o user/api/source.o \
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/seal.o user/api/limits.o user/api/flags.o \
-	user/api/panic.o user/api/governance.o user/api/risk.o tests/fuzz/fake_engine.o)
+	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o tests/fuzz/fake_engine.o)
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics backup audit lists policy risk base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 

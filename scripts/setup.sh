@@ -42,6 +42,7 @@ readonly NEEDS='
 	iperf3 iperf3 test traffic: TCP throughput
 	iputils-ping ping test traffic: ICMP
 	jq jq tests: reads JSON
+	chromium chromium tests: opens reports
 	sqlite3 sqlite3 tests: what a crash leaves in the store
 	qemu-system-x86 qemu-system-x86_64 tests on other kernels
 	xz-utils xz tests on other kernels: unpacks modules

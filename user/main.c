@@ -35,6 +35,10 @@
 #define PANIC_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
 #define CHECK_OPTIONS (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
 #define FMT_OPTIONS   (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
+#define REPORT_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(DAYS) |                      \
+	 CLI_TAKES(FRAMEWORK) | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(DIR) |             \
+	 CLI_TAKES(VAULT_KEY))
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
@@ -138,6 +142,8 @@ static const struct command commands[] = {
 	{"gdpr list", "", "what data subjects asked for, and what became of it", CLI_ONLINE,
 	 .fn = cmd_gdpr_list},
 	{"gdpr show", "ID", "one of these requests", CLI_ONLINE, .fn = cmd_gdpr_show},
+	{"audit report", "", "what the audit log shows of a time, on a page that prints",
+	 REPORT_OPTIONS, .fn = cmd_audit_report},
 	{"risk list", "", "the sources that made themselves most suspicious", CLI_ONLINE,
 	 .fn = cmd_risk_list},
 	{"risk show", "ADDRESS", "what one source made of itself", CLI_ONLINE, .fn = cmd_risk_show},

@@ -137,6 +137,10 @@ each_command() {
 	wait_for 10 test -s "$LAB_DIR/state/audit/checkpoint"
 	both audit checkpoint
 	both audit keys
+	both audit report --days 1
+	both risk list
+	check 'weir risk show of what is not known: 1' exits 1 weir risk show 198.18.99.99
+	tried+=('risk show')
 	both backup create "$LAB_DIR/weir.tar.gz"
 	both backup verify "$LAB_DIR/weir.tar.gz"
 	both backup restore "$LAB_DIR/weir.tar.gz" --state-dir "$LAB_DIR/restored"

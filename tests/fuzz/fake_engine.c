@@ -415,6 +415,15 @@ void recorder_get_stats(struct recorder *r, struct recorder_stats *ret)
 	*ret = (struct recorder_stats){0};
 }
 
+int engine_reported(struct engine *e, const struct engine_report *report,
+		    const struct engine_actor *actor, struct fault *reterr)
+{
+	(void)e;
+	(void)reterr;
+	record(AUDIT_EVENT_AUDIT_REPORTED, actor, "audit", "report", report->framework);
+	return 0;
+}
+
 static const struct risk_source risk = {.points = 60000, .level = RISK_MEDIUM, .events = 3};
 
 size_t recorder_risk_list(struct recorder *r, enum risk_level level, struct risk_source *ret,

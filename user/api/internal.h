@@ -109,6 +109,7 @@ void handle_audit_acknowledge(struct call *c);
 void handle_audit_keys(struct call *c);
 void handle_audit_rotate(struct call *c);
 void handle_audit_stats(struct call *c);
+void handle_audit_report(struct call *c);
 void handle_risk_sources(struct call *c);
 void handle_risk_source(struct call *c);
 void handle_detach(struct call *c);

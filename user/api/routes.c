@@ -50,6 +50,7 @@ static const struct route {
 	{"POST", "/v1/audit/keys/rotate", CHANGE, handle_audit_rotate},
 	{"GET", "/v1/audit/stats", MEMBER, handle_audit_stats},
 	{"POST", "/v1/detach", CHANGE, handle_detach},
+	{"POST", "/v1/audit/reports", MEMBER, handle_audit_report},
 	{"GET", "/v1/risk/sources", MEMBER, handle_risk_sources},
 	{"GET", "/v1/risk/sources/", MEMBER, handle_risk_source},
 	{"GET", "/v1/flags", MEMBER, handle_flags},

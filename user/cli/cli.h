@@ -74,6 +74,9 @@ enum cli_option {
 	CLI_OPTION_SCAN,
 	CLI_OPTION_FORMAT,
 	CLI_OPTION_GZIP,
+	CLI_OPTION_DAYS,
+	CLI_OPTION_FRAMEWORK,
+	CLI_OPTION_FILE,
 	CLI_OPTION_MAX,
 };
 
@@ -165,6 +168,7 @@ int cmd_audit_keys(struct cli *cli);
 int cmd_audit_search(struct cli *cli);
 int cmd_audit_stats(struct cli *cli);
 int cmd_audit_index(struct cli *cli);
+int cmd_audit_report(struct cli *cli);
 int cmd_risk_list(struct cli *cli);
 int cmd_risk_show(struct cli *cli);
 int cmd_detach(struct cli *cli);

@@ -74,9 +74,16 @@ static const struct option {
 	[CLI_OPTION_FOLLOW] = {"follow", 'f', NULL,
 			       "the last ones, and then new ones as they come"},
 	[CLI_OPTION_SCAN] = {"scan", 0, NULL, "use no index: look at every record"},
-	[CLI_OPTION_FORMAT] = {"format", 0, "FORMAT",
-			       "json, ndjson (the default), csv, cef, leef, ocsf, ecs or syslog"},
+	[CLI_OPTION_FORMAT] =
+		{"format", 0, "FORMAT",
+		 "json, ndjson (export's default), csv, cef, leef, ocsf, ecs or syslog; "
+		 "of a report: html (its default), json or csv"},
 	[CLI_OPTION_GZIP] = {"gzip", 0, NULL, "compress it"},
+	[CLI_OPTION_DAYS] = {"days", 0, "COUNT",
+			     "so many days up to --until, or now (default: 30)"},
+	[CLI_OPTION_FRAMEWORK] = {"framework", 0, "NAME",
+				  "whose controls to list: soc2, iso27001, gdpr, hipaa, pci, sox"},
+	[CLI_OPTION_FILE] = {"file", 0, "FILE", "write it there, in one step (default: stdout)"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the

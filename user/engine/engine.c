@@ -310,6 +310,30 @@ int engine_may_change(struct engine *e, const struct engine_actor *actor, const 
 		     stats.degraded_because);
 }
 
+int engine_reported(struct engine *e, const struct engine_report *report,
+		    const struct engine_actor *actor, struct fault *reterr)
+{
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_AUDIT_REPORTED,
+		.resource = {"audit", "report"},
+		.details = &details,
+	};
+	struct recorder_stats stats;
+
+	recorder_get_stats(e->recorder, &stats);
+	if (stats.degraded)
+		return fault(reterr, -EBUSY, "audit.refused",
+			     "that a report is made cannot be recorded: %s",
+			     stats.degraded_because);
+	audit_details_string(&details, "since", report->since);
+	audit_details_string(&details, "until", report->until);
+	audit_details_string(&details, "framework", report->framework);
+	audit_details_string(&details, "format", report->format);
+	engine_record(e, &record, actor);
+	return 0;
+}
+
 uint64_t engine_tick(struct engine *e)
 {
 	uint64_t now_ns = clock_monotonic_ns(), due_ns, links_due_ns, wait_ms;

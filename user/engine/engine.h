@@ -223,6 +223,17 @@ void engine_index_stats(const struct engine *e, struct indexer_stats *ret);
 /** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
 
+#define ENGINE_REPORT_WORD_MAX 64 /* bytes */
+
+/* What a report of the log is asked to be about, in the words of whoever asks. */
+struct engine_report {
+	const char *since, *until, *framework, *format;
+};
+
+/** Record that @actor is about to have one made. Faults: audit.refused (-EBUSY: nothing can be recorded). */
+int engine_reported(struct engine *e, const struct engine_report *report,
+		    const struct engine_actor *actor, struct fault *reterr);
+
 /**
  * May something be changed now, as far as the audit log is concerned? 0; -ENOSPC "audit.unwritable": it cannot be
  * written, and the policy says to refuse changes then (audit.on_full). The refusal becomes a record of @what once
