@@ -1,61 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Verification walks the segments in order and checks what must hold between them: each header
- * names its predecessor, the bytes of it that count, the hash of those that don't, and the last
- * record and seal in it. What the state file acknowledged before we began has to be there; at the
- * end it has to agree again, give or take the one batch that a writer may not have acknowledged
- * yet. What a writer adds meanwhile is left out, so that verification ends however fast it writes.
+ * Verification joins segments, which are checked one by one and at the same time (stretch.h), in their order, and
+ * checks what must hold between them: each header names its predecessor, the bytes of it that count, the hash of those
+ * that don't, and the last record and seal in it. What the state file acknowledged before we began has to be there; at
+ * the end it has to agree again, give or take the one batch that a writer may not have acknowledged yet. What a writer
+ * adds meanwhile is left out, so that verification ends however fast it writes.
  */
 #include "audit/verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "audit/account.h"
-#include "audit/directory.h"
-#include "audit/evidence.h"
-#include "audit/scan.h"
-#include "audit/stubs.h"
+#include "audit/verify_internal.h"
 #include "base/cleanup.h"
-
-struct verification {
-	int dir;
-	struct hasher hasher;
-	struct scan scan;
-	struct audit_problem problem;
-	struct account account;
-	struct audit_problem unaccounted; /* the first thing that does not add up */
-	struct stub_list stubs;
-	struct audit_verdict verdict;
-	struct state acknowledged; /* when we began */
-	bool met;		   /* the chain passes through that very tip */
-	uint64_t *segments;
-	size_t count;
-};
 
 static void verification_done(struct verification *v)
 {
-	scan_done(&v->scan);
+	stretch_free(v->last);
+	cover_done(v);
+	stub_list_done(&v->stubs);
 	hasher_done(&v->hasher);
 	close_fdp(&v->dir);
-	stub_list_done(&v->stubs);
 	free(v->segments);
 }
 
-/* The first segment after the current one; the first of all before there is a current one. */
-static uint64_t successor(const struct verification *v)
+DEFINE_CLEANUP(struct verification *, verification_done)
+
+/* Index of the record that is due. */
+static uint64_t due(const struct verification *v)
 {
-	for (size_t i = 0; i < v->count; i++)
-		if (v->scan.fd < 0 || v->segments[i] > v->scan.header.first_index)
-			return v->segments[i];
-	return SEGMENT_NONE;
+	return v->last ? v->last->scan.tip.next_index : v->verdict.first;
 }
 
 static int missing_segment(struct verification *v, uint64_t segment)
 {
-	uint64_t index = v->scan.tip.next_index;
+	uint64_t index = due(v);
 
 	v->problem.segment = segment;
 	return audit_problem(
@@ -67,11 +50,11 @@ static int missing_segment(struct verification *v, uint64_t segment)
 /* The current segment should go on: records up to @end were committed. */
 static int missing_end(struct verification *v, enum audit_finding finding, uint64_t end)
 {
-	uint64_t index = v->scan.tip.next_index;
+	uint64_t index = due(v);
 
-	v->problem.segment = v->scan.fd < 0 ? SEGMENT_NONE : v->scan.header.first_index;
+	v->problem.segment = v->last ? v->last->scan.header.first_index : SEGMENT_NONE;
 	return audit_problem(
-		&v->problem, finding, index, v->scan.offset,
+		&v->problem, finding, index, v->last ? v->last->scan.offset : 0,
 		"records %llu to %llu are missing, or damaged so that no commit covers "
 		"them",
 		(unsigned long long)index, (unsigned long long)end - 1);
@@ -81,26 +64,28 @@ static int missing_end(struct verification *v, enum audit_finding finding, uint6
 static int check_tail(struct verification *v, const struct segment_header *next)
 {
 	const struct segment_link *link = &next->previous;
-	uint64_t index = v->scan.tip.next_index, end = v->scan.offset;
+	const struct scan *s = &v->last->scan;
 	uint8_t hash[AUDIT_HASH_SIZE] = {0};
+	uint64_t index = due(v), end = s->offset;
 	struct stat st;
 	int r = 0;
 
-	v->problem.segment = v->scan.header.first_index;
+	v->problem.segment = s->header.first_index;
 	/* The link tells of the file as it was before records expired. */
-	if (end + v->scan.saved < link->end)
+	if (end + s->saved < link->end)
 		return missing_end(v, AUDIT_FINDING_SEGMENT_SHORT, next->first_index);
-	if (fstat(v->scan.fd, &st) < 0)
+	if (fstat(s->fd, &st) < 0)
 		return -errno;
 	if (link->tail && (uint64_t)st.st_size == end + link->tail)
-		r = file_hash(v->scan.fd, end, (uint64_t)st.st_size, &v->hasher, hash);
+		r = file_hash(s->fd, end, (uint64_t)st.st_size, &v->hasher, hash);
 	if (r < 0 && r != -ENODATA)
 		return r;
 	if ((uint64_t)st.st_size - end != link->tail ||
 	    memcmp(hash, link->tail_hash, sizeof(hash)) != 0)
 		return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, index, end,
-				     "what follows record %llu in its segment was added or changed",
-				     (unsigned long long)index - 1);
+				     "what follows record %" PRIu64
+				     " in its segment was added or changed",
+				     index - 1);
 	return 0;
 }
 
@@ -125,7 +110,7 @@ static bool begins(const struct segment_header *h)
 
 static int bad_header(struct verification *v, uint64_t segment, const char *words)
 {
-	uint64_t index = v->scan.tip.next_index;
+	uint64_t index = due(v);
 
 	if (segment < index)
 		index = segment;
@@ -135,25 +120,25 @@ static int bad_header(struct verification *v, uint64_t segment, const char *word
 			     (unsigned long long)segment, words);
 }
 
-/*
- * The current segment is read: is @next its true successor? Compares before scan_open() forgets it.
- */
+/* Is @next the true successor of what was joined? The first one of a part is believed. */
 static int check_link(struct verification *v, const struct segment_header *next)
 {
-	const struct scan *s = &v->scan;
+	const struct scan *s;
 
-	if (s->fd < 0) {
-		if (next->first_index != 0)
-			return missing_segment(v, 0);
+	if (!v->last && v->from)
+		return 0;
+	if (!v->last && next->first_index != 0)
+		return missing_segment(v, 0);
+	if (!v->last)
 		return begins(next) ? 0 : bad_header(v, 0, "is not that of a first segment");
-	}
+	s = &v->last->scan;
 	if (next->incarnation > s->tip.incarnation) {
 		v->problem.segment = next->first_index;
 		return audit_problem(&v->problem, AUDIT_FINDING_VIOLATION, s->tip.next_index, 0,
-				     "weir found acknowledged records from %llu on damaged or "
-				     "missing and began a new chain at record %llu, which says why",
-				     (unsigned long long)s->tip.next_index,
-				     (unsigned long long)next->first_index);
+				     "weir found acknowledged records from %" PRIu64
+				     " on damaged or missing and began a new chain at record "
+				     "%" PRIu64 ", which says why",
+				     s->tip.next_index, next->first_index);
 	}
 	if (next->previous.segment != s->header.first_index &&
 	    next->first_index > s->tip.next_index)
@@ -168,25 +153,21 @@ static int check_link(struct verification *v, const struct segment_header *next)
 				  : bad_header(v, next->first_index, "does not continue the chain");
 }
 
-/* Go on to @next. 1; 0: its header is still being written; -errno or -EBADMSG. */
-static int enter(struct verification *v, uint64_t next)
+/* The header of segment @at. 1; 0: it is still being written; -errno or -EBADMSG. */
+static int enter(struct verification *v, size_t at, const struct stretch *s)
 {
-	struct segment_header header;
-	int r = scan_peek(&v->scan, v->dir, next, &header);
+	uint64_t segment = v->segments[at];
+	int r = s->entered;
 
-	if (r == -ENODATA && next == v->segments[v->count - 1])
+	if (r == -ENODATA && at == v->count - 1)
 		return 0;
 	if (r == -EBADMSG || r == -ENODATA)
-		return bad_header(v, next, "is damaged");
+		return bad_header(v, segment, "is damaged");
+	if (r == -ENOENT)
+		return missing_segment(v, segment);
 	if (r == 0)
-		r = check_link(v, &header);
-	if (r == 0)
-		r = scan_open(&v->scan, v->dir, next);
-	if (r < 0)
-		return r == -ENOENT ? missing_segment(v, next) : r;
-	scan_trust_header(&v->scan);
-	v->verdict.segments++;
-	return 1;
+		r = check_link(v, &s->scan.header);
+	return r < 0 ? r : 1;
 }
 
 /*
@@ -195,146 +176,169 @@ static int enter(struct verification *v, uint64_t next)
  */
 static int judge_tail(struct verification *v)
 {
-	const struct tip *tip = &v->scan.tip;
+	const struct tip *tip = &v->last->scan.tip;
 
 	if (!tip_equal(&v->acknowledged.tip, tip))
 		return -EBADMSG;
 	return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, tip->next_index,
-			     v->scan.offset,
-			     "all %llu acknowledged records are in order, but what follows is not "
-			     "the beginning of a batch: added, or left by a power cut and set "
-			     "aside when weir starts",
-			     (unsigned long long)tip->next_index);
+			     v->last->scan.offset,
+			     "all %" PRIu64 " acknowledged records are in order, but what follows "
+			     "is not the beginning of a batch: added, or left by a power cut and "
+			     "set aside when weir starts",
+			     tip->next_index);
 }
 
-/* How far the current segment is to be read: as far as it counts, or as long as it is now. */
-static int limit_segment(struct verification *v, uint64_t next)
+/* What does not add up is told if nothing else is wrong. */
+static void join_account(struct verification *v, const struct stretch *s)
 {
-	struct stat st;
-
-	if (next != SEGMENT_NONE)
-		return scan_limit(&v->scan, v->dir, next);
-	if (fstat(v->scan.fd, &st) < 0)
-		return -errno;
-	v->scan.file_limit = (uint64_t)st.st_size;
-	return 0;
-}
-
-/* If the record that was accounted for last is about events, those. */
-static int check_evidence(struct verification *v, uint64_t index,
-			  const struct record_slice *details)
-{
-	int r;
-
-	if (v->account.event != AUDIT_EVENT_TRAFFIC_EVIDENCE)
-		return 0;
-	r = evidence_check(v->dir, &v->hasher, index, details, &v->unaccounted);
-	v->verdict.evidence += r == 1;
-	v->verdict.evidence_gone += r == 0;
-	return r == -EBADMSG ? 0 : r;
-}
-
-/* What does not add up is told if nothing else is wrong: changed records do not, either. */
-static int account_batch(struct verification *v)
-{
-	const struct scan *s = &v->scan;
 	struct audit_problem *p = &v->unaccounted;
+
+	if (p->finding != AUDIT_FINDING_NONE)
+		return;
+	p->segment = s->scan.header.first_index;
+	if (account_join(&v->account, &s->account, p) == 0 &&
+	    s->unaccounted.finding != AUDIT_FINDING_NONE)
+		*p = s->unaccounted;
+}
+
+/* Records that expired, and what explains those of the segments before. */
+static int join_stubs(struct verification *v, const struct stretch *s)
+{
+	const char *at = s->archived.data;
+
+	if (s->archived.truncated)
+		return -ENOMEM;
+	for (size_t left = s->archived.length; left;) {
+		size_t length = strlen(at);
+
+		stub_list_record(&v->stubs, at, length);
+		at += length + 1;
+		left -= length + 1;
+	}
+	v->verdict.expired += s->scan.stubs;
+	return s->scan.stubs && s->result == 0 ? stub_list_add(&v->stubs, &s->stubs) : 0;
+}
+
+/* Takes @s. */
+static int join(struct verification *v, size_t at, struct stretch *s)
+{
+	struct audit_verdict *verdict = &v->verdict;
 	int r;
 
-	p->segment = s->header.first_index;
-	for (size_t i = 0; i < s->count && p->finding == AUDIT_FINDING_NONE; i++) {
-		const struct scan_record *record = &s->records[i];
-		const char *data = (const char *)s->batch + record->at;
-		struct record_slice type = {data + record->type_at, record->type_length};
-		struct record_slice details = {data + record->details_at, record->details_length};
-
-		if (record->stub) {
-			account_stub(&v->account);
-			continue;
-		}
-		account_record(&v->account, s->before.next_index + i, &type, &details, p);
-		r = check_evidence(v, s->before.next_index + i, &details);
-		if (r < 0)
-			return r;
+	stretch_free(v->last);
+	v->last = s;
+	verdict->segments++;
+	verdict->records += s->records;
+	verdict->batches += s->batches;
+	verdict->evidence += s->evidence;
+	verdict->evidence_gone += s->evidence_gone;
+	verdict->tail_bytes = s->scan.tail;
+	if (s->passed)
+		v->met = s->met;
+	if (s->anchor.there) {
+		verdict->anchored = true;
+		verdict->anchor_index = s->anchor.index;
+		verdict->anchor_size = s->anchor.size;
+		verdict->anchor_ns = s->anchor.real_ns;
 	}
-	if (p->finding == AUDIT_FINDING_NONE)
-		account_commit(&v->account, s->before.next_index, s->last_commit_ns,
-			       s->last_commit_boot_ns, p);
+	join_account(v, s);
+	cover_add(v, s);
+	r = join_stubs(v, s);
+	if (s->result != -EBADMSG)
+		return s->result ?: r;
+	v->problem = s->problem;
+	return at == v->count - 1 ? judge_tail(v) : -EBADMSG;
+}
+
+static void tick(void *userdata)
+{
+	struct verification *v = userdata;
+
+	if (v->options->progress)
+		v->options->progress(atomic_load_explicit(&v->job.bytes, memory_order_relaxed),
+				     v->total, v->options->userdata);
+}
+
+static int join_all(struct verification *v)
+{
+	_cleanup_(crew_stopp) struct crew *crew = NULL;
+	unsigned int threads = v->options->threads ?: (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	int r = crew_start(&v->job, threads, &crew);
+
+	for (size_t at = v->from; r == 0 && at < v->to; at++) {
+		_cleanup_(stretch_freep) struct stretch *s = NULL;
+
+		r = crew_next(crew, tick, v, &s);
+		if (r < 0)
+			break;
+		r = enter(v, at, s);
+		if (r == 0)
+			break;
+		r = r < 0 ? r : join(v, at, take_ptr(s));
+		tick(v);
+	}
+	return r;
+}
+
+/* When the segment begins; 0: its header does not say. */
+static uint64_t segment_ns(struct verification *v, size_t at)
+{
+	struct scan scan = {.hasher = &v->hasher, .fd = -1};
+	struct segment_header header;
+
+	return scan_peek(&scan, v->dir, v->segments[at], &header) == 0 ? header.real_ns : 0;
+}
+
+/*
+ * The segments with records of the time that was asked for. A part begins where its tree can be known: with a tile
+ * that is on disk.
+ */
+static int choose(struct verification *v)
+{
+	const struct audit_verify_options *o = v->options;
+	struct tile tile;
+
+	v->to = v->count;
+	for (size_t at = 0; at < v->count && (o->since_ns || o->until_ns); at++) {
+		uint64_t began_ns = segment_ns(v, at);
+
+		if (began_ns && began_ns <= o->since_ns)
+			v->from = at;
+		if (began_ns && o->until_ns && began_ns >= o->until_ns && at && v->to == v->count)
+			v->to = at;
+	}
+	if (v->to <= v->from)
+		v->to = v->from + (v->count > 0);
+	while (v->from && v->own.note &&
+	       tile_read(v->dir, 0, v->segments[v->from] / TILE_WIDTH, &tile) < 0)
+		v->from--;
+	for (size_t at = v->from; at < v->to; at++) {
+		_cleanup_close_ int fd = -1;
+		struct stat st;
+
+		if (directory_open_segment(v->dir, v->segments[at], O_RDONLY, &fd) == 0 &&
+		    fstat(fd, &st) == 0)
+			v->total += (uint64_t)st.st_size;
+	}
+	v->verdict.first = v->from ? v->segments[v->from] : 0;
 	return 0;
-}
-
-/* Note where records expired in a batch, and what explains that they did. */
-static void look_for_stubs(struct verification *v, uint64_t *first)
-{
-	const struct scan *s = &v->scan;
-
-	for (size_t i = 0; i < s->count; i++) {
-		const struct scan_record *record = &s->records[i];
-
-		if (!record->stub)
-			stub_list_record(&v->stubs, (const char *)s->batch + record->at,
-					 record->length);
-		else if (*first == SEGMENT_NONE)
-			*first = s->before.next_index + i;
-	}
-}
-
-static int note_stubs(struct verification *v, uint64_t first)
-{
-	struct stub_segment segment = {.segment = v->scan.header.first_index, .first = first};
-	struct stat st;
-	int r;
-
-	if (!v->scan.stubs)
-		return 0;
-	v->verdict.expired += v->scan.stubs;
-	if (fstat(v->scan.fd, &st) < 0)
-		return -errno;
-	r = file_hash(v->scan.fd, 0, (uint64_t)st.st_size, &v->hasher, segment.file_hash);
-	return r < 0 ? r : stub_list_add(&v->stubs, &segment);
-}
-
-static int verify_segment(struct verification *v, uint64_t next)
-{
-	struct scan *s = &v->scan;
-	uint64_t first = SEGMENT_NONE;
-	int r = limit_segment(v, next);
-
-	if (r < 0)
-		return r;
-	while ((r = scan_batch(s, &v->problem)) == 1) {
-		v->verdict.records += s->count;
-		v->verdict.batches++;
-		r = account_batch(v);
-		if (r < 0)
-			return r;
-		if (s->stubs || v->stubs.count)
-			look_for_stubs(v, &first);
-		if (s->tip.next_index == v->acknowledged.tip.next_index)
-			v->met = tip_equal(&s->tip, &v->acknowledged.tip);
-	}
-	v->verdict.tail_bytes = s->tail;
-	if (r == 0)
-		r = note_stubs(v, first);
-	return r == -EBADMSG && next == SEGMENT_NONE ? judge_tail(v) : r;
 }
 
 static int verify_segments(struct verification *v)
 {
 	int r = directory_segments(v->dir, &v->segments, &v->count);
 
-	if (r < 0)
+	r = r ?: choose(v);
+	if (r < 0 || !v->count)
 		return r;
-	for (uint64_t next = successor(v); next != SEGMENT_NONE;) {
-		r = enter(v, next);
-		if (r <= 0)
-			return r;
-		next = successor(v);
-		r = verify_segment(v, next);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	v->job.dir = v->dir;
+	v->job.segments = v->segments + v->from;
+	v->job.count = v->to - v->from;
+	v->job.acknowledged = v->acknowledged.tip;
+	v->job.last_is_open = v->to == v->count;
+	v->job.after = v->to < v->count ? v->segments[v->to] : SEGMENT_NONE;
+	r = cover_begin(v, v->verdict.first);
+	return r < 0 ? r : join_all(v);
 }
 
 /*
@@ -342,7 +346,7 @@ static int verify_segments(struct verification *v)
  */
 static int load_state(struct verification *v, struct state *ret)
 {
-	uint64_t index = v->scan.tip.next_index;
+	uint64_t index = due(v);
 	int r = state_load(v->dir, &v->hasher, ret);
 
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
@@ -350,85 +354,116 @@ static int load_state(struct verification *v, struct state *ret)
 	v->problem.segment = SEGMENT_NONE;
 	if (r == -ENOENT)
 		return audit_problem(&v->problem, AUDIT_FINDING_STATE_MISSING, index, 0,
-				     "the state file is missing: whether records from %llu on were "
-				     "cut off cannot be told",
-				     (unsigned long long)index);
+				     "the state file is missing: whether records from %" PRIu64
+				     " on were cut off cannot be told",
+				     index);
 	if (r == -EBADMSG || ret->damaged)
 		return audit_problem(&v->problem, AUDIT_FINDING_STATE, index, 0,
-				     "the state file is damaged: whether records from %llu on were "
-				     "cut off cannot be told",
-				     (unsigned long long)index);
+				     "the state file is damaged: whether records from %" PRIu64
+				     " on were cut off cannot be told",
+				     index);
 	return 0;
 }
 
 /* The log reaches what was acknowledged, in the same way, and at most one batch further. */
 static int check_state(struct verification *v)
 {
-	const struct tip *tip = &v->scan.tip, *first = &v->acknowledged.tip;
+	const struct tip *first = &v->acknowledged.tip;
+	const struct scan *s = v->last ? &v->last->scan : NULL;
 	struct state now;
 	int r = load_state(v, &now);
 
-	if (r < 0)
+	if (r < 0 || v->to < v->count)
 		return r;
-	if (first->next_index > tip->next_index)
+	if (first->next_index > due(v))
 		return missing_end(v, AUDIT_FINDING_TRUNCATED, first->next_index);
-	if (v->scan.fd < 0) /* nothing was ever committed */
+	if (!s) /* nothing was ever committed */
 		return 0;
-	if (v->met && (now.tip.next_index > tip->next_index || tip_equal(&now.tip, tip) ||
-		       tip_equal(&now.tip, &v->scan.before)))
+	if (v->met && (now.tip.next_index > s->tip.next_index || tip_equal(&now.tip, &s->tip) ||
+		       tip_equal(&now.tip, &s->before)))
 		return 0;
 	return audit_problem(&v->problem, AUDIT_FINDING_STATE, now.tip.next_index, 0,
-			     "the state file contradicts the log: it acknowledges %llu records",
-			     (unsigned long long)now.tip.next_index);
+			     "the state file contradicts the log: it acknowledges %" PRIu64
+			     " records",
+			     now.tip.next_index);
 }
 
-/* Something took records out: it has to be on record. */
+/* Something took records out: it has to be on record. What was not looked at may explain it. */
 static int check_stubs(struct verification *v)
 {
 	const struct stub_segment *s = stub_list_unexplained(&v->stubs);
 
-	if (!s)
+	if (!s || v->to < v->count)
 		return 0;
 	v->problem.segment = s->segment;
-	return audit_problem(
-		&v->problem, AUDIT_FINDING_RECORD_STUBBED, s->first, 0,
-		"record %llu, and perhaps others of its segment, were taken out, and no "
-		"retention.archived record explains what is left",
-		(unsigned long long)s->first);
+	return audit_problem(&v->problem, AUDIT_FINDING_RECORD_STUBBED, s->first, 0,
+			     "record %" PRIu64 ", and perhaps others of its segment, were taken "
+			     "out, and no retention.archived record explains what is left",
+			     s->first);
 }
 
-static int verify(struct verification *v)
+static int report(struct verification *v, const struct audit_problem *p)
 {
-	int known = load_state(v, &v->acknowledged), r;
+	if (p->finding == AUDIT_FINDING_NONE)
+		return 0;
+	v->problem = *p;
+	return -EBADMSG;
+}
 
+static int verify(struct verification *v, struct fault *reterr)
+{
+	int known, r = cover_load(v, reterr);
+
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	v->forged = v->problem;
+	known = load_state(v, &v->acknowledged);
 	if (known < 0 && known != -EBADMSG)
 		return known;
 	if (known < 0) /* no tip of a log is like this one */
 		v->acknowledged = (struct state){.tip.next_index = AUDIT_INDEX_MAX};
+	v->problem = (struct audit_problem){0};
 	v->met = v->acknowledged.tip.next_index == 0;
 	r = verify_segments(v);
-	if (r == 0)
-		r = check_state(v);
-	if (r == 0 && v->unaccounted.finding != AUDIT_FINDING_NONE) {
-		v->problem = v->unaccounted;
-		r = -EBADMSG;
-	}
-	return r < 0 ? r : check_stubs(v);
+	r = r ?: check_state(v);
+	r = r ?: report(v, &v->forged);
+	r = r ?: cover_judge(v);
+	r = r ?: report(v, &v->unaccounted);
+	return r ?: check_stubs(v);
 }
 
-static void judge(const struct verification *v, struct audit_verdict *ret)
+static void judge(struct verification *v)
 {
 	const struct audit_problem *p = &v->problem;
+	struct audit_verdict *verdict = &v->verdict;
 
-	ret->finding = p->finding;
-	ret->status = audit_finding_status(p->finding);
-	ret->index = p->index;
-	ret->offset = p->offset;
-	memcpy(ret->words, p->words, sizeof(ret->words));
+	verdict->finding = p->finding;
+	verdict->status = audit_finding_status(p->finding);
+	verdict->index = p->index;
+	verdict->offset = p->offset;
+	memcpy(verdict->words, p->words, sizeof(verdict->words));
 	if (p->finding == AUDIT_FINDING_STATE)
-		memcpy(ret->segment, "state", sizeof("state"));
+		memcpy(verdict->segment, "state", sizeof("state"));
 	else if (p->segment != SEGMENT_NONE)
-		segment_name(p->segment, ret->segment);
+		segment_name(p->segment, verdict->segment);
+}
+
+static void conclude(struct verification *v)
+{
+	const struct scan *s = v->last ? &v->last->scan : NULL;
+	struct audit_verdict *verdict = &v->verdict;
+
+	verdict->heartbeats = v->account.beats;
+	verdict->tiles_equal = v->coverage.tiles.equal;
+	verdict->tiles_missing = v->coverage.tiles.missing;
+	verdict->length = due(v);
+	if (v->to < v->count && v->acknowledged.tip.next_index < AUDIT_INDEX_MAX)
+		verdict->length = v->acknowledged.tip.next_index;
+	if (!s)
+		return;
+	verdict->last_commit_ns = s->last_commit_ns;
+	memcpy(verdict->chain_id, s->tip.chain_id, AUDIT_ID_SIZE);
+	memcpy(verdict->last_hash, s->tip.last_hash, AUDIT_HASH_SIZE);
 }
 
 /* Segments were begun meanwhile: what explains a stub may stand there, and was not looked at. */
@@ -440,38 +475,49 @@ static bool went_on(const struct verification *v)
 	return directory_segments(v->dir, &list, &count) == 0 && count > v->count;
 }
 
-static int verify_once(const char *path, struct audit_verdict *ret, bool *ret_again,
-		       struct fault *reterr)
+static int verify_once(const char *path, const struct audit_verify_options *options,
+		       struct audit_verdict *ret, bool *ret_again, struct fault *reterr)
 {
-	_cleanup_(verification_done) struct verification v = {.dir = -1, .scan.fd = -1};
-	int r = directory_open_readonly(path, &v.dir, reterr);
+	static const struct audit_verify_options none;
+	_cleanup_free_ struct verification *memory = calloc(1, sizeof(*memory));
+	_cleanup_(verification_donep) struct verification *v = memory;
+	struct fault f = {0};
+	int r;
 
+	if (!v)
+		return fault(reterr, -ENOMEM, "audit.read", "no memory to verify the audit log");
+	v->path = path;
+	v->options = options ?: &none;
+	v->dir = -1;
+	account_init(&v->account);
+	r = directory_open_readonly(path, &v->dir, reterr);
 	if (r < 0)
 		return r;
-	account_init(&v.account);
-	r = hasher_init(&v.hasher);
-	if (r == 0)
-		r = scan_init(&v.scan, &v.hasher, false);
-	if (r == 0)
-		r = verify(&v);
+	r = hasher_init(&v->hasher);
+	r = r ?: verify(v, &f);
+	if (r < 0 && r != -EBADMSG && f.err)
+		return fault(reterr, r, f.code, "%s", f.text);
 	if (r < 0 && r != -EBADMSG)
 		return fault(reterr, r, "audit.read", "cannot read the audit log in '%s': %s", path,
 			     strerror(-r));
+	conclude(v);
 	if (r == -EBADMSG)
-		judge(&v, &v.verdict);
-	v.verdict.heartbeats = v.account.beats;
-	v.verdict.last_commit_ns = v.scan.last_commit_ns;
-	memcpy(v.verdict.chain_id, v.scan.tip.chain_id, AUDIT_ID_SIZE);
-	memcpy(v.verdict.last_hash, v.scan.tip.last_hash, AUDIT_HASH_SIZE);
-	*ret_again = v.problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(&v);
-	*ret = v.verdict;
+		judge(v);
+	*ret_again = v->problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(v);
+	*ret = v->verdict;
 	return 0;
+}
+
+int audit_verify_with(const char *path, const struct audit_verify_options *options,
+		      struct audit_verdict *ret, struct fault *reterr)
+{
+	bool again = false;
+	int r = verify_once(path, options, ret, &again, reterr);
+
+	return r == 0 && again ? verify_once(path, options, ret, &again, reterr) : r;
 }
 
 int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr)
 {
-	bool again = false;
-	int r = verify_once(path, ret, &again, reterr);
-
-	return r == 0 && again ? verify_once(path, ret, &again, reterr) : r;
+	return audit_verify_with(path, NULL, ret, reterr);
 }

@@ -1,20 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Recompute the whole chain from its files: read-only, offline, also while a daemon is writing.
- * Every byte of every segment is either hashed, compared with a computed value or proven to be
- * zero.
+ * Recompute the whole log from its files: read-only, offline, also while a daemon is writing. Every byte of every
+ * segment is either hashed, compared with a computed value or proven to be zero; the records must add up to the
+ * heartbeats, and make the trees that checkpoints signed.
  *
- * Nothing here is keyed: who can write to the directory and recomputes everything that follows a
- * change is only found out with a copy of `last_hash` kept elsewhere.
+ * The chain alone is not keyed: who can write to the directory and recomputes everything after a change is found
+ * out by a checkpoint, if its key was not there to be used, or by one that was kept elsewhere.
  */
 #ifndef AUDIT_VERIFY_H
 #define AUDIT_VERIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "audit/finding.h"
+#include "audit/note.h"
 #include "audit/record.h"
 #include "base/fault.h"
+
+#define AUDIT_VERIFY_THREADS_MAX 64
+
+struct audit_verify_options {
+	unsigned int threads;	     /* 0: as many as there are CPUs */
+	uint64_t since_ns, until_ns; /* only segments with records of that time; 0 = no bound */
+	const char *checkpoint;	     /* a note that was kept elsewhere, not NUL-terminated; NULL */
+	size_t checkpoint_length;
+	const struct note_verifier
+		*key; /* whose signatures count; NULL: those of the log's own keys */
+	/* Called about five times a second: bytes of segments that were read, and that there are. */
+	void (*progress)(uint64_t done, uint64_t total, void *userdata);
+	void *userdata;
+};
+
+enum audit_signature {
+	AUDIT_SIGNATURE_UNCHECKED, /* it was not looked at */
+	AUDIT_SIGNATURE_OWN,	   /* by a key that is only known from the log's own list */
+	AUDIT_SIGNATURE_GIVEN,	   /* by the key that was given */
+	AUDIT_SIGNATURE_MAX
+};
+const char *audit_signature_to_str(enum audit_signature signature); /* "own" */
+
+/* What a checkpoint says of the records that were read. */
+struct audit_covered {
+	bool there;
+	bool covers; /* the tree of the first `size` records has the root that was signed */
+	char origin[NOTE_NAME_MAX + 1];
+	uint64_t size;
+	enum audit_signature signature;
+	char signer[NOTE_VERIFIER_SIZE];
+};
 
 struct audit_verdict {
 	enum audit_status status;
@@ -22,14 +56,16 @@ struct audit_verdict {
 	/* Set if status is not AUDIT_OK. */
 	enum audit_finding finding;
 	uint64_t index;	  /* of the first record that is bad or missing */
-	char segment[32]; /* file name below the directory; "" if there is none */
+	char segment[48]; /* file name below the directory; "" if there is none */
 	uint64_t offset;  /* in it */
 	char words[256];  /* a sentence for people */
 
 	/* What was found in order, up to there. */
-	uint64_t records;
 	uint64_t
 		expired; /* of these: they were taken out as the retention says, their hashes are there */
+	uint64_t first;	  /* index of the first record that was looked at */
+	uint64_t records; /* so many from there on */
+	uint64_t length;  /* records in the log, as far as the state file or what was read says */
 	uint64_t batches;
 	uint64_t segments;
 	uint64_t heartbeats;		  /* between which the records were added up */
@@ -38,12 +74,22 @@ struct audit_verdict {
 	uint64_t last_commit_ns; /* CLOCK_REALTIME; 0 = none */
 	uint8_t chain_id[AUDIT_ID_SIZE];
 	uint8_t last_hash[AUDIT_HASH_SIZE]; /* zeros if there are no records */
+
+	struct audit_covered own, given; /* the log's checkpoint; that of the options */
+	uint64_t tiles_equal,
+		tiles_missing;		    /* files of tiles; missing ones can be computed again */
+	bool anchored;			    /* the last audit.anchored that was read: */
+	uint64_t anchor_index, anchor_size; /* its index, and the records it handed out */
+	uint64_t anchor_ns;		    /* CLOCK_REALTIME */
 };
 
 /**
- * Verify the chain in directory @path. Returns 0 whenever there is a verdict, however bad it is;
- * -errno "audit.read" if the directory or a file in it cannot be read.
+ * Verify the log in directory @path; @options may be NULL. Returns 0 whenever there is a verdict, however bad it is;
+ * -errno "audit.read" if the directory or a file in it cannot be read; -EINVAL "note.format", "checkpoint.format": the
+ * checkpoint that was given is none.
  */
+int audit_verify_with(const char *path, const struct audit_verify_options *options,
+		      struct audit_verdict *ret, struct fault *reterr);
 int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr);
 
 #endif

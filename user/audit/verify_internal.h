@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What verify.c, which joins segments, and verify_cover.c, which knows checkpoints, have in common. */
+#ifndef AUDIT_VERIFY_INTERNAL_H
+#define AUDIT_VERIFY_INTERNAL_H
+
+#include "audit/stretch.h"
+#include "audit/verify.h"
+
+struct verification {
+	const char *path;
+	const struct audit_verify_options *options;
+	int dir;
+	struct hasher hasher;
+	struct audit_problem problem;
+	struct audit_verdict verdict;
+	struct state acknowledged; /* when we began */
+	uint64_t *segments;	   /* of the log */
+	size_t count;
+	size_t from, to; /* those that are looked at: [from, to) */
+	uint64_t total;	 /* bytes of them */
+
+	struct stretch_job job;
+	struct stretch *last; /* joined so far */
+	bool met;	      /* the chain passes through the acknowledged tip */
+	struct account account;
+	struct audit_problem unaccounted;
+	struct audit_problem forged; /* what is wrong with the checkpoints themselves */
+
+	struct stub_list stubs;
+	struct coverage coverage;
+	bool growing; /* the tree is known up to the last stretch */
+	struct cover_note {
+		char *text; /* of a note that is ours; NULL */
+		struct note *note;
+		struct checkpoint checkpoint;
+		int point; /* of the coverage; -1: its tree is not met by what is read */
+	} own, given;
+};
+
+/**
+ * Read the checkpoints and check their signatures. Before the state file is read: what is signed was acknowledged.
+ * 0; -EBADMSG: v->problem; other -errno, with @reterr set.
+ */
+int cover_load(struct verification *v, struct fault *reterr);
+void cover_done(struct verification *v);
+/** The tree begins with record @first; sets what stretches need. 0 or -errno; what is missing ends v->growing. */
+int cover_begin(struct verification *v, uint64_t first);
+/** The leaves of the stretch that was joined last. */
+void cover_add(struct verification *v, const struct stretch *s);
+/** All is read, and in order: is it what was signed? 0; -EBADMSG: v->problem; other -errno. */
+int cover_judge(struct verification *v);
+
+#endif
