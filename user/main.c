@@ -13,7 +13,10 @@
 	 CLI_TAKES(FORCE) | CLI_TAKES(PROFILE))
 #define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
 #define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
-#define SEAL_OPTIONS	 (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
+#define VERIFY_OPTIONS                                                                             \
+	(CLI_OFFLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(CHECKPOINT) |               \
+	 CLI_TAKES(KEY) | CLI_TAKES(NO_PROGRESS))
+#define SEAL_OPTIONS   (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS                                                                               \
 	(CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
 #define SEARCH_OPTIONS                                                                             \
@@ -105,10 +108,19 @@ static const struct command commands[] = {
 	{"audit index", "check|rebuild [DIR]",
 	 "compare the indexes of the audit log with it, or make them anew; needs no daemon",
 	 CLI_OFFLINE, .fn = cmd_audit_index},
-	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", CLI_OFFLINE,
+	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", VERIFY_OPTIONS,
 	 .fn = cmd_audit_verify},
 	{"audit export", "[FILE]", "write records for other programs, with a manifest beside FILE",
 	 EXPORT_OPTIONS, .fn = cmd_audit_export},
+	{"audit prove", "RECORD",
+	 "write the proof that a record, by event_id or index, is in the log; --check: RECORD is such a file",
+	 CLI_OFFLINE | CLI_TAKES(DIR) | CLI_TAKES(CHECK) | CLI_TAKES(KEY), .fn = cmd_audit_prove},
+	{"audit consistency", "OLD NEW",
+	 "prove that one checkpoint continues another: files, or numbers of records",
+	 CLI_OFFLINE | CLI_TAKES(DIR) | CLI_TAKES(KEY), .fn = cmd_audit_consistency},
+	{"audit tlog", "OUTPUT",
+	 "write the log as tools for transparency logs read it (C2SP tlog-tiles)",
+	 CLI_OFFLINE | CLI_TAKES(DIR), .fn = cmd_audit_tlog},
 	{"audit checkpoint", "[acknowledge]",
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
 	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},

@@ -77,6 +77,9 @@ enum cli_option {
 	CLI_OPTION_DAYS,
 	CLI_OPTION_FRAMEWORK,
 	CLI_OPTION_FILE,
+	CLI_OPTION_CHECKPOINT,
+	CLI_OPTION_KEY,
+	CLI_OPTION_NO_PROGRESS,
 	CLI_OPTION_MAX,
 };
 
@@ -163,6 +166,9 @@ int cmd_policy_diff(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
 int cmd_audit_export(struct cli *cli);
+int cmd_audit_prove(struct cli *cli);
+int cmd_audit_consistency(struct cli *cli);
+int cmd_audit_tlog(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 int cmd_audit_keys(struct cli *cli);
 int cmd_audit_search(struct cli *cli);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The audit log: its last records, from the daemon or from the files, and its verification. */
+/* The last records of the audit log, from the daemon or from the files. */
 #include <inttypes.h>
 #include <string.h>
 
-#include "audit/hash.h"
 #include "audit/reader.h"
-#include "audit/verify.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/ask.h"
@@ -166,80 +164,4 @@ int cmd_audit_tail(struct cli *cli)
 	if (parse_u32(lines, 1, TAIL_MAX, &count) < 0)
 		return cli_usage(cli, "--lines '%s' is no number from 1 to %d", lines, TAIL_MAX);
 	return dir ? tail_offline(cli, dir, count) : tail_online(cli, count);
-}
-
-static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
-{
-	_cleanup_(json_decrefp) json_t *verdict = NULL;
-	char id[2 * AUDIT_ID_SIZE + 1], hash[AUDIT_HASH_TEXT], commit[CLOCK_RFC3339_SIZE];
-
-	hex_format(v->chain_id, AUDIT_ID_SIZE, id);
-	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
-	clock_format_rfc3339(v->last_commit_ns, commit);
-	verdict = json_pack(
-		"{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s, s:s}",
-		"ok", v->status == AUDIT_OK, "status", audit_status_to_str(v->status), "finding",
-		audit_finding_to_str(v->finding), "words", v->words, "records",
-		(json_int_t)v->records, "expired", (json_int_t)v->expired, "batches",
-		(json_int_t)v->batches, "segments", (json_int_t)v->segments, "heartbeats",
-		(json_int_t)v->heartbeats, "evidence", (json_int_t)v->evidence, "evidence_gone",
-		(json_int_t)v->evidence_gone, "tail_bytes", (json_int_t)v->tail_bytes,
-		"last_commit", v->last_commit_ns ? commit : NULL, "chain_id", id, "last_hash",
-		hash);
-	if (verdict && v->status != AUDIT_OK) {
-		json_object_set_new(verdict, "index", json_integer((json_int_t)v->index));
-		json_object_set_new(verdict, "segment", json_string(v->segment));
-		json_object_set_new(verdict, "offset", json_integer((json_int_t)v->offset));
-	}
-	return render_json(cli, verdict);
-}
-
-static void say_verdict(const struct cli *cli, const char *dir, const struct audit_verdict *v)
-{
-	char hash[AUDIT_HASH_TEXT], commit[CLOCK_RFC3339_SIZE], time[RENDER_TIME_SIZE];
-
-	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
-	clock_format_rfc3339(v->last_commit_ns, commit);
-	render_time(v->last_commit_ns ? commit : "", time);
-	if (v->status == AUDIT_OK) {
-		cli_say(cli, "%s: ok: %" PRIu64 " records in %" PRIu64 " segments, last commit %s",
-			dir, v->records, v->segments, time);
-	} else {
-		cli_say(cli, "%s: %s: %s at record %" PRIu64 ": %s", dir,
-			audit_status_to_str(v->status), audit_finding_to_str(v->finding), v->index,
-			v->words);
-		if (*v->segment)
-			cli_say(cli, "in %s at byte %" PRIu64, v->segment, v->offset);
-		cli_say(cli, "%" PRIu64 " records before that are in order", v->records);
-	}
-	if (v->expired)
-		cli_say(cli, "%" PRIu64 " of the records expired; their hashes are there",
-			v->expired);
-	cli_say(cli, "last hash %s", hash);
-	if (v->evidence || v->evidence_gone)
-		cli_say(cli,
-			"events one by one: %" PRIu64 " files in order, %" PRIu64
-			" not there any more",
-			v->evidence, v->evidence_gone);
-	if (v->status == AUDIT_OK && v->tail_bytes)
-		cli_say(cli,
-			"%" PRIu64
-			" bytes follow the last commit: being written, or cut by a crash",
-			v->tail_bytes);
-}
-
-int cmd_audit_verify(struct cli *cli)
-{
-	const char *dir = cli_operand(cli, 0, CLI_STATE_DIR "/audit");
-	struct audit_verdict verdict;
-	struct fault f = {0};
-	int exit = CLI_OK;
-
-	if (audit_verify(dir, &verdict, &f) < 0)
-		return cli_fault(cli, &f);
-	if (cli->json)
-		exit = print_verdict(cli, &verdict);
-	else
-		say_verdict(cli, dir, &verdict);
-	return verdict.status == AUDIT_OK ? exit : CLI_FAILED;
 }

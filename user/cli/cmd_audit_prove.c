@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Proofs of the audit log: that a record is in it, that it was only ever appended to; and all of it for other tools. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit/base64.h"
+#include "audit/keyring.h"
+#include "audit/proof.h"
+#include "audit/tlog.h"
+#include "base/fs.h"
+#include "cli/render.h"
+
+#define UUID_LENGTH 36
+
+static const char *audit_dir(const struct cli *cli)
+{
+	return cli_value(cli, CLI_OPTION_DIR, CLI_STATE_DIR "/audit");
+}
+
+/* An event_id, without its dashes. */
+static int parse_id(const char *text, uint8_t ret[static AUDIT_ID_SIZE])
+{
+	char digits[2 * AUDIT_ID_SIZE + 1];
+	size_t length = 0;
+
+	if (strlen(text) != UUID_LENGTH)
+		return -EINVAL;
+	for (const char *c = text; *c && length < sizeof(digits); c++)
+		if (*c != '-')
+			digits[length++] = *c;
+	if (length != 2 * AUDIT_ID_SIZE)
+		return -EINVAL;
+	return hex_parse(digits, AUDIT_ID_SIZE, ret);
+}
+
+/*
+ * A signature by the key that was given; without one by a key of the log in the directory, if there is one: a proof of
+ * which nobody knows who signed it proves nothing. @ret says by whom.
+ */
+static int check_signer(const struct cli *cli, const struct note *note,
+			char ret[static NOTE_VERIFIER_SIZE], bool *ret_given, struct fault *reterr)
+{
+	_cleanup_(keyring_list_done) struct keyring_list list = {0};
+	const char *text = cli_value(cli, CLI_OPTION_KEY, NULL);
+	struct note_verifier key;
+	int r;
+
+	*ret_given = text;
+	if (text) {
+		r = note_verifier_parse(text, &key, reterr);
+		r = r ?: note_verify(note, &key, reterr);
+		note_verifier_format(&key, ret);
+		return r;
+	}
+	if (keyring_list_read(audit_dir(cli), &list, reterr) < 0)
+		return fault(reterr, -ENOKEY, "proof.key",
+			     "whose signature counts? give the log's verifier key by --key, or a "
+			     "log that has it by --dir");
+	r = -ENOKEY;
+	for (size_t i = 0; i < list.count && r == -ENOKEY; i++) {
+		r = note_verify(note, &list.keys[i].verifier, reterr);
+		note_verifier_format(&list.keys[i].verifier, ret);
+	}
+	return r;
+}
+
+static int print_checked(const struct cli *cli, const struct proof *p, const char *signer,
+			 bool given)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	char root[AUDIT_HASH_TEXT];
+
+	if (!cli->json) {
+		fwrite(p->record, 1, p->record_length, cli->out);
+		fputc('\n', cli->out);
+		cli_talk(cli, "leaf %" PRIu64 " of the %" PRIu64 " that %s signed%s", p->leaf,
+			 p->checkpoint.size, signer,
+			 given ? "" : "; the key is from the log's own list");
+		return CLI_OK;
+	}
+	hex_format(p->checkpoint.root, AUDIT_HASH_SIZE, root);
+	answer = json_pack("{s:b, s:I, s:s, s:I, s:s, s:s, s:s, s:o}", "ok", 1, "leaf",
+			   (json_int_t)p->leaf, "origin", p->checkpoint.origin, "records",
+			   (json_int_t)p->checkpoint.size, "root", root, "signer", signer,
+			   "signature", given ? "given" : "own", "record",
+			   json_loadb((const char *)p->record, p->record_length, 0, NULL));
+	return render_json(cli, answer);
+}
+
+static int check_proof(const struct cli *cli, const char *file)
+{
+	_cleanup_free_ struct proof *p = calloc(1, sizeof(*p));
+	_cleanup_free_ char *text = NULL;
+	char signer[NOTE_VERIFIER_SIZE];
+	struct fault f = {0};
+	size_t length;
+	bool given = false;
+	int exit, r = p ? fs_read_file(file, PROOF_SIZE_MAX, &text, &length, &f) : -ENOMEM;
+
+	if (!p)
+		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
+	r = r ?: proof_parse(text, length, p, &f);
+	if (r < 0)
+		return cli_fault(cli, &f);
+	r = proof_check(p, &f);
+	r = r ?: check_signer(cli, &p->note, signer, &given, &f);
+	exit = r < 0 ? cli_fault(cli, &f) : print_checked(cli, p, signer, given);
+	proof_done(p);
+	return exit;
+}
+
+int cmd_audit_prove(struct cli *cli)
+{
+	const char *what = cli_operand(cli, 0, "");
+	_cleanup_free_ char *text = NULL;
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	uint8_t id[AUDIT_ID_SIZE];
+	struct fault f = {0};
+	uint64_t index;
+	size_t length;
+	int r = 0;
+
+	if (cli_value(cli, CLI_OPTION_CHECK, NULL))
+		return check_proof(cli, what);
+	if (cli_value(cli, CLI_OPTION_KEY, NULL))
+		return cli_usage(cli, "--key goes with --check");
+	if (parse_u64(what, 0, AUDIT_INDEX_MAX, &index) < 0) {
+		if (parse_id(what, id) < 0)
+			return cli_usage(cli, "'%s' is neither an event_id nor an index", what);
+		r = proof_find(audit_dir(cli), id, &index, &f);
+	}
+	r = r ?: proof_make(audit_dir(cli), index, &text, &length, &f);
+	if (r < 0)
+		return cli_fault(cli, &f);
+	if (!cli->json) {
+		fwrite(text, 1, length, cli->out);
+		return CLI_OK;
+	}
+	answer = json_pack("{s:s%}", "proof", text, length);
+	return render_json(cli, answer);
+}
+
+/* OLD or NEW: a number of records, or a checkpoint in a file. */
+struct side {
+	uint64_t size;
+	uint8_t root[AUDIT_HASH_SIZE];
+	bool has_root;
+	char *text;
+	size_t length;
+};
+
+static int read_side(const struct cli *cli, const char *words, struct side *ret)
+{
+	_cleanup_free_ struct note *note = malloc(sizeof(*note));
+	char signer[NOTE_VERIFIER_SIZE];
+	struct checkpoint c;
+	struct fault f = {0};
+	bool given;
+	int r;
+
+	*ret = (struct side){0};
+	if (parse_u64(words, 0, AUDIT_INDEX_MAX, &ret->size) == 0)
+		return CLI_OK;
+	r = note ? fs_read_file(words, NOTE_SIZE_MAX, &ret->text, &ret->length, &f) : -ENOMEM;
+	r = r ?: note_parse(ret->text, ret->length, note, &f);
+	r = r ?: checkpoint_parse(note, &c, &f);
+	r = r ?: check_signer(cli, note, signer, &given, &f);
+	if (r < 0)
+		return cli_fault(cli, &f);
+	ret->size = c.size;
+	memcpy(ret->root, c.root, sizeof(c.root));
+	ret->has_root = true;
+	return CLI_OK;
+}
+
+/* The log has the tree that the checkpoint states; or state the log's. */
+static int check_side(struct proof_tree *t, struct side *s, struct fault *reterr)
+{
+	uint8_t root[AUDIT_HASH_SIZE];
+	int r = proof_tree_root(t, s->size, root, reterr);
+
+	if (r < 0)
+		return r;
+	if (s->has_root && memcmp(root, s->root, sizeof(root)) != 0)
+		return fault(reterr, -EBADMSG, "proof.inconsistent",
+			     "the checkpoint of %" PRIu64 " records is not of this log: it has "
+			     "another root there",
+			     s->size);
+	memcpy(s->root, root, sizeof(root));
+	return 0;
+}
+
+/* As a witness takes it (c2sp.org/tlog-witness): old size, hashes, and the new checkpoint if it is one. */
+static int print_consistency(const struct cli *cli, const struct side *old, const struct side *new,
+			     const struct merkle_proof *p)
+{
+	_cleanup_(text_done) struct text t = {.growing = true};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	json_t *hashes = json_array();
+
+	text_printf(&t, "old %" PRIu64 "\n", old->size);
+	for (size_t i = 0; i < p->count; i++) {
+		char hash[BASE64_LENGTH(AUDIT_HASH_SIZE) + 1];
+		struct text one;
+
+		text_init(&one, hash, sizeof(hash));
+		base64_put(&one, p->hashes[i], AUDIT_HASH_SIZE);
+		json_array_append_new(hashes, json_string(hash));
+		text_printf(&t, "%s\n", hash);
+	}
+	text_puts(&t, "\n");
+	text_put(&t, new->text ?: "", new->length);
+	answer = json_pack("{s:b, s:I, s:I, s:o}", "ok", 1, "old", (json_int_t)old->size, "new",
+			   (json_int_t) new->size, "hashes", hashes);
+	if (cli->json)
+		return render_json(cli, answer);
+	fwrite(t.data, 1, t.length, cli->out);
+	cli_talk(cli, "the tree of %" PRIu64 " records begins with that of %" PRIu64, new->size,
+		 old->size);
+	return CLI_OK;
+}
+
+int cmd_audit_consistency(struct cli *cli)
+{
+	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
+	struct side old = {0}, new = {0};
+	struct merkle_proof p;
+	struct fault f = {0};
+	int exit = read_side(cli, cli_operand(cli, 0, ""), &old), r;
+
+	exit = exit ?: read_side(cli, cli_operand(cli, 1, ""), &new);
+	if (exit == CLI_OK) {
+		r = proof_tree_open(audit_dir(cli), UINT64_MAX, &t, &f);
+		r = r ?: check_side(t, &old, &f);
+		r = r ?: check_side(t, &new, &f);
+		r = r ?: proof_tree_consistency(t, old.size, new.size, &p, &f);
+		if (r == 0 && merkle_check_consistency(&t->hasher, old.size, old.root, new.size,
+						       new.root, &p) < 0)
+			r = fault(&f, -EBADMSG, "proof.inconsistent",
+				  "NEW does not begin with OLD");
+		exit = r < 0 ? cli_fault(cli, &f) : print_consistency(cli, &old, &new, &p);
+	}
+	free(old.text);
+	free(new.text);
+	return exit;
+}
+
+int cmd_audit_tlog(struct cli *cli)
+{
+	const char *directory = cli_operand(cli, 0, "");
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	struct checkpoint c;
+	struct fault f = {0};
+
+	if (tlog_write(audit_dir(cli), directory, &c, &f) < 0)
+		return cli_fault(cli, &f);
+	if (!cli->json) {
+		cli_say(cli, "%s: %" PRIu64 " records of %s", directory, c.size, c.origin);
+		return CLI_OK;
+	}
+	answer = json_pack("{s:s, s:I}", "origin", c.origin, "records", (json_int_t)c.size);
+	return render_json(cli, answer);
+}
