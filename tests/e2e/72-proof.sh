@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Proofs of the audit log of a real flood: what checkpoints cover, that a record is in the log and that the log only
+# ever grew, all of it checked by weir and by a verifier in Python that shares nothing with it; the same after changes
+# by somebody who has not got the key.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+readonly ORACLE=tests/audit/oracle.py
+
+oracle() {
+	python3 "$ORACLE" "$@"
+}
+
+checkpoint_size() {
+	weir audit checkpoint | sed -n 2p
+}
+
+covered() {
+	[[ $(checkpoint_size) == $(status .audit.records) ]]
+}
+
+# verdict [OPTION...] JQ-FILTER - of the stopped or running daemon's log.
+verdict() {
+	jq -e "${*: -1}" <<<"$(weir audit verify "$STATE/audit" -o json "${@:1:$#-1}" || true)"
+}
+
+# both_refuse WORDS FINDING DIR [OPTION...] - weir names the finding, and the oracle refuses, too.
+both_refuse() {
+	local words=$1 finding=$2 dir=$3
+
+	shift 3
+	check "$words: weir says $finding" test \
+		"$(weir audit verify "$dir" -o json "$@" | jq -r .finding)" = "$finding"
+	check "$words: the oracle refuses it, too" exits 1 oracle log "$dir" "$@"
+}
+
+fresh_copy() {
+	rm -rf "$LAB_DIR/copy"
+	cp -a "$STATE/audit" "$LAB_DIR/copy"
+}
+
+# flip FILE OFFSET - invert the lowest bit of a byte.
+flip() {
+	local byte
+
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\x$(printf %02x $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+if ! command -v python3 >/dev/null; then
+	skip 'proofs are checked by a second verifier' 'there is no python3'
+	finish
+fi
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	limits:
+	  - {name: per-source, scope: source, rate: 5/s, burst: 5}
+YAML
+start_weir
+KEY=$(weir audit keys -o json | jq -r '.keys[-1].key')
+flood --to "$LAB_HOST4:9" --base 198.18.4.1 --sources 200 --packets 4000 >/dev/null
+for ((i = 0; i < 40; i++)); do
+	weir block "198.51.100.$i" >/dev/null
+done
+wait_for 20 has_record '.event_type == "ratelimit.dropped"'
+check 'a checkpoint covers all records soon' wait_for 10 covered
+weir audit checkpoint >"$LAB_DIR/early"
+EARLY=$(sed -n 2p "$LAB_DIR/early")
+cp -a "$STATE/audit" "$LAB_DIR/older"
+
+check 'verify, while weir runs, says that the checkpoint covers the log' \
+	verdict '.ok and .checkpoint.covers and .checkpoint.signature == "own"'
+check 'with the key it counts that signature only' \
+	verdict --key "$KEY" '.ok and .checkpoint.signature == "given"'
+for ((i = 0; i < 150; i++)); do
+	weir unblock "198.51.100.$((i % 40))" >/dev/null 2>&1 || true
+done
+check 'more records are covered' wait_for 10 covered
+weir audit checkpoint >"$LAB_DIR/late"
+check 'a checkpoint that was kept covers its part, and what follows is told' \
+	verdict --checkpoint "$LAB_DIR/early" --key "$KEY" \
+	".ok and .checkpoint_given.covers and .checkpoint_given.records == $EARLY and .length > $EARLY"
+
+ID=$(records '.event_type == "list.add"' | jq -rs '.[0].event_id')
+weir audit prove "$ID" --dir "$STATE/audit" >"$LAB_DIR/one.tlog-proof"
+check 'a record is proved by its event_id' grep -q '^c2sp.org/tlog-proof@v1$' "$LAB_DIR/one.tlog-proof"
+check 'the file verifies alone' weir audit prove --check "$LAB_DIR/one.tlog-proof" --key "$KEY"
+check 'and has the record in it' test \
+	"$(weir audit prove --check "$LAB_DIR/one.tlog-proof" --key "$KEY" 2>/dev/null | jq -r .event_id)" = "$ID"
+check 'so says the oracle' oracle proof "$LAB_DIR/one.tlog-proof" --key "$KEY"
+check 'without a key it proves nothing' exits 1 \
+	weir audit prove --check "$LAB_DIR/one.tlog-proof" --dir "$LAB_DIR/nowhere"
+sed '4s/^./0/;t' "$LAB_DIR/one.tlog-proof" >"$LAB_DIR/forged"
+flip "$LAB_DIR/forged" 60
+check 'a changed one is refused' exits 1 weir audit prove --check "$LAB_DIR/forged" --key "$KEY"
+check 'by the oracle, too' exits 1 oracle proof "$LAB_DIR/forged" --key "$KEY"
+check 'a record that is not there has no proof' exits 1 weir audit prove 99999999 --dir "$STATE/audit"
+check 'the later checkpoint continues the earlier' \
+	weir audit consistency "$LAB_DIR/early" "$LAB_DIR/late" --dir "$STATE/audit" --key "$KEY"
+check 'and not the other way round' exits 1 \
+	weir audit consistency "$LAB_DIR/late" "$LAB_DIR/early" --dir "$STATE/audit" --key "$KEY"
+
+weir audit tlog "$LAB_DIR/tlog" --dir "$STATE/audit" >/dev/null
+check 'the tree is written for other tools' oracle tlog "$LAB_DIR/tlog" --key "$KEY"
+
+stop_weir
+check 'of the log at rest, the oracle says the same as weir' test \
+	"$(oracle log "$STATE/audit" --key "$KEY" | grep -o 'last hash .*')" = \
+	"$(weir audit verify "$STATE/audit" | grep -o 'last hash .*')"
+check 'the older copy is in order by itself' weir audit verify "$LAB_DIR/older"
+both_refuse 'the older copy, and a later checkpoint' log.rolled_back "$LAB_DIR/older" \
+	--checkpoint "$LAB_DIR/late" --key "$KEY"
+fresh_copy
+flip "$LAB_DIR/copy/tile/0/000" 100
+both_refuse 'a changed tile' tile.changed "$LAB_DIR/copy"
+fresh_copy
+flip "$LAB_DIR/copy/checkpoint" $(($(stat -c %s "$LAB_DIR/copy/checkpoint") - 20))
+both_refuse 'a changed signature' checkpoint.signature "$LAB_DIR/copy"
+fresh_copy
+rm "$LAB_DIR/copy/checkpoint"
+both_refuse 'no checkpoint, to those who know the key' checkpoint.missing "$LAB_DIR/copy" --key "$KEY"
+finish
