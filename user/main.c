@@ -16,6 +16,7 @@
 #define VERIFY_OPTIONS                                                                             \
 	(CLI_OFFLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(CHECKPOINT) |               \
 	 CLI_TAKES(KEY) | CLI_TAKES(NO_PROGRESS))
+#define ANCHOR_OPTIONS (CLI_ONLINE | CLI_TAKES(EXEC) | CLI_TAKES(FILE) | CLI_TAKES(URL))
 #define SEAL_OPTIONS   (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
 #define TAIL_OPTIONS                                                                               \
 	(CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
@@ -121,6 +122,8 @@ static const struct command commands[] = {
 	{"audit tlog", "OUTPUT",
 	 "write the log as tools for transparency logs read it (C2SP tlog-tiles)",
 	 CLI_OFFLINE | CLI_TAKES(DIR), .fn = cmd_audit_tlog},
+	{"audit anchor", "", "hand the checkpoint out, and record the receipt", ANCHOR_OPTIONS,
+	 .fn = cmd_audit_anchor},
 	{"audit checkpoint", "[acknowledge]",
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
 	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},

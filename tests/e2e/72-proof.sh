@@ -52,6 +52,31 @@ flip() {
 		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
+# A web server for one request; sets PORT.
+serve_anchor() {
+	python3 - "$LAB_DIR" <<-'PYTHON' &
+		import http.server, sys
+		class Handler(http.server.BaseHTTPRequestHandler):
+		    def do_POST(self):
+		        with open(sys.argv[1] + "/posted", "wb") as f:
+		            f.write(self.rfile.read(int(self.headers["Content-Length"])))
+		        self.send_response(201)
+		        self.end_headers()
+		        self.wfile.write(b"kept\n")
+		    def log_message(self, *args):
+		        pass
+		server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+		server.timeout = 20
+		with open(sys.argv[1] + "/port.new", "w") as f:
+		    print(server.server_port, file=f)
+		import os
+		os.rename(sys.argv[1] + "/port.new", sys.argv[1] + "/port")
+		server.handle_request()
+	PYTHON
+	wait_for 10 test -s "$LAB_DIR/port"
+	PORT=$(<"$LAB_DIR/port")
+}
+
 if ! command -v python3 >/dev/null; then
 	skip 'proofs are checked by a second verifier' 'there is no python3'
 	finish
@@ -86,6 +111,25 @@ weir audit checkpoint >"$LAB_DIR/late"
 check 'a checkpoint that was kept covers its part, and what follows is told' \
 	verdict --checkpoint "$LAB_DIR/early" --key "$KEY" \
 	".ok and .checkpoint_given.covers and .checkpoint_given.records == $EARLY and .length > $EARLY"
+
+check 'nobody has the checkpoint yet' verdict '.anchor == null'
+check 'it is handed out to a file' weir audit anchor --file "$LAB_DIR/anchored"
+check 'which covers the log from then on' verdict --checkpoint "$LAB_DIR/anchored" --key "$KEY" '.checkpoint_given.covers'
+check 'and to a command' weir audit anchor --exec "cmp - $LAB_DIR/anchored >/dev/null || cat >$LAB_DIR/again; echo receipt 7"
+check 'of which the receipt is recorded, and no argument' has_record '.event_type == "audit.anchored" and
+	.details.receipt == "receipt 7" and .details.anchor_target == "cmp" and .details.size > 0'
+check 'verify tells how much came after it' verdict ".anchor.records > $EARLY and .anchor.records_after > 0"
+check 'a command that fails' exits 1 weir audit anchor --exec 'exit 3'
+check 'and one that does not end' exits 1 weir audit anchor --exec 'sleep 60' --timeout 300ms
+check 'are records of failures' test "$(records '.event_type == "audit.anchor_failed" and .outcome == "failure"' |
+	jq -r .details.words | sort | tr '\n' '|')" = \
+	'the command did not end in time|the command ended with status 3|'
+serve_anchor
+check 'and to a web server' weir audit anchor --url "http://me:secret@127.0.0.1:$PORT/keep?token=secret"
+check 'which has it' grep -q "^$(head -n 1 "$LAB_DIR/anchored")" "$LAB_DIR/posted"
+check 'no secret of the URL is recorded' has_record ".event_type == \"audit.anchored\" and
+	.details.anchor_target == \"http://127.0.0.1:$PORT/keep\" and .details.receipt == \"kept\""
+check 'a server that is not there' exits 1 weir audit anchor --url http://127.0.0.1:1/ --timeout 2s
 
 ID=$(records '.event_type == "list.add"' | jq -rs '.[0].event_id')
 weir audit prove "$ID" --dir "$STATE/audit" >"$LAB_DIR/one.tlog-proof"

@@ -106,6 +106,7 @@ void handle_audit_events(struct call *c);
 void handle_audit_export(struct call *c);
 void handle_audit_checkpoint(struct call *c);
 void handle_audit_acknowledge(struct call *c);
+void handle_audit_anchor(struct call *c);
 void handle_audit_keys(struct call *c);
 void handle_audit_rotate(struct call *c);
 void handle_audit_stats(struct call *c);

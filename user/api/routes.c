@@ -46,6 +46,7 @@ static const struct route {
 	{"GET", "/v1/audit/export", MEMBER, handle_audit_export},
 	{"GET", "/v1/audit/checkpoint", MEMBER, handle_audit_checkpoint},
 	{"POST", "/v1/audit/checkpoint/acknowledge", CHANGE, handle_audit_acknowledge},
+	{"POST", "/v1/audit/anchors", MEMBER, handle_audit_anchor},
 	{"GET", "/v1/audit/keys", MEMBER, handle_audit_keys},
 	{"POST", "/v1/audit/keys/rotate", CHANGE, handle_audit_rotate},
 	{"GET", "/v1/audit/stats", MEMBER, handle_audit_stats},

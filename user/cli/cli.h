@@ -80,6 +80,8 @@ enum cli_option {
 	CLI_OPTION_CHECKPOINT,
 	CLI_OPTION_KEY,
 	CLI_OPTION_NO_PROGRESS,
+	CLI_OPTION_EXEC,
+	CLI_OPTION_URL,
 	CLI_OPTION_MAX,
 };
 
@@ -169,6 +171,7 @@ int cmd_audit_export(struct cli *cli);
 int cmd_audit_prove(struct cli *cli);
 int cmd_audit_consistency(struct cli *cli);
 int cmd_audit_tlog(struct cli *cli);
+int cmd_audit_anchor(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 int cmd_audit_keys(struct cli *cli);
 int cmd_audit_search(struct cli *cli);

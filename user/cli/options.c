@@ -83,13 +83,15 @@ static const struct option {
 			     "so many days up to --until, or now (default: 30)"},
 	[CLI_OPTION_FRAMEWORK] = {"framework", 0, "NAME",
 				  "whose controls to list: soc2, iso27001, gdpr, hipaa, pci, sox"},
-	[CLI_OPTION_FILE] = {"file", 0, "FILE", "write it there, in one step (default: stdout)"},
+	[CLI_OPTION_FILE] = {"file", 0, "FILE", "write it there, in one step"},
 	[CLI_OPTION_CHECKPOINT] =
 		{"checkpoint", 0, "FILE",
 		 "a checkpoint that was kept elsewhere: is the log still that one?"},
 	[CLI_OPTION_KEY] = {"key", 'k', "KEY",
 			    "the verifier key that must have signed, NAME+ID+BASE64"},
 	[CLI_OPTION_NO_PROGRESS] = {"no-progress", 0, NULL, "no progress bar on a terminal"},
+	[CLI_OPTION_EXEC] = {"exec", 0, "COMMAND", "run it by sh; it gets the checkpoint on stdin"},
+	[CLI_OPTION_URL] = {"url", 0, "URL", "POST it there: http or https"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the
