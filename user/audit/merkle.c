@@ -9,11 +9,12 @@
 void merkle_node(struct hasher *h, const uint8_t left[static AUDIT_HASH_SIZE],
 		 const uint8_t right[static AUDIT_HASH_SIZE], uint8_t ret[static AUDIT_HASH_SIZE])
 {
-	hash_begin(h);
-	hash_add(h, "\1", 1);
-	hash_add(h, left, AUDIT_HASH_SIZE);
-	hash_add(h, right, AUDIT_HASH_SIZE);
-	hash_end(h, ret);
+	uint8_t node[1 + 2 * AUDIT_HASH_SIZE] = {
+		1}; /* hashed at once: there is one for each record */
+
+	memcpy(node + 1, left, AUDIT_HASH_SIZE);
+	memcpy(node + 1 + AUDIT_HASH_SIZE, right, AUDIT_HASH_SIZE);
+	hash_bytes(h, node, sizeof(node), ret);
 }
 
 void merkle_append(struct merkle *m, struct hasher *h, const uint8_t leaf[static AUDIT_HASH_SIZE])
