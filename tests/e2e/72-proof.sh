@@ -150,6 +150,24 @@ check 'the later checkpoint continues the earlier' \
 check 'and not the other way round' exits 1 \
 	weir audit consistency "$LAB_DIR/late" "$LAB_DIR/early" --dir "$STATE/audit" --key "$KEY"
 
+# By itself: a policy chooses among programs that root put in a directory.
+mkdir -m 755 "$LAB_DIR/anchor.d"
+printf '#!/bin/sh\ncat >%s/kept\necho by itself\n' "$LAB_DIR" >"$LAB_DIR/anchor.d/keep"
+chmod 777 "$LAB_DIR/anchor.d/keep"
+stop_weir
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	audit: {anchor: {every: 10s, exec: keep}}
+YAML
+start_weir --anchor-dir "$LAB_DIR/anchor.d"
+check 'a program that others may write to is not run' wait_for 15 grep -q 'is not handed out' "$LAB_DIR/daemon.log"
+chmod 755 "$LAB_DIR/anchor.d/keep"
+check 'one of root is, as the policy says' wait_for 15 has_record \
+	'.event_type == "audit.anchored" and .details.by_policy == true and .details.receipt == "by itself"'
+check 'with the checkpoint' grep -q "^$(head -n 1 "$LAB_DIR/early")" "$LAB_DIR/kept"
+wait_for 10 covered
+
 weir audit tlog "$LAB_DIR/tlog" --dir "$STATE/audit" >/dev/null
 check 'the tree is written for other tools' oracle tlog "$LAB_DIR/tlog" --key "$KEY"
 

@@ -104,6 +104,7 @@ static const struct {
 	 "audit: {export: [{",
 	 "}]}",
 	 {"name: e", "format: cef", "to: 'file:/f'"}},
+	{OBJECT_ANCHOR, NULL, "audit: {anchor: {", "}}", {"every: 1h", "exec: keep"}},
 };
 
 static void write_policy(struct text *t, const struct field *f, const char *example, int length)

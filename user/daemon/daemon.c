@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/anchor.h"
 #include "daemon/watch.h"
 #include "engine/engine.h"
 
@@ -19,13 +20,15 @@ struct daemon {
 	uv_timer_t tick;
 	uv_async_t recorder; /* sent from the recorder's thread */
 	struct watch interfaces;
+	struct anchor anchor;
 	struct engine *engine;
 	struct api *api;
 	bool stopping;
 };
 
 struct settings {
-	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address, *profile, *vault_key;
+	const char *policy, *socket, *state_dir, *pin_dir, *metrics_address, *profile, *vault_key,
+		*anchor_dir;
 	const char *ifaces[DATAPATH_LINKS_MAX];
 	size_t iface_count;
 	char iface[DATAPATH_NAMES_SIZE]; /* all of them, for people */
@@ -48,6 +51,7 @@ enum {
 	OPT_HELP,
 	OPT_PROFILE,
 	OPT_VAULT_KEY,
+	OPT_ANCHOR_DIR,
 };
 
 static const struct {
@@ -85,6 +89,9 @@ static const struct {
 	{{"vault-key", required_argument, NULL, OPT_VAULT_KEY},
 	 "FILE",
 	 "key of what records say about people, or keyring:NAME [DIR/keys/vault.key]"},
+	{{"anchor-dir", required_argument, NULL, OPT_ANCHOR_DIR},
+	 "DIR",
+	 "programs that a policy may give checkpoints to [" ANCHOR_DIR "]"},
 };
 
 static void print_help(void)
@@ -183,6 +190,9 @@ static int parse_options(int argc, char **argv, struct settings *s)
 		case OPT_VAULT_KEY:
 			s->vault_key = optarg;
 			break;
+		case OPT_ANCHOR_DIR:
+			s->anchor_dir = optarg;
+			break;
 		case OPT_HELP:
 			s->help = true;
 			return 0;
@@ -238,6 +248,8 @@ static void stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	watch_stop(&d->interfaces);
+	if (d->anchor.engine)
+		anchor_stop(&d->anchor);
 	engine_close(take_ptr(d->engine));
 	api_stop(take_ptr(d->api));
 	uv_close((uv_handle_t *)&d->terminate, NULL);
@@ -328,6 +340,7 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 	if (r < 0)
 		log_warn("no news of interfaces: looking four times a second", "error",
 			 strerror(-r));
+	anchor_start(&d->anchor, &d->loop, d->engine, s->socket, s->anchor_dir);
 	uv_signal_start(&d->terminate, on_terminate, SIGTERM);
 	uv_signal_start(&d->interrupt, on_terminate, SIGINT);
 	uv_signal_start(&d->reload, on_reload, SIGHUP);
@@ -341,6 +354,7 @@ int daemon_main(int argc, char **argv)
 		.socket = "/run/weir/weir.sock",
 		.state_dir = "/var/lib/weir",
 		.pin_dir = "/sys/fs/bpf/weir",
+		.anchor_dir = ANCHOR_DIR,
 	};
 	struct fault f = {0};
 	struct daemon d = {.interfaces.fd = -1};

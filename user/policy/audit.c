@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Readers of `audit`: what the log keeps, and what holds while it cannot be written. */
+#include <errno.h>
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "policy/schema.h"
 
 const char *word_audit_evidence(unsigned int i)
@@ -56,5 +60,25 @@ int value_personal(struct reader *r, const struct node *n, void *into)
 
 	if (err == 0)
 		*(enum policy_personal *)into = (enum policy_personal)word;
+	return err;
+}
+
+int value_anchor_every(struct reader *r, const struct node *n, void *into)
+{
+	uint64_t *ns = into;
+	int err = value_ttl(r, n, into);
+
+	if (err == 0 && (*ns < POLICY_ANCHOR_MIN_NS || *ns > POLICY_ANCHOR_MAX_NS))
+		return refuse(r, n, "policy.number.range", "'%.64s' is not within 10s to 7d",
+			      n->text);
+	return err;
+}
+
+int value_anchor_exec(struct reader *r, const struct node *n, void *into)
+{
+	int err = schema_name(r, n);
+
+	if (err == 0)
+		memcpy(into, n->text, strlen(n->text) + 1);
 	return err;
 }

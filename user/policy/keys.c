@@ -23,7 +23,8 @@ static const char *const object_names[] = {
 	[OBJECT_FLAG] = "a flag",	[OBJECT_SAFETY] = "safety",
 	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
 	[OBJECT_AUDIT] = "audit",	[OBJECT_PERSONAL] = "personal",
-	[OBJECT_EXPORT] = "an export",	[OBJECT_PROFILE] = "a profile",
+	[OBJECT_EXPORT] = "an export",	[OBJECT_ANCHOR] = "anchor",
+	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -154,6 +155,9 @@ SCALAR(shortest6, value_shortest6, "bits of an IPv6 address", NUMBER(0, 128));
 OBJECT(audit, read_inner, "a mapping", OBJECT_AUDIT);
 SCALAR(audit_evidence, value_audit_evidence, "summary or full", .word = word_audit_evidence);
 SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit_on_full);
+OBJECT(anchor, read_inner, "a mapping such as {every: 1h, exec: keep}", OBJECT_ANCHOR);
+SCALAR(anchor_every, value_anchor_every, "a duration such as 1h", .pattern = pattern_duration);
+SCALAR(anchor_exec, value_anchor_exec, "the name of a program", .pattern = pattern_name, DIGITS);
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 TYPE(exports, NODE_SEQUENCE, FORM_LIST, value_exports, "a list of exports",

@@ -58,6 +58,8 @@
 #define POLICY_POSTED_MAX	1000000000000ULL
 #define POLICY_REJECT_MAX	1000000
 #define POLICY_HOLD_MAX_NS	(3600 * NSEC_PER_SEC) /* of the watchdog */
+#define POLICY_ANCHOR_MIN_NS	(10 * NSEC_PER_SEC)
+#define POLICY_ANCHOR_MAX_NS	(7 * 86400 * NSEC_PER_SEC)
 #define POLICY_JUMBO_BYTES	9216 /* a frame of this length must be able to pass */
 #define POLICY_SHA256_HEX_SIZE	65
 #define POLICY_FRAGMENTS	"fragments" /* name of the built-in limit on later fragments */
@@ -276,6 +278,10 @@ enum policy_personal {
 };
 
 struct policy_audit {
+	struct {
+		uint64_t every_ns; /* 0 = never */
+		char exec[POLICY_NAME_MAX + 1];
+	} anchor;
 	enum policy_evidence evidence;
 	enum policy_on_full on_full;
 	struct {

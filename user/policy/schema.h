@@ -41,6 +41,7 @@ enum object {
 	OBJECT_AUDIT,
 	OBJECT_PERSONAL,
 	OBJECT_EXPORT,
+	OBJECT_ANCHOR,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -275,6 +276,8 @@ int value_audit_evidence(struct reader *r, const struct node *n, void *into);
 const char *word_audit_on_full(unsigned int i);
 int value_audit_on_full(struct reader *r, const struct node *n, void *into);
 const char *word_personal(unsigned int i);
+int value_anchor_every(struct reader *r, const struct node *n, void *into);
+int value_anchor_exec(struct reader *r, const struct node *n, void *into);
 int value_personal(struct reader *r, const struct node *n, void *into);
 /* export.c */
 const char *word_export_format(unsigned int i);

@@ -25,8 +25,8 @@ static const char *const object_ids[] = {
 	[OBJECT_FRAGMENTS] = "fragments", [OBJECT_FLAG] = "flag",
 	[OBJECT_SAFETY] = "safety",	  [OBJECT_WATCHDOG] = "watchdog",
 	[OBJECT_SHORTEST] = "shortest",	  [OBJECT_AUDIT] = "audit",
-	[OBJECT_PERSONAL] = "personal",	  [OBJECT_PROFILE] = "profile",
-	[OBJECT_EXPORT] = "export",
+	[OBJECT_EXPORT] = "export",	  [OBJECT_PERSONAL] = "personal",
+	[OBJECT_ANCHOR] = "anchor",	  [OBJECT_PROFILE] = "profile",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 
