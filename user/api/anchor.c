@@ -45,8 +45,8 @@ static int read_anchor(const json_t *body, struct engine_anchor *ret)
 void handle_audit_anchor(struct call *c)
 {
 	json_error_t where;
-	json_t *body = json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES,
-				  &where);
+	json_t *body =
+		json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, &where);
 	struct engine_anchor anchor;
 	struct fault f = {0};
 
@@ -54,9 +54,10 @@ void handle_audit_anchor(struct call *c)
 		reply_problem(c, 400, "request.json", "the body is no JSON object: %s",
 			      body ? "it is something else" : where.text);
 	else if (read_anchor(body, &anchor) < 0)
-		reply_problem(c, 422, "request.member",
-			      "the body has 'anchor', 'target', 'origin' and 'root', strings, 'size', "
-			      "a number, and may have 'receipt', 'error' and 'by_policy'");
+		reply_problem(
+			c, 422, "request.member",
+			"the body has 'anchor', 'target', 'origin' and 'root', strings, 'size', "
+			"a number, and may have 'receipt', 'error' and 'by_policy'");
 	else if (engine_anchor(c->engine, &anchor, &c->actor, &f) < 0)
 		reply_fault(c, &f);
 	else
