@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/fs.h"
 
 #define READ_CHUNK 65536
 
@@ -44,6 +45,7 @@ int directory_open(const char *path, int *ret_fd, int *ret_lock, struct fault *r
 	_cleanup_close_ int fd = -1, lock = -1;
 	struct flock held;
 	struct stat st;
+	int r;
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return fault(reterr, -errno, "audit.open", "cannot create audit directory '%s': %s",
@@ -58,6 +60,11 @@ int directory_open(const char *path, int *ret_fd, int *ret_lock, struct fault *r
 			"audit directory '%s' (owner %u, mode %04o) must belong to user %u and "
 			"be writable by nobody else",
 			path, st.st_uid, st.st_mode & 07777, geteuid());
+	/* Also if an earlier process made it: it may have died before this. */
+	r = fs_sync_name(fd);
+	if (r < 0)
+		return fault(reterr, r, "audit.open", "cannot sync the directory above '%s': %s",
+			     path, strerror(-r));
 	lock = openat(fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0)
 		return fault(reterr, -errno, "audit.open", "cannot open '%s/lock': %s", path,

@@ -13,10 +13,20 @@
 #include "base/cleanup.h"
 #include "base/fault_point.h"
 
+int fs_sync_name(int dir)
+{
+	_cleanup_close_ int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0)
+		return errno == EACCES ? 0 : -errno;
+	return fsync(parent) < 0 ? -errno : 0;
+}
+
 int fs_own_directory(const char *path, mode_t mode, struct fault *reterr)
 {
 	struct stat st;
 	_cleanup_close_ int fd = -1;
+	int r;
 
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return fault(reterr, -errno, "fs.open", "cannot create the directory %s: %s", path,
@@ -32,6 +42,10 @@ int fs_own_directory(const char *path, mode_t mode, struct fault *reterr)
 			     "%s belongs to uid %u with mode %04o: it must be ours (uid %u) and "
 			     "writable by nobody else",
 			     path, st.st_uid, st.st_mode & 07777, geteuid());
+	r = fs_sync_name(fd);
+	if (r < 0)
+		return fault(reterr, r, "fs.open", "cannot sync the directory above %s: %s", path,
+			     strerror(-r));
 	return 0;
 }
 

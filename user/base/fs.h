@@ -10,8 +10,14 @@
 #include "base/fault.h"
 
 /**
+ * Make the name of the open directory @dir durable: what is in it is lost with it if the power fails. One above
+ * which we may not read was made by somebody else, and nothing is done. -errno.
+ */
+int fs_sync_name(int dir);
+
+/**
  * Make sure that @path is a directory, not a symbolic link, that belongs to us and that neither group
- * nor others can write to; create it with @mode if it is missing (its parent must exist). Whoever can
+ * nor others can write to; create it with @mode if it is missing (its parent must exist), durably. Whoever can
  * write there could replace what we trust. Faults: fs.open, fs.owner.
  */
 int fs_own_directory(const char *path, mode_t mode, struct fault *reterr);
