@@ -70,7 +70,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test abi-test test-gap test-kernels unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test abi-test test-gap test-kernels test-tamper unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -195,6 +195,10 @@ test-gap: all ## 200 policies, restarts, kills and upgrades under traffic: what 
 	@$(MAKE) --no-print-directory $(TOOLS) abi-test
 	$(Q)GAP_APPLIES=200 GAP_ROLLBACKS=20 GAP_PANICS=20 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
 	$(Q)GAP_KILLS=20 tests/e2e/41-upgrade.sh
+
+test-tamper: all ## LOGS=10000 SEED=1: what is done to audit logs, and what their writers die of, at length
+	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(TOOLS)
+	$(Q)LOGS="$(LOGS)" SEED="$(SEED)" scripts/tamper.sh
 
 unit-tests: $(UNIT_TESTS)
 
