@@ -588,6 +588,11 @@ const char *recorder_origin_words(const struct recorder *r)
 	return chain_origin_words(r->chain);
 }
 
+bool recorder_is_first(const struct recorder *r)
+{
+	return chain_origin(r->chain) == CHAIN_CREATED;
+}
+
 void recorder_keep_events(struct recorder *r, bool keep)
 {
 	pthread_mutex_lock(&r->lock);

@@ -69,6 +69,8 @@ int recorder_stop(struct recorder *r);
 
 /* How the chain was found, one sentence; "" if there is nothing to say. */
 const char *recorder_origin_words(const struct recorder *r);
+/* There was none: nobody recorded anything here before. */
+bool recorder_is_first(const struct recorder *r);
 
 /**
  * Queue a copy of @record. -ENOBUFS: RECORDER_QUEUE_MAX are waiting; it is lost, and counted.

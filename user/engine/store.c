@@ -64,10 +64,8 @@ static void note_recovery(struct engine *e)
 /* It is not there, though a daemon was here before. */
 static bool is_gone(const struct engine *e)
 {
-	struct recorder_stats stats;
-
-	recorder_get_stats(e->recorder, &stats);
-	return stats.records && access(e->store_path, F_OK) < 0 && errno == ENOENT;
+	return !recorder_is_first(e->recorder) && access(e->store_path, F_OK) < 0 &&
+	       errno == ENOENT;
 }
 
 void store_start(struct engine *e)
