@@ -122,7 +122,7 @@ static void check_tiles(uint64_t index, uint64_t size, const uint8_t *data, size
 	bad = good;
 	for (size_t i = 1; i + 1 < left; i += 2)
 		bad.hashes[data[i]][data[i + 1] / 8] ^= (uint8_t)(1 << data[i + 1] % 8);
-	REQUIRE(tile_write(dir, 0, number, &bad, false) == 0, "cannot write");
+	REQUIRE(tile_write(dir, 0, number, &bad) == 0, "cannot write");
 	r = tile_tree_open(&tree, dir, &hasher, size, roots[size], &source_leaves);
 	REQUIRE(r == 0 || r == -EBADMSG, "%d", r);
 	source = tile_tree_source(&tree);
@@ -134,7 +134,7 @@ static void check_tiles(uint64_t index, uint64_t size, const uint8_t *data, size
 			"a proof that is not true");
 	else
 		REQUIRE(r == -EBADMSG || index >= size, "%d", r);
-	REQUIRE(tile_write(dir, 0, number, &good, false) == 0, "cannot write");
+	REQUIRE(tile_write(dir, 0, number, &good) == 0, "cannot write");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -203,7 +203,7 @@ static void a_changed_tile_is_not_believed(void **state)
 	source = tile_tree_source(&t);
 	assert_int_equal(tile_read(dir, 0, 5, &tile), 0);
 	tile.hashes[7][0] ^= 1;
-	assert_int_equal(tile_write(dir, 0, 5, &tile, false), 0);
+	assert_int_equal(tile_write(dir, 0, 5, &tile), 0);
 	assert_int_equal(merkle_prove_inclusion(&source, &hasher, 5 * 256, SPEC_SIZE, &proof),
 			 -EBADMSG);
 	assert_int_equal(merkle_prove_inclusion(&source, &hasher, 6 * 256, SPEC_SIZE, &proof), 0);
@@ -218,7 +218,7 @@ static void a_changed_tile_is_not_believed(void **state)
 	/* One that the root itself rests on. */
 	assert_int_equal(tile_read(dir, 0, 260, &tile), 0);
 	tile.hashes[255][31] ^= 1;
-	assert_int_equal(tile_write(dir, 0, 260, &tile, false), 0);
+	assert_int_equal(tile_write(dir, 0, 260, &tile), 0);
 	assert_int_equal(tile_tree_open(&t, dir, &hasher, SPEC_SIZE, root, &leaves), -EBADMSG);
 }
 

@@ -64,7 +64,7 @@ static int make_directories(int dir, const char *path)
 	return 0;
 }
 
-static int write_temporary(int dir, const struct tile *tile, bool durable)
+static int write_temporary(int dir, const struct tile *tile)
 {
 	_cleanup_close_ int fd =
 		openat(dir, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -75,10 +75,10 @@ static int write_temporary(int dir, const struct tile *tile, bool durable)
 	r = file_write(fd, tile, sizeof(*tile), 0);
 	if (r < 0)
 		return r;
-	return durable && fsync(fd) < 0 ? -errno : 0;
+	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *tile, bool durable)
+int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *tile)
 {
 	char path[TILE_PATH_SIZE];
 	struct tile there;
@@ -89,7 +89,7 @@ int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *
 	tile_path(level, number, path);
 	r = make_directories(dir, path);
 	if (r == 0)
-		r = write_temporary(dir, tile, durable);
+		r = write_temporary(dir, tile);
 	if (r < 0)
 		return r;
 	return renameat(dir, TEMPORARY, dir, path) < 0 ? -errno : 0;
@@ -177,7 +177,7 @@ int tile_builder_append(struct tile_builder *b, const uint8_t leaf[static AUDIT_
 		memcpy(b->right[level].hashes[at % TILE_WIDTH], hash, sizeof(hash));
 		if (at % TILE_WIDTH != TILE_WIDTH - 1)
 			break;
-		r = tile_write(b->dir, level, at / TILE_WIDTH, &b->right[level], level > 0);
+		r = tile_write(b->dir, level, at / TILE_WIDTH, &b->right[level]);
 		if (r < 0)
 			return r;
 		tile_hash(b->hasher, &b->right[level], hash);

@@ -28,9 +28,10 @@ struct tile {
 void tile_path(unsigned int level, uint64_t number, char ret[static TILE_PATH_SIZE]);
 /**
  * Put a full tile in its place below @dir, in one step, and make directories as needed; a file that is the same
- * already is left alone. @durable: sync it. One writer at a time.
+ * already is left alone. Synced before: a tile that a power cut tore would look like one that was changed. One
+ * writer at a time.
  */
-int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *tile, bool durable);
+int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *tile);
 /** Read a full tile. -ENOENT; -EBADMSG: it is no file of the right size. Its content is not checked. */
 int tile_read(int dir, unsigned int level, uint64_t number, struct tile *ret);
 /* The hash of the complete subtree over a full tile. */
@@ -59,7 +60,6 @@ void tile_builder_init(struct tile_builder *b, int dir, struct hasher *hasher);
 int tile_builder_load(struct tile_builder *b, uint64_t size, const struct tile_leaves *leaves);
 /**
  * Append a leaf. On -errno a tile could not be written, and the builder is not to be used any more: load again.
- * Tiles of level 1 and above, which outlive the records, are synced.
  */
 int tile_builder_append(struct tile_builder *b, const uint8_t leaf[static AUDIT_HASH_SIZE]);
 

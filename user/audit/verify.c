@@ -176,7 +176,7 @@ static int enter(struct verification *v, size_t at, const struct stretch *s)
  */
 static int judge_tail(struct verification *v)
 {
-	const struct tip *tip = &v->last->scan.tip;
+	const struct tip *tip = &v->tip;
 
 	if (!tip_equal(&v->acknowledged.tip, tip))
 		return -EBADMSG;
@@ -235,6 +235,11 @@ static int join(struct verification *v, size_t at, struct stretch *s)
 	verdict->tail_bytes = s->scan.tail;
 	if (s->passed)
 		v->met = s->met;
+	/* A segment may have no batch yet, or its first one: what comes before is in another. */
+	if (s->batches) {
+		v->before = s->batches > 1 ? s->scan.before : v->tip;
+		v->tip = s->scan.tip;
+	}
 	if (s->anchor.there) {
 		verdict->anchored = true;
 		verdict->anchor_index = s->anchor.index;
@@ -369,7 +374,6 @@ static int load_state(struct verification *v, struct state *ret)
 static int check_state(struct verification *v)
 {
 	const struct tip *first = &v->acknowledged.tip;
-	const struct scan *s = v->last ? &v->last->scan : NULL;
 	struct state now;
 	int r = load_state(v, &now);
 
@@ -377,10 +381,10 @@ static int check_state(struct verification *v)
 		return r;
 	if (first->next_index > due(v))
 		return missing_end(v, AUDIT_FINDING_TRUNCATED, first->next_index);
-	if (!s) /* nothing was ever committed */
+	if (!v->last) /* nothing was ever committed */
 		return 0;
-	if (v->met && (now.tip.next_index > s->tip.next_index || tip_equal(&now.tip, &s->tip) ||
-		       tip_equal(&now.tip, &s->before)))
+	if (v->met && (now.tip.next_index > due(v) || tip_equal(&now.tip, &v->tip) ||
+		       tip_equal(&now.tip, &v->before)))
 		return 0;
 	return audit_problem(&v->problem, AUDIT_FINDING_STATE, now.tip.next_index, 0,
 			     "the state file contradicts the log: it acknowledges %" PRIu64

@@ -20,8 +20,9 @@ struct verification {
 	uint64_t total;	 /* bytes of them */
 
 	struct stretch_job job;
-	struct stretch *last; /* joined so far */
-	bool met;	      /* the chain passes through the acknowledged tip */
+	struct stretch *last;	/* joined so far */
+	bool met;		/* the chain passes through the acknowledged tip */
+	struct tip tip, before; /* the end of the last batch, and of the one before it */
 	struct account account;
 	struct audit_problem unaccounted;
 	struct audit_problem forged; /* what is wrong with the checkpoints themselves */
