@@ -138,6 +138,25 @@ each_command() {
 	both audit checkpoint
 	both audit keys
 	both audit report --days 1
+	check 'weir audit export prints something' says event_id weir audit export
+	check 'weir audit prove prints a proof' says tlog-proof weir audit prove 0 --dir "$LAB_DIR/state/audit"
+	check 'weir audit consistency prints a proof' \
+		says . weir audit consistency 1 2 --dir "$LAB_DIR/state/audit"
+	check 'weir audit tlog writes a tree' says . weir audit tlog "$LAB_DIR/tlog" --dir "$LAB_DIR/state/audit"
+	check 'weir audit anchor hands it out' says 'handed out' weir audit anchor --file "$LAB_DIR/kept"
+	tried+=('audit export' 'audit prove' 'audit consistency' 'audit tlog' 'audit anchor')
+	both retention list
+	both retention set access 30d
+	both retention apply
+	both retention hold add category=lists
+	both gdpr inventory
+	both gdpr access 198.18.70.2
+	both gdpr export 198.18.70.2
+	both gdpr list
+	check 'weir gdpr show of what is not there: 1' exits 1 weir gdpr show 0123456789abcdef
+	both gdpr rectify 198.18.70.2 "$(records true 1 | jq -r .event_id)" 'it was a test'
+	check 'weir gdpr erase of what is held: 1' exits 1 weir gdpr erase 198.18.70.2
+	tried+=('gdpr show' 'gdpr erase')
 	both risk list
 	check 'weir risk show of what is not known: 1' exits 1 weir risk show 198.18.99.99
 	tried+=('risk show')
