@@ -153,7 +153,8 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_API := $(addprefix $(BUILD)/,user/api/routes.o user/api/lists.o user/api/source.o \
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/anchor.o user/api/seal.o user/api/limits.o user/api/flags.o \
-	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o tests/fuzz/fake_engine.o)
+	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o \
+	$(addprefix tests/fuzz/fake_,engine.o http.o log.o))
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics backup lists policy risk audit base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 

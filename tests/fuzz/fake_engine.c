@@ -2,25 +2,18 @@
 #include "fake_engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/internal.h"
 #include "datapath/panic.h"
-#include "engine/anchor.h"
 #include "engine/flags.h"
-#include "engine/governance.h"
 #include "engine/privacy.h"
 #include "engine/seal.h"
 #include "fuzz.h"
-#include "vault/query.h"
 
 #define POLICY "apiVersion: weir/v1\nmode: enforce\nlimits: [{name: a, scope: source, rate: 1/s}]\n"
 
 const struct engine_actor ENGINE_SYSTEM = {.username = "weir", .role = "system"};
-struct http_options fake_servers[2];
 
 static const struct list_now now = {.real_ns = 1000, .monotonic_ns = 10};
 
@@ -264,130 +257,6 @@ const struct engine_options *engine_options(const struct engine *e)
 }
 
 /* Nothing is ever kept: what was asked for is refused, or there is none. */
-int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s,
-			 const char *reason, const struct engine_actor *actor, struct fault *reterr)
-{
-	(void)e;
-	(void)keep_s;
-	(void)reason;
-	(void)actor;
-	return fault(reterr, -EINVAL, "retention.category", "there is no category '%.40s'",
-		     category);
-}
-
-int engine_retention_apply(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
-{
-	(void)e;
-	(void)actor;
-	return fault(reterr, -EBUSY, "retention.busy", "records are being taken out now");
-}
-
-int engine_hold_add(struct engine *e, const struct governance_hold *hold,
-		    const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
-{
-	(void)e;
-	(void)actor;
-	(void)reterr;
-	REQUIRE(hold->since >= 0 && hold->until >= 0, "a time before 1970");
-	*ret_id = "0011223344556677";
-	return 0;
-}
-
-int engine_hold_remove(struct engine *e, const char *id, const char *reason,
-		       const struct engine_actor *actor, struct fault *reterr)
-{
-	(void)e;
-	(void)reason;
-	(void)actor;
-	return fault(reterr, -ENOENT, "hold.absent", "there is no hold '%.40s'", id);
-}
-
-json_t *engine_retention_json(struct engine *e)
-{
-	(void)e;
-	return json_object();
-}
-
-json_t *engine_holds_json(const struct engine *e)
-{
-	(void)e;
-	return json_object();
-}
-
-int engine_anchor(struct engine *e, const struct engine_anchor *anchor,
-		  const struct engine_actor *actor, struct fault *reterr)
-{
-	(void)e;
-	(void)anchor;
-	(void)actor;
-	return fault(reterr, -EINVAL, "anchor.target", "it was handed to nobody");
-}
-
-/* It streams files, of which there are none. */
-void handle_audit_export(struct call *c)
-{
-	reply_problem(c, 503, "audit.read", "there is no log");
-}
-
-struct vault *engine_vault(const struct engine *e)
-{
-	(void)e;
-	return NULL;
-}
-
-int vault_mean(struct vault *v, struct audit_query *q, struct vault_meant *ret,
-	       struct fault *reterr)
-{
-	(void)v;
-	(void)q;
-	(void)ret;
-	(void)reterr;
-	return 0;
-}
-
-void vault_meant_done(struct vault_meant *m)
-{
-	(void)m;
-}
-
-void vault_name_actors(struct vault *v, struct audit_stats *s)
-{
-	(void)v;
-	(void)s;
-}
-
-int engine_request(struct engine *e, const struct governance_request *request,
-		   const struct engine_actor *actor, const char **ret_id, struct fault *reterr)
-{
-	(void)e;
-	(void)actor;
-	(void)ret_id;
-	return fault(reterr, -EINVAL, "request.kind", "'%.40s' is none", request->kind);
-}
-
-json_t *engine_request_json(const struct engine *e, const char *id)
-{
-	(void)e;
-	(void)id;
-	return NULL;
-}
-
-json_t *engine_requests_json(const struct engine *e)
-{
-	(void)e;
-	return json_object();
-}
-
-int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
-			   json_t **ret, struct fault *reterr)
-{
-	(void)e;
-	(void)subject;
-	(void)from;
-	(void)ret;
-	return fault(reterr, -ENOENT, "request.absent", "there is no request '%.40s'", id);
-}
-
 const struct list_set *engine_lists(const struct engine *e)
 {
 	return e->lists;
@@ -468,32 +337,6 @@ int engine_reported(struct engine *e, const struct engine_report *report,
 	(void)reterr;
 	record(AUDIT_EVENT_AUDIT_REPORTED, actor, "audit", "report", report->framework);
 	return 0;
-}
-
-static const struct risk_source risk = {.points = 60000, .level = RISK_MEDIUM, .events = 3};
-
-size_t recorder_risk_list(struct recorder *r, enum risk_level level, struct risk_source *ret,
-			  size_t size)
-{
-	(void)r;
-	if (size && level <= risk.level)
-		*ret = risk;
-	return level <= risk.level;
-}
-
-bool recorder_risk_of(struct recorder *r, const uint8_t source[static 16], struct risk_source *ret)
-{
-	(void)r;
-	*ret = risk;
-	memcpy(ret->source, source, sizeof(ret->source));
-	return source[15] & 1;
-}
-
-void recorder_risk_count(struct recorder *r, uint64_t ret[static RISK_LEVEL_MAX])
-{
-	(void)r;
-	memset(ret, 0, RISK_LEVEL_MAX * sizeof(ret[0]));
-	ret[risk.level] = 1;
 }
 
 int recorder_when_durable(struct recorder *r, void (*fn)(bool durable, void *userdata),
@@ -709,69 +552,4 @@ int engine_seal_acknowledge(struct engine *e, const char *reason, const struct e
 	record(AUDIT_EVENT_AUDIT_ACKNOWLEDGED, actor, "chain", "audit", reason);
 	*ret_name = '\0';
 	return fault(reterr, -EPERM, "audit.acknowledge", "there is nothing to acknowledge");
-}
-
-/* The server: keeps what it is told, and looks arguments and headers up. */
-int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr)
-{
-	(void)reterr;
-	fake_servers[fake_servers[0].handle ? 1 : 0] = *options;
-	*ret = NULL;
-	return 0;
-}
-
-void http_stop(struct http_server *s)
-{
-	(void)s;
-}
-
-int http_listen_unix(const char *path, int *ret_fd, struct fault *reterr)
-{
-	(void)path;
-	(void)reterr;
-	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return 0;
-}
-
-int http_listen_tcp(const char *address, int *ret_fd, struct fault *reterr)
-{
-	return http_listen_unix(address, ret_fd, reterr);
-}
-
-static const char *find(const struct fake_pair *pairs, unsigned int count, const char *name)
-{
-	for (unsigned int i = 0; i < count; i++)
-		if (strcasecmp(pairs[i].name, name) == 0)
-			return pairs[i].value;
-	return NULL;
-}
-
-const char *http_argument(const struct http_request *request, const char *name)
-{
-	const struct fake_exchange *x = request->exchange;
-
-	return find(x->arguments, x->argument_count, name);
-}
-
-const char *http_header(const struct http_request *request, const char *name)
-{
-	const struct fake_exchange *x = request->exchange;
-
-	return find(x->headers, x->header_count, name);
-}
-
-void http_response_header(struct http_response *response, const char *name, const char *format, ...)
-{
-	va_list ap;
-	int length;
-
-	REQUIRE(response->header_count < HTTP_RESPONSE_HEADERS_MAX, "too many headers");
-	response->headers[response->header_count].name = name;
-	va_start(ap, format);
-	length = vsnprintf(response->headers[response->header_count].value,
-			   sizeof(response->headers[0].value), format, ap);
-	va_end(ap);
-	REQUIRE(length >= 0 && (size_t)length < sizeof(response->headers[0].value),
-		"header %s is cut off", name);
-	response->header_count++;
 }

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "api/http.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "fake_engine.h"
+#include "fuzz.h"
+
+struct http_options fake_servers[2];
+
+/* The server: keeps what it is told, and looks arguments and headers up. */
+int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr)
+{
+	(void)reterr;
+	fake_servers[fake_servers[0].handle ? 1 : 0] = *options;
+	*ret = NULL;
+	return 0;
+}
+
+void http_stop(struct http_server *s)
+{
+	(void)s;
+}
+
+int http_listen_unix(const char *path, int *ret_fd, struct fault *reterr)
+{
+	(void)path;
+	(void)reterr;
+	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+int http_listen_tcp(const char *address, int *ret_fd, struct fault *reterr)
+{
+	return http_listen_unix(address, ret_fd, reterr);
+}
+
+static const char *find(const struct fake_pair *pairs, unsigned int count, const char *name)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (strcasecmp(pairs[i].name, name) == 0)
+			return pairs[i].value;
+	return NULL;
+}
+
+const char *http_argument(const struct http_request *request, const char *name)
+{
+	const struct fake_exchange *x = request->exchange;
+
+	return find(x->arguments, x->argument_count, name);
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	const struct fake_exchange *x = request->exchange;
+
+	return find(x->headers, x->header_count, name);
+}
+
+void http_response_header(struct http_response *response, const char *name, const char *format, ...)
+{
+	va_list ap;
+	int length;
+
+	REQUIRE(response->header_count < HTTP_RESPONSE_HEADERS_MAX, "too many headers");
+	response->headers[response->header_count].name = name;
+	va_start(ap, format);
+	length = vsnprintf(response->headers[response->header_count].value,
+			   sizeof(response->headers[0].value), format, ap);
+	va_end(ap);
+	REQUIRE(length >= 0 && (size_t)length < sizeof(response->headers[0].value),
+		"header %s is cut off", name);
+	response->header_count++;
+}
