@@ -172,6 +172,7 @@ static const struct command commands[] = {
 	{"backup restore", "FILE", "put it back; no daemon may run, and nothing is overwritten",
 	 CLI_OFFLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(POLICY) | CLI_TAKES(FORCE),
 	 .fn = cmd_backup_restore},
+	{"roles", "", "who may do what, and what you may", CLI_ONLINE, .fn = cmd_roles},
 	{"doctor", "", "what is wrong with this host, and the command that mends it",
 	 CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(POLICY) |
 		 CLI_TAKES(IFACE),

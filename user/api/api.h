@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The one door: what the command line and everybody else can ask of a running weir, as HTTP and JSON.
- * Who may do what stands in the table of routes.c.
+ * What can be asked stands in route.def, who may ask in identity/.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -11,8 +11,6 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "engine/engine.h"
-
-#define API_GROUP "weir" /* members may change things, like root */
 
 struct api;
 

@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define STREAM_BYTES (64U << 10) /* of a streamed answer that are made at a time */
+#define GROUPS_MAX   1024	 /* of a peer that are looked at */
 
 struct http_server {
 	struct http_options options;
@@ -62,49 +63,73 @@ const char *http_header(const struct http_request *request, const char *name)
 	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
-static bool in_group(int fd, gid_t primary, const char *name)
+/* The groups that the peer had when it connected, not what /etc/group says of its user now. */
+static size_t groups_of(int fd, gid_t primary, gid_t *ret, size_t max)
 {
-	char buffer[4096];
-	struct group group, *found = NULL;
-	gid_t groups[1024];
-	socklen_t size = sizeof(groups);
+	socklen_t size = (socklen_t)((max - 1) * sizeof(*ret));
 
-	if (!name || getgrnam_r(name, &group, buffer, sizeof(buffer), &found) != 0 || !found)
-		return false;
-	if (primary == found->gr_gid)
-		return true;
-	/* The groups the process had when it connected, not what /etc/group says now. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
-		return false;
-	for (size_t i = 0; i < size / sizeof(*groups); i++)
-		if (groups[i] == found->gr_gid)
-			return true;
-	return false;
+	ret[0] = primary;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret + 1, &size) < 0)
+		return 1;
+	return 1 + size / sizeof(*ret);
 }
 
-static void identify(const struct exchange *x, struct http_peer *ret)
+/* Which of the @wanted groups are among those of the peer. */
+static uint32_t find_groups(const char *const *wanted, const gid_t *groups, size_t count)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < HTTP_GROUPS_MAX && wanted[i]; i++) {
+		struct group group, *entry = NULL;
+		char buffer[4096];
+
+		if (getgrnam_r(wanted[i], &group, buffer, sizeof(buffer), &entry) != 0 || !entry)
+			continue;
+		for (size_t k = 0; k < count; k++)
+			if (groups[k] == entry->gr_gid)
+				found |= 1U << i;
+	}
+	return found;
+}
+
+static void identify(const struct http_server *s, int fd, struct http_peer *ret)
+{
 	struct ucred credentials;
 	socklen_t size = sizeof(credentials);
 	struct passwd user, *found = NULL;
+	gid_t groups[GROUPS_MAX];
 	char buffer[4096];
 
 	*ret = (struct http_peer){.uid = (uid_t)-1, .gid = (gid_t)-1, .username = "unknown"};
-	if (!info ||
-	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 ||
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 ||
 	    credentials.uid == (uid_t)-1)
 		return;
 	ret->uid = credentials.uid;
 	ret->gid = credentials.gid;
 	ret->pid = credentials.pid;
-	ret->is_member = ret->uid == 0 || ret->uid == geteuid() ||
-			 in_group(info->connect_fd, ret->gid, x->server->options.group);
+	ret->is_owner = ret->uid == 0 || ret->uid == geteuid();
+	ret->groups =
+		find_groups(s->options.groups, groups, groups_of(fd, ret->gid, groups, GROUPS_MAX));
 	if (getpwuid_r(ret->uid, &user, buffer, sizeof(buffer), &found) == 0 && found)
 		snprintf(ret->username, sizeof(ret->username), "%s", found->pw_name);
 	else
 		snprintf(ret->username, sizeof(ret->username), "%u", ret->uid);
+}
+
+/* Who is at the other end of a connection does not change while it lasts. */
+static void on_connection(void *userdata, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		free(*context);
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*context = info ? malloc(sizeof(struct http_peer)) : NULL;
+	if (*context)
+		identify(userdata, info->connect_fd, *context);
 }
 
 static ssize_t on_stream(void *userdata, uint64_t position, char *buffer, size_t size)
@@ -157,6 +182,8 @@ static void release(bool durable, void *token)
 
 static enum MHD_Result answer(struct exchange *x, const char *method, const char *path)
 {
+	const union MHD_ConnectionInfo *peer =
+		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct http_options *o = &x->server->options;
 	struct http_request request = {
 		.method = method,
@@ -168,7 +195,9 @@ static enum MHD_Result answer(struct exchange *x, const char *method, const char
 	};
 
 	x->answered = true;
-	identify(x, &request.peer);
+	if (!peer || !peer->socket_context)
+		return MHD_NO; /* no memory to know who it is */
+	request.peer = *(const struct http_peer *)peer->socket_context;
 	o->handle(&request, &x->response, o->userdata);
 	if (!x->response.when_durable)
 		return send_response(x);
@@ -264,6 +293,7 @@ int http_start(const struct http_options *options, struct http_server **ret, str
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
 				  NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
 				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 				  MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX,
 				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADER_BYTES_MAX,
 				  MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS_MAX,

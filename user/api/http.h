@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -20,14 +21,17 @@
 #define HTTP_BODY_BYTES_MAX	  (8U << 20)  /* a policy; see POLICY_TEXT_MAX */
 #define HTTP_IDLE_SECONDS_MAX	  30
 #define HTTP_RESPONSE_HEADERS_MAX 4
+#define HTTP_GROUPS_MAX		  8
 
 struct http_server;
 
 struct http_peer {
 	uid_t uid; /* of a Unix socket's client; (uid_t)-1 on TCP */
 	gid_t gid;
-	pid_t pid;	/* for the record only: it may have been recycled */
-	bool is_member; /* root, the daemon's own user, or in the group `weir` */
+	pid_t pid;     /* for the record only: it may have been recycled */
+	bool is_owner; /* root, or the daemon's own user */
+	uint32_t
+		groups; /* of http_options.groups, those it was in when it connected, one bit each */
 	char username[33];
 };
 
@@ -70,8 +74,8 @@ void http_response_header(struct http_response *response, const char *name, cons
 
 struct http_options {
 	uv_loop_t *loop;
-	int listen_fd;	   /* taken over */
-	const char *group; /* whose members http_peer.is_member knows */
+	int listen_fd;			     /* taken over */
+	const char *groups[HTTP_GROUPS_MAX]; /* that http_peer.groups is about; NULL: no more */
 	void (*handle)(const struct http_request *request, struct http_response *response,
 		       void *userdata);
 	/* Call @release(@token) once what the response tells is durable, or cannot be. */

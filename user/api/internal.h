@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/http.h"
 #include "engine/safety.h"
+#include "identity/role.h"
 #include "lists/set.h"
 #include "metrics/metrics.h"
 
@@ -26,7 +27,8 @@ struct call {
 	const struct http_request *request;
 	struct http_response *response;
 	struct engine_actor actor;
-	const char *rest; /* of the path, behind the route's; "" = nothing */
+	uint32_t roles;	  /* of whoever asks, a set: identity/role.h */
+	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
 };
 
 /* Answer with @body, whose reference is taken; NULL becomes a 500. */
@@ -86,6 +88,7 @@ void put_risk(struct metrics *m, struct call *c);
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
 void handle_status(struct call *c);
+void handle_roles(struct call *c);
 void handle_metrics(struct call *c);
 void handle_limits(struct call *c);
 void handle_limit_put(struct call *c);

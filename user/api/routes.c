@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The table of what can be asked and by whom, and the way from a request to its handler. */
+/* The way from a request to its handler: route.def says what can be asked, identity/ by whom. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -10,69 +10,18 @@
 #include "base/text.h"
 #include "policy/describe.h"
 
-enum permission {
-	PUBLIC, /* whoever can connect */
-	MEMBER, /* root, the daemon's user, the group `weir` */
-	CHANGE, /* the same, but see engine_may_change() */
-};
+enum route_kind { READ, CHANGE, ALWAYS };
 
-/* A path that ends in '/' takes the rest of the request's path as argument. This is the whole surface. The panic
- * switch and the numbers that limits follow are no changes that wait for a log. */
 static const struct route {
-	const char *method;
-	const char *path;
-	enum permission permission;
+	const char *method, *path, *operation;
+	enum identity_permission permission;
+	enum route_kind kind;
 	void (*handle)(struct call *c);
 } routes[] = {
-	{"GET", "/v1/status", PUBLIC, handle_status},
-	{"GET", "/v1/metrics", PUBLIC, handle_metrics},
-	{"GET", "/metrics", PUBLIC, handle_metrics},
-	{"GET", "/v1/limits", MEMBER, handle_limits},
-	{"PUT", "/v1/limits/", MEMBER, handle_limit_put},
-	{"GET", "/v1/source/", MEMBER, handle_source},
-	{"GET", "/v1/lists", MEMBER, handle_lists},
-	{"GET", "/v1/feeds", MEMBER, handle_feeds},
-	{"GET", "/v1/lists/", MEMBER, handle_list_get},
-	{"POST", "/v1/lists/", CHANGE, handle_list_add},
-	{"DELETE", "/v1/lists/", CHANGE, handle_list_remove},
-	{"GET", "/v1/policy", MEMBER, handle_policy_get},
-	{"PUT", "/v1/policy", CHANGE, handle_policy_put},
-	{"POST", "/v1/policy/plan", MEMBER, handle_policy_plan},
-	{"POST", "/v1/policy/confirm", CHANGE, handle_policy_confirm},
-	{"POST", "/v1/policy/rollback", CHANGE, handle_policy_rollback},
-	{"GET", "/v1/policy/history", MEMBER, handle_policy_history},
-	{"GET", "/v1/policy/history/", MEMBER, handle_policy_generation},
-	{"GET", "/v1/audit/events", MEMBER, handle_audit_events},
-	{"GET", "/v1/audit/export", MEMBER, handle_audit_export},
-	{"GET", "/v1/audit/checkpoint", MEMBER, handle_audit_checkpoint},
-	{"POST", "/v1/audit/checkpoint/acknowledge", CHANGE, handle_audit_acknowledge},
-	{"POST", "/v1/audit/anchors", MEMBER, handle_audit_anchor},
-	{"GET", "/v1/audit/keys", MEMBER, handle_audit_keys},
-	{"POST", "/v1/audit/keys/rotate", CHANGE, handle_audit_rotate},
-	{"GET", "/v1/audit/stats", MEMBER, handle_audit_stats},
-	{"POST", "/v1/detach", CHANGE, handle_detach},
-	{"POST", "/v1/audit/reports", MEMBER, handle_audit_report},
-	{"GET", "/v1/risk/sources", MEMBER, handle_risk_sources},
-	{"GET", "/v1/risk/sources/", MEMBER, handle_risk_source},
-	{"GET", "/v1/flags", MEMBER, handle_flags},
-	{"GET", "/v1/flags/", MEMBER, handle_flag_get},
-	{"PUT", "/v1/flags/", CHANGE, handle_flag_put},
-	{"DELETE", "/v1/flags/", CHANGE, handle_flag_delete},
-	{"GET", "/v1/doctor", MEMBER, handle_doctor},
-	{"GET", "/v1/panic", MEMBER, handle_panic_get},
-	{"PUT", "/v1/panic", MEMBER, handle_panic_put},
-	{"DELETE", "/v1/panic", MEMBER, handle_panic_clear},
-	{"GET", "/v1/vault", MEMBER, handle_vault},
-	{"POST", "/v1/vault/rotate", MEMBER, handle_vault_rotate},
-	{"GET", "/v1/governance/retention-policies", MEMBER, handle_retention_get},
-	{"POST", "/v1/governance/retention-policies", MEMBER, handle_retention_set},
-	{"POST", "/v1/governance/retention-policies/apply", MEMBER, handle_retention_apply},
-	{"GET", "/v1/governance/holds", MEMBER, handle_holds_get},
-	{"POST", "/v1/governance/holds", MEMBER, handle_hold_add},
-	{"DELETE", "/v1/governance/holds/", MEMBER, handle_hold_remove},
-	{"GET", "/v1/governance/requests", MEMBER, handle_requests_get},
-	{"GET", "/v1/governance/requests/", MEMBER, handle_request_get},
-	{"POST", "/v1/governance/requests", MEMBER, handle_request_post},
+#define ROUTE(method, path, permission, kind, handle, operation)                                   \
+	{method, path, operation, PERMISSION_##permission, kind, handle},
+#include "api/route.def"
+#undef ROUTE
 };
 
 static void set_body(struct http_response *response, unsigned int status, const char *type,
@@ -242,15 +191,76 @@ int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_
 	return -EINVAL;
 }
 
-/* NULL: does not match. Otherwise the rest of the path. */
-static const char *match(const struct route *route, const char *path)
+/* NULL: does not match. Otherwise the path from its first parameter on; "" if there is none. */
+static const char *match(const char *template, const char *path)
 {
-	size_t length = strlen(route->path);
+	const char *first = NULL;
 
-	if (route->path[length - 1] == '/')
-		return strncmp(path, route->path, length) == 0 && path[length] ? path + length
-									       : NULL;
-	return strcmp(path, route->path) == 0 ? "" : NULL;
+	while (*template && *path) {
+		if (*template != '{') {
+			if (*template ++ != *path++)
+				return NULL;
+			continue;
+		}
+		if (*path == '/')
+			return NULL; /* an empty parameter is none */
+		first = first ?: path;
+		path += template[1] == '+' ? strlen(path) : strcspn(path, "/");
+		template = strchr(template, '}') + 1;
+	}
+	return *template || *path ? NULL : first ?: path;
+}
+
+/* One line for each route: who may ask for it. */
+static json_t *json_routes(void)
+{
+	json_t *items = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+		json_array_append_new(items,
+				      json_pack("{s:s, s:s, s:s, s:s}", "method", routes[i].method,
+						"path", routes[i].path, "operation",
+						routes[i].operation, "permission",
+						identity_permission_to_str(routes[i].permission)));
+	return items;
+}
+
+static json_t *json_role_names(uint32_t roles)
+{
+	json_t *items = json_array();
+
+	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
+		if (roles & 1U << i)
+			json_array_append_new(items, json_string(identity_role_to_str(i)));
+	return items;
+}
+
+void handle_roles(struct call *c)
+{
+	json_t *roles = json_array(), *permissions = json_array(), *mine = json_array();
+
+	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
+		json_array_append_new(roles,
+				      json_pack("{s:s, s:s, s:s}", "role", identity_role_to_str(i),
+						"group", identity_role_group(i), "description",
+						identity_role_words(i)));
+	for (enum identity_permission i = 0; i < PERMISSION_MAX; i++) {
+		uint32_t who = identity_permission_roles(i);
+
+		json_array_append_new(permissions,
+				      json_pack("{s:s, s:o, s:b, s:s}", "permission",
+						identity_permission_to_str(i), "roles",
+						json_role_names(who), "anybody",
+						(who & IDENTITY_ANYBODY) != 0, "description",
+						identity_permission_words(i)));
+		if (identity_may(c->roles, i))
+			json_array_append_new(mine, json_string(identity_permission_to_str(i)));
+	}
+	reply_json(c, 200,
+		   json_pack("{s:o, s:o, s:o, s:{s:s, s:I, s:o, s:o}}", "roles", roles,
+			     "permissions", permissions, "routes", json_routes(), "you", "username",
+			     c->actor.username, "uid", (json_int_t)c->actor.uid, "roles",
+			     json_role_names(c->roles), "permissions", mine));
 }
 
 /* A page in somebody's browser must not be able to use their rights: no browser sends these requests
@@ -272,41 +282,72 @@ static int read_force(struct call *c)
 	return -EINVAL;
 }
 
+/* "admin or operator": who could have asked for this. */
+static void put_roles(uint32_t roles, struct text *t)
+{
+	const char *separator = "";
+
+	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
+		if (roles & 1U << i) {
+			text_printf(t, "%s%s (group %s)", separator, identity_role_to_str(i),
+				    identity_role_group(i));
+			separator = " or ";
+		}
+}
+
+static void refuse(struct call *c, const struct route *route)
+{
+	char who[256];
+	struct text t;
+
+	text_init(&t, who, sizeof(who));
+	put_roles(identity_permission_roles(route->permission), &t);
+	engine_denied(c->engine, &c->actor, c->request->path);
+	reply_problem(c, 403, "auth.denied", "user %s (%s) may not do this: %s is for %s",
+		      c->actor.username, c->actor.role,
+		      identity_permission_to_str(route->permission), who);
+}
+
+static void enter(struct call *c, const struct route *route)
+{
+	struct fault f = {0};
+
+	if (!identity_may(c->roles, route->permission))
+		return refuse(c, route);
+	/* Of several roles, the record names one that allows it. */
+	c->actor.role = identity_strongest(c->roles & identity_permission_roles(route->permission)
+						   ?: c->roles);
+	if (read_force(c) < 0)
+		return;
+	if (route->kind == CHANGE &&
+	    engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
+		return reply_fault(c, &f);
+	route->handle(c);
+}
+
 static void dispatch(struct call *c)
 {
 	char allowed[64] = "";
-	struct fault f = {0};
-	const char *rest;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		rest = match(&routes[i], c->request->path);
-		if (!rest)
+		c->rest = match(routes[i].path, c->request->path);
+		if (!c->rest)
 			continue;
-		if (strcmp(routes[i].method, c->request->method) != 0) {
-			snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed),
-				 "%s%s", *allowed ? ", " : "", routes[i].method);
-			continue;
-		}
-		if (routes[i].permission != PUBLIC && !c->request->peer.is_member) {
-			engine_denied(c->engine, &c->actor, c->request->path);
-			return reply_problem(
-				c, 403, "auth.denied",
-				"user %s may not do this: it takes root or membership in "
-				"the group '%s'",
-				c->actor.username, API_GROUP);
-		}
-		c->rest = rest;
-		if (read_force(c) < 0)
-			return;
-		if (routes[i].permission == CHANGE &&
-		    engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
-			return reply_fault(c, &f);
-		return routes[i].handle(c);
+		if (strcmp(routes[i].method, c->request->method) == 0)
+			return enter(c, &routes[i]);
+		snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s",
+			 *allowed ? ", " : "", routes[i].method);
 	}
 	if (!*allowed)
 		return reply_problem(c, 404, "request.path", "there is nothing at this path");
 	http_response_header(c->response, "Allow", "%s", allowed);
 	reply_problem(c, 405, "request.method", "this path does not take %s", c->request->method);
+}
+
+/* Root and the daemon's own user are admin; everybody else is what the system's groups say. */
+static uint32_t roles_of(const struct http_peer *peer)
+{
+	return peer->is_owner ? IDENTITY_BIT(ADMIN) | peer->groups : peer->groups;
 }
 
 static void handle_control(const struct http_request *request, struct http_response *response,
@@ -318,9 +359,10 @@ static void handle_control(const struct http_request *request, struct http_respo
 		.engine = a->engine,
 		.request = request,
 		.response = response,
+		.roles = roles_of(&request->peer),
 		.actor = {.uid = request->peer.uid,
 			  .username = request->peer.username,
-			  .role = request->peer.is_member ? "admin" : "public",
+			  .role = identity_strongest(roles_of(&request->peer)),
 			  .pid = request->peer.pid},
 	};
 
@@ -418,7 +460,6 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 {
 	struct http_options http = {
 		.loop = a->options.loop,
-		.group = API_GROUP,
 		.handle = handle_control,
 		.hold = hold,
 		.released = released,
@@ -426,6 +467,9 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 	};
 	int r;
 
+	_Static_assert(IDENTITY_ROLE_MAX <= HTTP_GROUPS_MAX, "http_peer.groups is a set of roles");
+	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
+		http.groups[i] = identity_role_group(i);
 	a->engine = engine;
 	r = serve(&http, &a->control_fd, &a->control, reterr);
 	if (r < 0 || a->metrics_fd < 0)

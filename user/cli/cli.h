@@ -144,6 +144,7 @@ int cli_prefix(const struct cli *cli, size_t index, struct prefix *ret);
 int cmd_help(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_status(struct cli *cli);
+int cmd_roles(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_limits(struct cli *cli);
 int cmd_limits_post(struct cli *cli);

@@ -50,11 +50,11 @@ static json_t *ask_daemon(const struct cli *cli, json_t *lines)
 	answer = json_loadb(response.body.data, response.body.length, 0, NULL);
 	if (response.status == 200 && json_is_object(json_object_get(answer, "daemon")))
 		return take_ptr(answer);
-	json_array_append_new(lines, line_json("daemon", "skip",
-					       response.status == 403
-						       ? "it answers only root and the group weir"
-						       : "it cannot say: another version?",
-					       ""));
+	json_array_append_new(lines,
+			      line_json("daemon", "skip",
+					response.status == 403 ? "it says so only to who has a role"
+							       : "it cannot say: another version?",
+					""));
 	return NULL;
 }
 

@@ -51,7 +51,7 @@ struct engine_options {
 struct engine_actor {
 	uid_t uid;
 	const char *username; /* or the number, if it has no name */
-	const char *role;     /* "admin", "public", "system" */
+	const char *role;     /* of identity/role.def, or "public", "system" */
 	pid_t pid;  /* the process that asks, to tell whom a change would cut off; 0 = none */
 	bool force; /* does it though it would */
 };
