@@ -169,14 +169,14 @@ for i in $(seq 10); do
 	weir block "198.18.5.$i" >/dev/null
 done
 check 'the chain verifies while the daemon writes it' verify
-online=$(weir audit tail -n 20 -o json --sealed)
-check 'the last 20 records: each hash and each link holds by sha256sum alone' \
-	links_hold 20 <<<"$online"
-check 'a forged record fails that' refuse links_hold 20 <<<"$(forged <<<"$online")"
+online=$(weir audit tail -n 30 -o json --sealed)
+check 'the last 30 records: each hash and each link holds by sha256sum alone' \
+	links_hold 30 <<<"$online"
+check 'a forged record fails that' refuse links_hold 30 <<<"$(forged <<<"$online")"
 check 'the status names the last hash' names_last_hash
 stop_weir
 check 'it verifies after the daemon' verify
-check 'the files say what the daemon said' test "$(sealed_records | grep -cFf <(echo "$online"))" = 20
+check 'the files say what the daemon said' test "$(sealed_records | grep -cFf <(echo "$online"))" = 30
 check 'all records: each hash and each link holds' \
 	links_hold "$(weir audit verify "$LAB_DIR/state/audit" -o json | jq .records)" \
 	<<<"$(sealed_records)"

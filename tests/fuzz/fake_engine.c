@@ -553,3 +553,9 @@ int engine_seal_acknowledge(struct engine *e, const char *reason, const struct e
 	*ret_name = '\0';
 	return fault(reterr, -EPERM, "audit.acknowledge", "there is nothing to acknowledge");
 }
+
+void engine_called(struct engine *e, const struct engine_call *call)
+{
+	(void)e;
+	REQUIRE(*call->operation && *call->request_id && call->status, "a call without a name");
+}

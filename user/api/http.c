@@ -249,10 +249,13 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	if (!x)
 		return;
 	assert(!x->held);
+	if (x->answered && x->server->options.completed)
+		x->server->options.completed(&x->response, x->server->options.userdata);
 	text_done(&x->body);
 	if (x->response.stream)
 		x->response.stream_end(x->response.stream_data);
 	free(x->response.body);
+	free(x->response.note);
 	free(x);
 	*state = NULL;
 }
@@ -325,6 +328,7 @@ void http_stop(struct http_server *s)
 {
 	if (!s)
 		return;
+	s->options.completed = NULL;
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	uv_close((uv_handle_t *)&s->timer, on_closed);
 }

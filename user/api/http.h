@@ -20,7 +20,7 @@
 #define HTTP_HEADER_BYTES_MAX	  (32U << 10) /* request line and headers of one connection */
 #define HTTP_BODY_BYTES_MAX	  (8U << 20)  /* a policy; see POLICY_TEXT_MAX */
 #define HTTP_IDLE_SECONDS_MAX	  30
-#define HTTP_RESPONSE_HEADERS_MAX 4
+#define HTTP_RESPONSE_HEADERS_MAX 12
 #define HTTP_GROUPS_MAX		  8
 
 struct http_server;
@@ -67,6 +67,7 @@ struct http_response {
 	ssize_t (*stream)(void *stream_data, char *buffer, size_t size);
 	void (*stream_end)(void *stream_data);
 	void *stream_data;
+	void *note; /* the caller's own, from malloc; the server frees it */
 };
 
 void http_response_header(struct http_response *response, const char *name, const char *format, ...)
@@ -82,6 +83,8 @@ struct http_options {
 	void (*hold)(void (*release)(bool durable, void *token), void *token, void *userdata);
 	/* A held answer is about to go out. */
 	void (*released)(struct http_response *response, bool durable, void *userdata);
+	/* An answer is on its way, or nobody is there to take it; not called any more after http_stop(). */
+	void (*completed)(const struct http_response *response, void *userdata);
 	void *userdata;
 };
 

@@ -6,8 +6,10 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "api/correlate.h"
 #include "api/http.h"
 #include "engine/safety.h"
+#include "identity/allowance.h"
 #include "identity/role.h"
 #include "lists/set.h"
 #include "metrics/metrics.h"
@@ -17,6 +19,7 @@ struct api {
 	struct engine *engine;
 	int control_fd, metrics_fd; /* -1 = none, or handed to its server */
 	struct http_server *control, *metrics;
+	struct allowance allowance;
 	bool detach_when_sent;
 };
 
@@ -27,15 +30,29 @@ struct call {
 	const struct http_request *request;
 	struct http_response *response;
 	struct engine_actor actor;
-	uint32_t roles;	  /* of whoever asks, a set: identity/role.h */
+	uint32_t roles; /* of whoever asks, a set: identity/role.h */
+	struct correlation correlation;
+	const char *operation; /* of route.def; NULL: none was found */
+	bool may_change;       /* it was let through to one that may change something */
 	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
 };
+
+/* entry.c: for http_options. */
+void entry_control(const struct http_request *request, struct http_response *response, void *api);
+void entry_metrics(const struct http_request *request, struct http_response *response, void *api);
+void entry_hold(void (*release)(bool durable, void *token), void *token, void *api);
+void entry_released(struct http_response *response, bool durable, void *api);
+void entry_completed(const struct http_response *response, void *api);
+/* routes.c: find the handler and whether it may be asked. */
+void dispatch(struct call *c);
 
 /* Answer with @body, whose reference is taken; NULL becomes a 500. */
 void reply_json(struct call *c, unsigned int status, json_t *body);
 /* As reply_json(), once the audit record of the change is durable; "audit" is added then. */
 void reply_changed(struct call *c, unsigned int status, json_t *body);
 void reply_text(struct call *c, const char *content_type, struct text *body);
+/* Add a member to the object that an answer is. */
+void reply_add(struct http_response *response, const char *key, const char *value);
 void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The problem that a fault is, with the status that fits its errno. */

@@ -212,6 +212,7 @@ void engine_close(struct engine *e)
 	indexer_stop(e->indexer);
 	governance_stop(e->governance);
 	if (e->recorder) {
+		calls_tick(e, true);
 		engine_record(e, &record, &ENGINE_SYSTEM);
 		export_stop(e);
 		seal_stop(e);
@@ -224,6 +225,7 @@ void engine_close(struct engine *e)
 	governance_free(e->governance);
 	feeds_done(e);
 	flags_done(e);
+	calls_free(e);
 	traffic_free(e->traffic);
 	history_done(&e->history);
 	control_free(e->control);
@@ -344,6 +346,7 @@ uint64_t engine_tick(struct engine *e)
 		lists_expire(e);
 		privacy_tick(e);
 		governance_tick(e);
+		calls_tick(e, false);
 		feeds_tick(e);
 		if (e->lists_unknown) /* a change failed half way */
 			lists_synchronise(e, NULL);

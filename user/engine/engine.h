@@ -220,6 +220,19 @@ int engine_audit_read(struct engine *e, const struct engine_actor *actor, const 
 /** How the indexes of the log come along; why they do not. */
 void engine_index_stats(const struct engine *e, struct indexer_stats *ret);
 
+/* A request that was answered. The strings of actor.role and operation live for ever. */
+struct engine_call {
+	struct engine_actor actor;
+	const char *operation; /* of api/route.def; "none": there is no such route */
+	unsigned int status;   /* of HTTP */
+	bool may_change;       /* it was allowed something that may change something */
+	uint64_t duration_us;  /* until the answer was on its way */
+	const char *request_id, *trace_id;
+};
+
+/** Every request ends here: see engine/calls.h. */
+void engine_called(struct engine *e, const struct engine_call *call);
+
 /** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
 void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
 

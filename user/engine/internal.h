@@ -8,6 +8,7 @@
 
 #include "audit/indexer.h"
 #include "engine/access.h"
+#include "engine/calls.h"
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/export.h"
@@ -70,6 +71,7 @@ struct engine {
 	struct sealer *sealer;	 /* NULL: nothing is sealed */
 	struct indexer *indexer; /* NULL: could not be started; searches are slow then */
 	struct access access;
+	struct calls calls;
 	struct shipper *shipper; /* NULL: nothing is sent on */
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What becomes of every request, whatever it asks for: who asks, what it belongs to, whether it may be asked so often,
+ * and afterwards its place in the audit log.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "engine/recorder.h"
+
+/* A page in somebody's browser must not be able to use their rights: no browser sends these requests
+ * without saying where they come from. */
+static bool from_browser(const struct http_request *request)
+{
+	return http_header(request, "Origin") || http_header(request, "Referer");
+}
+
+/* Root and the daemon's own user are admin; everybody else is what the system's groups say. */
+static uint32_t roles_of(const struct http_peer *peer)
+{
+	return peer->is_owner ? IDENTITY_BIT(ADMIN) | peer->groups : peer->groups;
+}
+
+/* Requests per second and at once. The first keeps a program that has run wild from the loop, the second everybody else's. */
+static const struct allowance_class WITH_ROLE = {1, "role", 50000, 50000},
+				    WITHOUT_ROLE = {2, "anybody", 50, 100};
+
+/* May it be asked now? The headers of draft-ietf-httpapi-ratelimit-headers-10 say how many more. */
+static bool allowed(struct call *c)
+{
+	const struct allowance_class *class = c->roles ? &WITH_ROLE : &WITHOUT_ROLE;
+	struct allowance_answer answer =
+		allowance_ask(&c->api->allowance, class, c->actor.uid, clock_monotonic_ns());
+
+	http_response_header(c->response, "RateLimit-Policy", "\"%s\";q=%u;w=%u", class->name,
+			     class->burst, class->burst / class->rate);
+	http_response_header(c->response, "RateLimit", "\"%s\";r=%u;t=%u", class->name, answer.left,
+			     (answer.refill_ms + 999) / 1000);
+	if (!answer.granted) {
+		http_response_header(c->response, "Retry-After", "%u",
+				     (answer.wait_ms + 999) / 1000);
+		reply_problem(c, 429, "request.rate",
+			      "user %s may make %u requests at once and %u per second",
+			      c->actor.username, class->burst, class->rate);
+	}
+	return answer.granted;
+}
+
+static void answer(struct call *c)
+{
+	http_response_header(c->response, "X-Request-ID", "%s", c->correlation.request_id);
+	if (*c->correlation.parent)
+		http_response_header(c->response, "traceparent", "%s", c->correlation.parent);
+	if (!allowed(c))
+		return;
+	if (c->request->too_long)
+		reply_problem(c, 413, "request.too_long", "a body may have %u bytes",
+			      HTTP_BODY_BYTES_MAX);
+	else if (from_browser(c->request))
+		reply_problem(c, 403, "auth.browser", "requests of web pages are refused");
+	else
+		dispatch(c);
+}
+
+/* What is to be recorded of a request once its answer is on its way. */
+struct note {
+	struct engine_call call;
+	uint64_t began_ns;
+	char username[33];
+	struct correlation correlation;
+};
+
+static void note_call(const struct call *c, uint64_t began_ns)
+{
+	struct note *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return;
+	n->began_ns = began_ns;
+	n->correlation = c->correlation;
+	snprintf(n->username, sizeof(n->username), "%s", c->actor.username);
+	n->call = (struct engine_call){
+		.actor = {.uid = c->actor.uid, .username = n->username, .role = c->actor.role},
+		.operation = c->operation ?: "none",
+		.may_change = c->may_change,
+		.request_id = n->correlation.request_id,
+		.trace_id = n->correlation.trace_id,
+	};
+	c->response->note = n;
+}
+
+void entry_completed(const struct http_response *response, void *api)
+{
+	struct api *a = api;
+	struct note *n = response->note;
+
+	if (!n)
+		return;
+	n->call.status = response->status;
+	n->call.duration_us = (clock_monotonic_ns() - n->began_ns) / 1000;
+	engine_called(a->engine, &n->call);
+}
+
+void entry_control(const struct http_request *request, struct http_response *response, void *api)
+{
+	struct api *a = api;
+	uint32_t roles = roles_of(&request->peer);
+	uint64_t began_ns = clock_monotonic_ns();
+	struct call c = {
+		.api = a,
+		.engine = a->engine,
+		.request = request,
+		.response = response,
+		.roles = roles,
+		.actor = {.uid = request->peer.uid,
+			  .username = request->peer.username,
+			  .role = identity_strongest(roles),
+			  .pid = request->peer.pid},
+	};
+
+	correlate(http_header(request, "X-Request-ID"), http_header(request, "traceparent"),
+		  &c.correlation);
+	answer(&c);
+	note_call(&c, began_ns);
+}
+
+void entry_metrics(const struct http_request *request, struct http_response *response, void *api)
+{
+	struct api *a = api;
+	struct call c = {
+		.api = a,
+		.engine = a->engine,
+		.request = request,
+		.response = response,
+	};
+
+	if (strcmp(request->path, "/metrics") != 0)
+		reply_problem(&c, 404, "request.path", "only /metrics is served here");
+	else if (strcmp(request->method, "GET") != 0)
+		reply_problem(&c, 405, "request.method", "only GET is served here");
+	else
+		handle_metrics(&c);
+}
+
+void entry_hold(void (*release)(bool durable, void *token), void *token, void *api)
+{
+	struct api *a = api;
+
+	if (recorder_when_durable(engine_recorder(a->engine), release, token) < 0)
+		release(false, token);
+}
+
+/* The answer to a change says whether its record is on disk. */
+void entry_released(struct http_response *response, bool durable, void *api)
+{
+	struct api *a = api;
+
+	reply_add(response, "audit", durable ? "durable" : "degraded");
+	if (a->detach_when_sent)
+		a->options.detached(a->options.userdata);
+}
