@@ -82,7 +82,7 @@ history() {
 	check 'weir policy diff of a generation and itself prints nothing' \
 		test -z "$(weir policy diff "$first" "$first")"
 	check 'a generation that never was is refused' exits 1 weir policy show 4000000000
-	check 'attempt and outcome are records' test "$(records '.event_type | test("^policy")' 2 |
+	check 'attempt and outcome are records' test "$(records '.event_type | test("^policy")' 3 |
 		jq -r '.event_type + " " + (.details.reason // "")' | tr '\n' ,)" = \
 		'policy.intent näher am Bedarf,policy.apply näher am Bedarf,'
 	check 'weir policy rollback goes back one' weir policy rollback --reason 'too tight'
@@ -208,7 +208,7 @@ confirmation() {
 	check 'who forces one is told in the audit log' \
 		weir policy apply "$LAB_DIR/b.yaml" --force
 	check 'with the attempt and with the outcome' test "$(records '.event_type |
-		test("^policy")' 2 | jq -c .details.force | tr '\n' ,)" = true,true,
+		test("^policy")' 3 | jq -c .details.force | tr '\n' ,)" = true,true,
 	check 'a time to confirm of nothing is refused' exits 1 \
 		weir policy apply "$LAB_DIR/a.yaml" --confirm 0s
 	check 'and one of a week' exits 1 weir policy apply "$LAB_DIR/a.yaml" --confirm 1w

@@ -73,7 +73,7 @@ reached() { # PORT SOURCE PACKETS - how many of them the host's stack sees
 }
 
 says() { # PATTERN COMMAND...
-	"${@:2}" | tee /dev/stderr | grep -qE -e "$1"
+	"${@:2}" | tee /dev/stderr | grep -E -e "$1" >/dev/null # reads all: the command must not die of a closed pipe
 }
 
 # chosen FILE - the sources for which the flag is on: of three packets of each, not all arrive.

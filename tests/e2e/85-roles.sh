@@ -51,7 +51,7 @@ as() { # ROLE[,ROLE] COMMAND...
 # ask ROLE METHOD PATH - prints the status; the answer is in answer.
 ask() {
 	as "$1" curl -gsS --max-time 20 --unix-socket "$WEIR_SOCKET" -X "$2" -d '' -w '%{http_code}' \
-		"http://weir$3" -o - 2>/dev/null | tail -c 3
+		"http://weir/v1$3" -o - 2>/dev/null | tail -c 3
 }
 
 # The path of a route with something in place of its parameters that does no harm.
@@ -68,7 +68,7 @@ each_pair() {
 	as nobody "$WEIR" status -o json >/dev/null
 	curl -gsS --unix-socket "$WEIR_SOCKET" http://weir/v1/roles >"$LAB_DIR/roles"
 	while read -r role method path permission allowed; do
-		[[ $allowed == false || "$method $path" != 'POST /v1/detach' ]] || continue
+		[[ $allowed == false || "$method $path" != 'POST /detach' ]] || continue
 		status=$(ask "$role" "$method" "$(sample "$path")")
 		pairs=$((pairs + 1))
 		if [[ $allowed == true ]]; then
@@ -92,7 +92,7 @@ each_pair() {
 # The record of a refusal says who, as what, and how many others there was no record of.
 recorded() {
 	sleep 1.1 # a refusal a second has a record
-	ask viewer PUT /v1/panic >/dev/null
+	ask viewer PUT /panic >/dev/null
 	weir audit search --type auth.denied --limit 1 -o json |
 		jq -e '.events[0] | .actor.username == "nobody" and .actor.role == "viewer" and
 		       .resource.id == "/v1/panic" and .outcome == "denied"'

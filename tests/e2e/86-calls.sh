@@ -13,6 +13,8 @@ readonly TRACE=4bf92f3577b34da6a3ce929d0e0e4736
 policy <<-YAML
 	apiVersion: weir/v1
 	mode: enforce
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10}
 YAML
 
 api() { # METHOD PATH [CURL_OPTION...] - the body goes to answer, the headers to headers
@@ -54,6 +56,46 @@ correlation() {
 	check 'a malformed trace is ignored' refuse grep -qi ^traceparent "$LAB_DIR/clean"
 }
 
+# The same thing by each way to name a version, and how both differ.
+versions() {
+	api GET /v1/limits
+	check 'an answer says its version' header API-Version v1
+	cp "$LAB_DIR/answer" "$LAB_DIR/v1"
+	api GET /limits
+	check 'no version is the latest that is stable' cmp "$LAB_DIR/answer" "$LAB_DIR/v1"
+	api GET /v2/limits
+	check 'v2 has rates as value and unit, and next' jq -e '.next == null and
+		.items[0].rate == {"value": 10, "unit": "packets/s"}' "$LAB_DIR/answer"
+	cp "$LAB_DIR/answer" "$LAB_DIR/v2"
+	api GET /limits -H 'X-API-Version: v2'
+	check 'it can be asked for by X-API-Version' cmp "$LAB_DIR/answer" "$LAB_DIR/v2"
+	api GET /limits -H 'Accept: application/json; version=2'
+	check 'or by Accept' cmp "$LAB_DIR/answer" "$LAB_DIR/v2"
+	api GET /v1/limits -H 'X-API-Version: 2'
+	check 'both at once and different is 400' jq -e '.code == "version.conflict"' "$LAB_DIR/answer"
+	api GET /limits -H 'X-API-Version: 9'
+	check 'one that there is not is 406' jq -e '.status == 406' "$LAB_DIR/answer"
+	api GET /v9/limits
+	check 'and 404 in a path' jq -e '.status == 404 and .code == "version.unknown"' "$LAB_DIR/answer"
+	api POST /v2/lists/block -d '{"cidr": "198.18.70.2", "ttl": {"value": 10, "unit": "m"}}'
+	check 'a request of v2 does what it says' jq -e '.audit == "durable"' "$LAB_DIR/answer"
+	check 'as one of v1 would' jq -e '.lists[0].until != null' \
+		<<<"$(weir source 198.18.70.2 -o json)"
+	api GET /versions
+	check 'GET /versions lists them' jq -e '[.items[] | .version + " " + .status] ==
+		["v1 stable", "v2 beta"]' "$LAB_DIR/answer"
+	api GET /versions/v2
+	check 'GET /versions/v2 says what changed' jq -e '[.changes[].resource] | index("limits")' \
+		"$LAB_DIR/answer"
+	api GET /versions/v2/compatibility/limits
+	check 'and of one resource' jq -e '.compatible == false and (.changes | length) == 1' \
+		"$LAB_DIR/answer"
+	api GET /versions/v2/compatibility/panic
+	check 'or that nothing did' jq -e .compatible "$LAB_DIR/answer"
+	api GET /versions/v2/compatibility/nonsense
+	check 'a resource that there is not is 404' jq -e '.status == 404' "$LAB_DIR/answer"
+}
+
 allowance() {
 	local granted refused
 
@@ -92,6 +134,7 @@ reading() {
 
 start_weir
 correlation
+versions
 allowance
 reading
 finish

@@ -44,7 +44,7 @@ static void test_who_has_no_role_may_only_what_anybody_may(void **unused)
 	(void)unused;
 	for (enum identity_permission i = 0; i < PERMISSION_MAX; i++)
 		assert_int_equal(identity_may(0, i),
-				 i == PERMISSION_STATUS_READ || i == PERMISSION_ROLES_READ);
+				 i == PERMISSION_STATUS_READ || i == PERMISSION_API_READ);
 	assert_string_equal(identity_strongest(0), "public");
 }
 
@@ -86,7 +86,7 @@ static void test_only_methods_without_a_change_need_no_change(void **unused)
 		if (strcmp(routes[i].method, "GET") == 0)
 			assert_int_equal(routes[i].kind, READ);
 		else if (routes[i].kind == READ)
-			assert_string_equal(routes[i].path, "/v1/policy/plan");
+			assert_string_equal(routes[i].path, "/policy/plan");
 	}
 }
 

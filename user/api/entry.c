@@ -3,6 +3,7 @@
  * What becomes of every request, whatever it asks for: who asks, what it belongs to, whether it may be asked so often,
  * and afterwards its place in the audit log.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,69 @@ static bool allowed(struct call *c)
 	return answer.granted;
 }
 
+/* RFC 9745, RFC 8594: that the version is on its way out, and what comes after it. */
+static void put_deprecation(struct call *c)
+{
+	const struct api_version_info *v = api_version(c->version);
+	char sunset[CLOCK_HTTP_SIZE];
+
+	http_response_header(c->response, "API-Version", "%s", v->word);
+	if (v->status != API_DEPRECATED)
+		return;
+	http_response_header(c->response, "Deprecation", "@%lld", (long long)v->deprecated_at);
+	http_response_header(c->response, "Link", "</versions/%s>; rel=\"deprecation\"", v->word);
+	if (!v->sunset_at)
+		return;
+	clock_format_http(v->sunset_at, sunset);
+	http_response_header(c->response, "Sunset", "%s", sunset);
+}
+
+/* Which version is meant. 0, or answered. */
+static int choose_version(struct call *c)
+{
+	struct fault f = {0};
+	int r = api_version_choose(c->request->path, http_header(c->request, "X-API-Version"),
+				   http_header(c->request, "Accept"), &c->version, &c->path, &f);
+
+	if (r == 0)
+		put_deprecation(c);
+	else if (r == -ENOENT && c->path == c->request->path)
+		reply_problem(c, 406, f.code, "%s", f.text);
+	else
+		reply_problem(c,
+			      r == -ENOENT   ? 404
+			      : r == -EINVAL ? 400
+					     : 410,
+			      f.code, "%s", f.text);
+	return r;
+}
+
+/* Hand the request on as the handlers know it, and its answer back as it was asked for. */
+static void answer_in_version(struct call *c)
+{
+	const struct http_request *request = c->request;
+	_cleanup_free_ char *body = NULL;
+	struct http_request migrated = *request;
+	json_t *json;
+
+	json = c->version != API_V1 && api_migrates_request(c->version, c->path)
+		       ? json_loadb(request->body, request->length, 0, NULL)
+		       : NULL;
+	if (json_is_object(json)) {
+		api_migrate_request(c->version, c->path, json);
+		body = json_dumps(json, JSON_COMPACT);
+	}
+	json_decref(json);
+	if (body) {
+		migrated.body = body;
+		migrated.length = strlen(body);
+		c->request = &migrated;
+	}
+	dispatch(c);
+	reply_migrate(c);
+	c->request = request;
+}
+
 static void answer(struct call *c)
 {
 	http_response_header(c->response, "X-Request-ID", "%s", c->correlation.request_id);
@@ -60,8 +124,8 @@ static void answer(struct call *c)
 			      HTTP_BODY_BYTES_MAX);
 	else if (from_browser(c->request))
 		reply_problem(c, 403, "auth.browser", "requests of web pages are refused");
-	else
-		dispatch(c);
+	else if (choose_version(c) == 0)
+		answer_in_version(c);
 }
 
 /* What is to be recorded of a request once its answer is on its way. */

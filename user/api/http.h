@@ -20,7 +20,7 @@
 #define HTTP_HEADER_BYTES_MAX	  (32U << 10) /* request line and headers of one connection */
 #define HTTP_BODY_BYTES_MAX	  (8U << 20)  /* a policy; see POLICY_TEXT_MAX */
 #define HTTP_IDLE_SECONDS_MAX	  30
-#define HTTP_RESPONSE_HEADERS_MAX 12
+#define HTTP_RESPONSE_HEADERS_MAX 16
 #define HTTP_GROUPS_MAX		  8
 
 struct http_server;

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/correlate.h"
 #include "api/http.h"
+#include "api/version.h"
 #include "engine/safety.h"
 #include "identity/allowance.h"
 #include "identity/role.h"
@@ -32,6 +33,8 @@ struct call {
 	struct engine_actor actor;
 	uint32_t roles; /* of whoever asks, a set: identity/role.h */
 	struct correlation correlation;
+	enum api_version version;
+	const char *path;      /* behind the version */
 	const char *operation; /* of route.def; NULL: none was found */
 	bool may_change;       /* it was let through to one that may change something */
 	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
@@ -53,6 +56,8 @@ void reply_changed(struct call *c, unsigned int status, json_t *body);
 void reply_text(struct call *c, const char *content_type, struct text *body);
 /* Add a member to the object that an answer is. */
 void reply_add(struct http_response *response, const char *key, const char *value);
+/* Make the answer one of the call's version. */
+void reply_migrate(struct call *c);
 void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The problem that a fault is, with the status that fits its errno. */
@@ -106,6 +111,9 @@ int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_
 
 void handle_status(struct call *c);
 void handle_roles(struct call *c);
+void handle_versions(struct call *c);
+void handle_version(struct call *c);
+void handle_compatibility(struct call *c);
 void handle_metrics(struct call *c);
 void handle_limits(struct call *c);
 void handle_limit_put(struct call *c);

@@ -48,6 +48,22 @@ void reply_add(struct http_response *response, const char *key, const char *valu
 	set_body(response, response->status, response->content_type, dump(body));
 }
 
+void reply_migrate(struct call *c)
+{
+	struct http_response *r = c->response;
+	json_t *body;
+
+	if (c->version == API_V1 || r->status >= 300 || !r->body || !r->content_type ||
+	    strcmp(r->content_type, "application/json") != 0)
+		return;
+	body = json_loadb(r->body, r->length, 0, NULL);
+	if (!body)
+		return;
+	api_migrate_response(c->version, c->path, body);
+	free(r->body);
+	set_body(r, r->status, r->content_type, dump(body));
+}
+
 void reply_changed(struct call *c, unsigned int status, json_t *body)
 {
 	reply_json(c, status, body);
@@ -70,8 +86,12 @@ static const char *status_title(unsigned int status)
 		return "Not found";
 	case 405:
 		return "Method not allowed";
+	case 406:
+		return "Not acceptable";
 	case 409:
 		return "Conflict";
+	case 410:
+		return "Gone";
 	case 412:
 		return "Precondition failed";
 	case 413:

@@ -154,7 +154,7 @@ void dispatch(struct call *c)
 	char allowed[64] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		c->rest = match(routes[i].path, c->request->path);
+		c->rest = match(routes[i].path, c->path);
 		if (!c->rest)
 			continue;
 		if (strcmp(routes[i].method, c->request->method) == 0)

@@ -90,6 +90,19 @@ void clock_format_stamp(uint64_t real_ns, char ret[static CLOCK_STAMP_SIZE])
 		 text + 11, text + 14, text + 17, text + 20);
 }
 
+void clock_format_http(int64_t unix_time, char ret[static CLOCK_HTTP_SIZE])
+{
+	static const char days[] = "ThuFriSatSunMonTueWed", /* 1970 began on a Thursday */
+		months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char text[CLOCK_RFC3339_SIZE];
+	int month;
+
+	clock_format_rfc3339((uint64_t)unix_time * NSEC_PER_SEC, text);
+	month = (text[5] - '0') * 10 + text[6] - '1';
+	snprintf(ret, CLOCK_HTTP_SIZE, "%.3s, %.2s %.3s %.4s %.8s GMT",
+		 days + 3 * (unix_time / 86400 % 7), text + 8, months + 3 * month, text, text + 11);
+}
+
 /* The number that @digits of @text are, if it is in [@min, @max]. */
 static bool read_digits(const char *text, size_t digits, int min, int max, int *ret)
 {

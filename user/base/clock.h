@@ -25,6 +25,11 @@ void clock_format_rfc3339(uint64_t real_ns, char ret[static CLOCK_RFC3339_SIZE])
 
 /** The same as a part of a file's name, to the microsecond. */
 void clock_format_stamp(uint64_t real_ns, char ret[static CLOCK_STAMP_SIZE]);
+/* "Sun, 06 Nov 1994 08:49:37 GMT" and the NUL */
+#define CLOCK_HTTP_SIZE 30
+
+/** A time as HTTP has it (RFC 9110, section 5.6.7); the years 1970 to 2554. */
+void clock_format_http(int64_t unix_time, char ret[static CLOCK_HTTP_SIZE]);
 /** Parse "2026-12-31T00:00:00Z", all of @text, to seconds since 1970. UTC, whole seconds, the years 1970 to
  * 2261, nothing else of RFC 3339. -EINVAL. */
 int clock_parse_rfc3339(const char *text, int64_t *ret_unix);
