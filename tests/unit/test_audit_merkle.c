@@ -326,6 +326,19 @@ static void what_cannot_be_proved_is_an_error(void **state)
 	assert_int_equal(merkle_load(&source, 5, &m), -ENODATA);
 }
 
+static void a_full_subtree_is_folded_to_the_root_of_its_leaves(void **state)
+{
+	(void)state;
+	for (size_t count = 1; count <= 256; count *= 2) {
+		uint8_t copy[256][AUDIT_HASH_SIZE], wanted[AUDIT_HASH_SIZE], got[AUDIT_HASH_SIZE];
+
+		memcpy(copy, leaves, sizeof(copy));
+		merkle_fold(&hasher, copy, count, got);
+		naive_root(0, count, wanted);
+		assert_memory_equal(got, wanted, sizeof(got));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +348,7 @@ int main(void)
 		cmocka_unit_test(every_tree_can_be_proved_to_begin_with_every_smaller_one),
 		cmocka_unit_test(a_changed_leaf_cannot_be_proved_away),
 		cmocka_unit_test(what_cannot_be_proved_is_an_error),
+		cmocka_unit_test(a_full_subtree_is_folded_to_the_root_of_its_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -13,6 +13,7 @@ int hasher_init(struct hasher *h)
 	h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	h->context = EVP_MD_CTX_new();
 	/* The first init allocates; all later ones reuse that and cannot fail. */
+	h->pairs = sha256_pair_there();
 	if (h->md && h->context && EVP_DigestInit_ex2(h->context, h->md, NULL))
 		return 0;
 	hasher_done(h);
@@ -55,6 +56,24 @@ void hash_bytes(struct hasher *h, const void *data, size_t length,
 	hash_end(h, ret);
 }
 
+static void hash_message(struct hasher *h, const struct sha256_message *m,
+			 uint8_t ret[static AUDIT_HASH_SIZE])
+{
+	hash_begin(h);
+	hash_add(h, m->head, m->head_length);
+	hash_add(h, m->data, m->length);
+	hash_end(h, ret);
+}
+
+void hash_pair(struct hasher *h, const struct sha256_message *a, const struct sha256_message *b,
+	       uint8_t ret_a[static AUDIT_HASH_SIZE], uint8_t ret_b[static AUDIT_HASH_SIZE])
+{
+	if (h->pairs)
+		return sha256_pair(a, b, ret_a, ret_b);
+	hash_message(h, a, ret_a);
+	hash_message(h, b, ret_b);
+}
+
 void hash_leaf(struct hasher *h, const void *record, size_t length,
 	       uint8_t ret[static AUDIT_HASH_SIZE])
 {
@@ -64,18 +83,57 @@ void hash_leaf(struct hasher *h, const void *record, size_t length,
 	hash_end(h, ret);
 }
 
-void hash_event_id(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE], uint64_t index,
-		   uint8_t ret[static AUDIT_ID_SIZE])
+void hash_leaf_pair(struct hasher *h, const struct record_slice *a, const struct record_slice *b,
+		    uint8_t ret_a[static AUDIT_HASH_SIZE], uint8_t ret_b[static AUDIT_HASH_SIZE])
 {
-	uint8_t hash[AUDIT_HASH_SIZE], name[AUDIT_ID_SIZE + sizeof(uint64_t)];
+	const struct sha256_message first = {"", a->data, 1, a->length},
+				    second = {"", b->data, 1, b->length};
+
+	hash_pair(h, &first, &second, ret_a, ret_b);
+}
+
+#define NAME_SIZE (AUDIT_ID_SIZE + sizeof(uint64_t))
+
+/* What an event_id is the hash of. */
+static void name_event(const uint8_t chain_id[static AUDIT_ID_SIZE], uint64_t index,
+		       uint8_t ret[static NAME_SIZE])
+{
 	uint64_t index_be = htobe64(index);
 
-	memcpy(name, chain_id, AUDIT_ID_SIZE);
-	memcpy(name + AUDIT_ID_SIZE, &index_be, sizeof(index_be));
-	hash_bytes(h, name, sizeof(name), hash);
+	memcpy(ret, chain_id, AUDIT_ID_SIZE);
+	memcpy(ret + AUDIT_ID_SIZE, &index_be, sizeof(index_be));
+}
+
+static void make_id(const uint8_t hash[static AUDIT_HASH_SIZE], uint8_t ret[static AUDIT_ID_SIZE])
+{
 	memcpy(ret, hash, AUDIT_ID_SIZE);
 	ret[6] = (uint8_t)(0x80 | (ret[6] & 0x0f)); /* version 8 */
 	ret[8] = (uint8_t)(0x80 | (ret[8] & 0x3f)); /* variant */
+}
+
+void hash_event_id(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE], uint64_t index,
+		   uint8_t ret[static AUDIT_ID_SIZE])
+{
+	uint8_t hash[AUDIT_HASH_SIZE], name[NAME_SIZE];
+
+	name_event(chain_id, index, name);
+	hash_bytes(h, name, sizeof(name), hash);
+	make_id(hash, ret);
+}
+
+void hash_event_id_pair(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE],
+			uint64_t index, uint8_t ret[static AUDIT_ID_SIZE],
+			uint8_t ret_next[static AUDIT_ID_SIZE])
+{
+	uint8_t hashes[2][AUDIT_HASH_SIZE], names[2][NAME_SIZE];
+	const struct sha256_message first = {"", names[0], 0, NAME_SIZE},
+				    second = {"", names[1], 0, NAME_SIZE};
+
+	name_event(chain_id, index, names[0]);
+	name_event(chain_id, index + 1, names[1]);
+	hash_pair(h, &first, &second, hashes[0], hashes[1]);
+	make_id(hashes[0], ret);
+	make_id(hashes[1], ret_next);
 }
 
 void hex_format(const uint8_t *data, size_t length, char *ret)

@@ -17,6 +17,25 @@ void merkle_node(struct hasher *h, const uint8_t left[static AUDIT_HASH_SIZE],
 	hash_bytes(h, node, sizeof(node), ret);
 }
 
+void merkle_fold(struct hasher *h, uint8_t (*hashes)[AUDIT_HASH_SIZE], size_t count,
+		 uint8_t ret[static AUDIT_HASH_SIZE])
+{
+	/* Two that are to be hashed stand one behind the other; what they make is written to where is no need of them. */
+	for (; count >= 4; count /= 2) {
+		for (size_t i = 0; i < count; i += 4) {
+			const struct sha256_message left = {"\1", hashes[i], 1,
+							    2 * AUDIT_HASH_SIZE},
+						    right = {"\1", hashes[i + 2], 1,
+							     2 * AUDIT_HASH_SIZE};
+
+			hash_pair(h, &left, &right, hashes[i / 2], hashes[i / 2 + 1]);
+		}
+	}
+	if (count == 2)
+		merkle_node(h, hashes[0], hashes[1], hashes[0]);
+	memcpy(ret, hashes[0], AUDIT_HASH_SIZE);
+}
+
 void merkle_append(struct merkle *m, struct hasher *h, const uint8_t leaf[static AUDIT_HASH_SIZE])
 {
 	uint8_t hash[AUDIT_HASH_SIZE];

@@ -28,6 +28,9 @@ struct merkle {
 /* SHA-256(0x01 || left || right). @ret may be one of them. */
 void merkle_node(struct hasher *h, const uint8_t left[static AUDIT_HASH_SIZE],
 		 const uint8_t right[static AUDIT_HASH_SIZE], uint8_t ret[static AUDIT_HASH_SIZE]);
+/* The hash over @count hashes, a power of two, which are overwritten. */
+void merkle_fold(struct hasher *h, uint8_t (*hashes)[AUDIT_HASH_SIZE], size_t count,
+		 uint8_t ret[static AUDIT_HASH_SIZE]);
 /** Append a leaf. More than MERKLE_SIZE_MAX is a programmer's error. */
 void merkle_append(struct merkle *m, struct hasher *h, const uint8_t leaf[static AUDIT_HASH_SIZE]);
 /* The root; of the empty tree SHA-256 of nothing. */

@@ -245,6 +245,36 @@ static int next_frame(struct scan *s, size_t used, struct frame *ret, size_t *re
 			     "the frame of record %llu is damaged", (unsigned long long)index);
 }
 
+/*
+ * The event_id that record @index must have, and its hash. Those of the record behind it are computed at the same time, from
+ * the same bytes that are checked when it is its turn.
+ */
+static void hash_record(struct scan *s, const struct frame *f, size_t used,
+			uint8_t ret_id[static AUDIT_ID_SIZE],
+			uint8_t ret_hash[static AUDIT_HASH_SIZE])
+{
+	const struct record_slice record = {(const char *)f->payload, f->length};
+	uint64_t index = s->tip.next_index + s->count;
+	struct record_slice next;
+
+	if (s->ahead) {
+		memcpy(ret_id, s->ahead_id, AUDIT_ID_SIZE);
+		memcpy(ret_hash, s->ahead_hash, AUDIT_HASH_SIZE);
+		s->ahead = false;
+		return;
+	}
+	s->ahead =
+		s->hasher->pairs && frame_peek_record(s->buffer + s->start + used + f->size,
+						      s->filled - s->start - used - f->size, &next);
+	if (s->ahead) {
+		hash_event_id_pair(s->hasher, s->tip.chain_id, index, ret_id, s->ahead_id);
+		hash_leaf_pair(s->hasher, &record, &next, ret_hash, s->ahead_hash);
+	} else {
+		hash_event_id(s->hasher, s->tip.chain_id, index, ret_id);
+		hash_leaf(s->hasher, record.data, record.length, ret_hash);
+	}
+}
+
 static int check_record(struct scan *s, const struct frame *f, size_t used,
 			struct audit_problem *ret_problem)
 {
@@ -272,12 +302,11 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 		return audit_problem(ret_problem, AUDIT_FINDING_RECORD_ORDER, view.index, at,
 				     "record %llu comes a second time, in the place of %llu",
 				     (unsigned long long)view.index, (unsigned long long)index);
-	hash_event_id(s->hasher, s->tip.chain_id, index, id);
+	hash_record(s, f, used, id, record->hash);
 	if (memcmp(id, view.event_id, sizeof(id)) != 0)
 		return audit_problem(ret_problem, AUDIT_FINDING_RECORD_CHANGED, index, at,
 				     "record %llu has the event_id of another chain or place",
 				     (unsigned long long)index);
-	hash_leaf(s->hasher, data, f->length, record->hash);
 	/* AUDIT_RECORD_MAX is less than 64 KiB. */
 	record->type_at = (uint16_t)(view.event_type.data - data);
 	record->type_length = (uint16_t)view.event_type.length;
@@ -480,7 +509,7 @@ int scan_batch(struct scan *s, struct audit_problem *ret_problem)
 	int r;
 
 	s->count = 0;
-	s->link_broken = false;
+	s->link_broken = s->ahead = false;
 	s->batch_saved = s->batch_stubs = 0;
 	s->tail = 0;
 	ret_problem->segment = s->header.first_index;

@@ -50,6 +50,9 @@ struct scan {
 	struct scan_record *records;
 	size_t count;
 
+	/* What was computed along with the record before: of the next one, if `ahead`. */
+	bool ahead;
+	uint8_t ahead_id[AUDIT_ID_SIZE], ahead_hash[AUDIT_HASH_SIZE];
 	uint64_t batch_saved, batch_stubs; /* of the batch that is being read */
 	bool link_broken; /* the last of `records` does not name the hash before it */
 	size_t records_size;

@@ -228,6 +228,19 @@ bool frame_claims_seal(const uint8_t header[static FRAME_HEADER_SIZE])
 	return get_u32(&e) == FRAME_SEAL_LENGTH && header[8] != FRAME_RECORD;
 }
 
+bool frame_peek_record(const uint8_t *at, size_t available, struct record_slice *ret)
+{
+	struct eye e = {at};
+	size_t size;
+
+	if (available < FRAME_HEADER_SIZE || at[8] != FRAME_RECORD ||
+	    frame_measure(at, &size) < 0 || available < size)
+		return false;
+	ret->data = (const char *)at + FRAME_HEADER_SIZE;
+	ret->length = get_u32(&e);
+	return true;
+}
+
 int frame_decode(const uint8_t *at, struct frame *ret)
 {
 	struct eye e = {at};

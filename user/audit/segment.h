@@ -111,6 +111,8 @@ void frame_encode(uint8_t *at, enum frame_type type, uint64_t index, size_t leng
 int frame_measure(const uint8_t header[static FRAME_HEADER_SIZE], size_t *ret_size);
 /* A damaged frame looks like a COMMIT or END frame rather than like a RECORD. */
 bool frame_claims_seal(const uint8_t header[static FRAME_HEADER_SIZE]);
+/* The record of the frame at @at, if it is one and @available bytes are all of it. Nothing of it is checked. */
+bool frame_peek_record(const uint8_t *at, size_t available, struct record_slice *ret);
 /** Read a frame of which frame_measure() bytes are there; @ret points into them. -EBADMSG. */
 int frame_decode(const uint8_t *at, struct frame *ret);
 

@@ -97,11 +97,9 @@ int tile_write(int dir, unsigned int level, uint64_t number, const struct tile *
 
 void tile_hash(struct hasher *h, const struct tile *tile, uint8_t ret[static AUDIT_HASH_SIZE])
 {
-	struct merkle m = {0};
+	struct tile copy = *tile;
 
-	for (unsigned int i = 0; i < TILE_WIDTH; i++)
-		merkle_append(&m, h, tile->hashes[i]);
-	merkle_root(&m, h, ret);
+	merkle_fold(h, copy.hashes, TILE_WIDTH, ret);
 }
 
 void tile_builder_init(struct tile_builder *b, int dir, struct hasher *hasher)
