@@ -248,6 +248,30 @@ static void a_set_clock_becomes_a_record(void **state)
 		    "\"2023-11-14T22:13:25.001000000Z\",\"delta\":\"-3600.001s\"}");
 }
 
+/* Wherever it stands, behind whatever looks like it. */
+static void a_member_is_found_wherever_it_stands(void **state)
+{
+	(void)state;
+	for (int before = 0; before < 80; before++) {
+		for (int after = 0; after < 40; after++) {
+			char text[200];
+			struct record_slice details = {text, 0};
+
+			details.length = (size_t)snprintf(
+				text, sizeof(text),
+				"{\"p\":1,\"packet\":2,\"packet.\":\"%.*s\",\"packets\":%d,\"q\":\"%.*s\"}",
+				before,
+				"........................................"
+				"........................................",
+				before * 100 + after, after,
+				"........................................");
+			assert_int_equal(account_u64(&details, "packets"), before * 100 + after);
+			assert_int_equal(account_u64(&details, "packet"), 2);
+			assert_int_equal(account_string(&details, "q").length, after);
+		}
+	}
+}
+
 int main(void)
 {
 #define TEST(words, name)                                                                          \
@@ -264,6 +288,7 @@ int main(void)
 		TEST("a clock that was set takes a record", a_clock_that_was_set_takes_a_record),
 		TEST("verification names what does not add up",
 		     verification_names_what_does_not_add_up),
+		TEST("a member is found wherever it stands", a_member_is_found_wherever_it_stands),
 		TEST("a set clock becomes a record", a_set_clock_becomes_a_record),
 	};
 

@@ -285,7 +285,7 @@ static void every_event(void **unused)
 
 static void checksums(void **unused)
 {
-	uint8_t data[300];
+	uint8_t data[1000];
 
 	(void)unused;
 	/* RFC 3720, B.4, and the usual check value. */
@@ -350,6 +350,34 @@ static void two_messages(void **unused)
 	free(data);
 }
 
+static void hex_digits(void **unused)
+{
+	uint8_t bytes[32], back[32];
+	char text[2 * sizeof(bytes) + 1];
+
+	(void)unused;
+	for (unsigned int value = 0; value < 256; value++) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)(value + i * 11);
+		hex_format(bytes, sizeof(bytes), text);
+		for (size_t length = 0; length <= sizeof(bytes); length++) {
+			assert_int_equal(hex_parse(text, length, back), 0);
+			assert_memory_equal(back, bytes, length);
+		}
+	}
+	for (size_t at = 0; at < 2 * sizeof(bytes); at++) {
+		char was = text[at];
+
+		for (int c = 0; c < 256; c++) {
+			bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+			text[at] = (char)c;
+			assert_int_equal(hex_parse(text, sizeof(bytes), back), digit ? 0 : -EINVAL);
+		}
+		text[at] = was;
+	}
+}
+
 static void names_and_categories(void **state)
 {
 	(void)state;
@@ -407,6 +435,7 @@ int main(void)
 		 NULL, NULL, NULL},
 		{"two messages at once have the hashes that OpenSSL has for each", two_messages,
 		 NULL, NULL, NULL},
+		{"lower hex digits are read, and nothing else", hex_digits, NULL, NULL, NULL},
 		{"CRC-32C agrees with RFC 3720 with and without the instruction", checksums, NULL,
 		 NULL, NULL},
 	};

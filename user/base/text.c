@@ -115,7 +115,7 @@ static uint64_t has_byte(uint64_t word, unsigned char c)
 	return has_below(word ^ 0x0101010101010101ULL * c, 1);
 }
 
-size_t text_plain(const char *data, size_t length)
+size_t text_plain_words(const char *data, size_t length)
 {
 	const uint64_t high = 0x8080808080808080ULL;
 	size_t n = 0;

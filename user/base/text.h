@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 struct text {
 	char *data; /* always NUL-terminated */
@@ -34,7 +37,8 @@ void text_printf(struct text *t, const char *format, ...) __attribute__((format(
 void text_put_json(struct text *t, const char *string);
 
 /** How many of the @length bytes of @data, from the first on, are ASCII that stands for itself in a JSON string. */
-size_t text_plain(const char *data, size_t length);
+static inline size_t text_plain(const char *data, size_t length);
+size_t text_plain_words(const char *data, size_t length); /* the same, eight bytes at a time */
 
 /** @length bytes of @data are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_valid(const char *data, size_t length);
@@ -53,5 +57,26 @@ unsigned int text_distance(const char *a, const char *b);
 int parse_duration_ns(const char *string, uint64_t *ret_ns);
 /** Write a duration as people read it: "1d 2h", "3m 20s", "250ms". */
 void format_duration(uint64_t ns, char *ret, size_t size);
+
+static inline size_t text_plain(const char *data, size_t length)
+{
+	size_t n = 0;
+
+#ifdef __SSE2__
+	for (; length - n >= 16; n += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + n));
+		/* As a signed number 0x80 and what is above are below 0x20. */
+		__m128i found = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+		unsigned int bits;
+
+		found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+		found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+		bits = (unsigned int)_mm_movemask_epi8(found);
+		if (bits)
+			return n + (size_t)__builtin_ctz(bits);
+	}
+#endif
+	return n + text_plain_words(data + n, length - n);
+}
 
 #endif
