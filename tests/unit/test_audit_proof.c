@@ -461,6 +461,123 @@ static void a_tlog_directory_has_the_tiles_and_entries_of_its_checkpoint(void **
 	bytes_done(&b);
 }
 
+/* A signed log of @first records, of which one was changed, and a second incarnation of @second behind it, signed too. */
+static uint64_t make_two(const struct log *l, unsigned int first, unsigned int second)
+{
+	struct chain *c;
+	uint64_t from;
+
+	make_signed(l, 9000, first);
+	file_poke(l, FIRST_SEGMENT, 5000, 'X');
+	file_remove(l, "state");
+	c = log_open(l, 9000);
+	assert_int_equal(chain_origin(c), CHAIN_VIOLATED);
+	from = chain_length(c);
+	for (unsigned int done = 0; done < second; done += 50) {
+		add(c, second - done < 50 ? second - done : 50);
+		commit(c);
+	}
+	chain_close(c);
+	seal(l);
+	return from;
+}
+
+struct verdicts {
+	struct audit_verdict of[4];
+	size_t count;
+};
+
+static void keep(const struct audit_verdict *v, void *userdata)
+{
+	struct verdicts *all = userdata;
+
+	assert_true(all->count < ARRAY_SIZE(all->of));
+	all->of[all->count++] = *v;
+}
+
+static struct verdicts verdicts_with(const struct log *l, const struct bytes *checkpoint)
+{
+	struct verdicts all = {0};
+	const struct audit_verify_options options = {
+		.incarnation = keep,
+		.userdata = &all,
+		.checkpoint = checkpoint ? (const char *)checkpoint->data : NULL,
+		.checkpoint_length = checkpoint ? checkpoint->length : 0,
+	};
+	struct audit_verdict v = verdict_with(l, &options);
+
+	assert_int_equal(v.incarnation, 0);
+	assert_int_not_equal(v.status, AUDIT_OK);
+	assert_int_equal(all.of[0].finding, v.finding);
+	return all;
+}
+
+static void each_incarnation_is_verified_and_says_what_is_covered(void **state)
+{
+	const struct log *l = *state;
+	uint64_t from = make_two(l, 300, 700);
+	struct verdicts all;
+	struct bytes early = file_get(l, "1/checkpoint"), tile = file_get(l, "1/tile/0/001");
+
+	more(l, 5);
+	all = verdicts_with(l, NULL);
+	assert_int_equal(all.count, 2);
+	assert_int_equal(all.of[0].status, AUDIT_TAMPERED);
+	assert_found(&all.of[1], AUDIT_FINDING_NONE, 0);
+	assert_int_equal(all.of[1].incarnation, 1);
+	assert_int_equal(all.of[1].base, from);
+	assert_int_equal(all.of[1].records, 701 + 5);
+	assert_int_equal(all.of[1].own.size, 701);
+	assert_true(all.of[1].own.covers && !all.of[1].given.there);
+	assert_int_equal(all.of[1].tiles_equal, 2);
+	seal(l);
+	all = verdicts_with(l, &early);
+	assert_false(all.of[0].given.there);
+	assert_true(all.of[1].given.covers && all.of[1].own.covers);
+	assert_int_equal(all.of[1].given.size, 701);
+	assert_int_equal(all.of[1].own.size, 706);
+	file_poke(l, "1/tile/0/001", 3 * 32, (uint8_t)~tile.data[3 * 32]);
+	all = verdicts_with(l, NULL);
+	assert_found(&all.of[1], AUDIT_FINDING_TILE, from + 256 + 3);
+	assert_string_equal(all.of[1].segment, "1/tile/0/001");
+	file_put(l, "1/tile/0/001", tile.data, tile.length);
+	bytes_done(&early);
+	bytes_done(&tile);
+}
+
+/* What is changed in a later incarnation is found there, as it would be in a first one. */
+static void a_change_in_a_later_incarnation_is_found(void **state)
+{
+	const struct log *l = *state;
+	uint64_t from = make_two(l, 100, 300);
+	char name[SEGMENT_NAME_SIZE];
+	struct verdicts all;
+	struct bytes segment, note = file_get(l, "1/checkpoint");
+
+	segment_name(from, name);
+	segment = file_get(l, name);
+	for (size_t at = 0; at < segment.length; at += 97) {
+		file_poke(l, name, at, segment.data[at] ^ 1);
+		all = verdicts_with(l, NULL);
+		/* A header that cannot be read leaves nothing that says that there is another incarnation. */
+		if (all.count == 2 ? all.of[1].status == AUDIT_OK : at >= 4096)
+			fail_msg("byte %zu", at);
+		file_poke(l, name, at, segment.data[at]);
+	}
+	/* Without the key, the whole incarnation anew: its own checkpoint knows. */
+	file_remove(l, "1/tile/0/000");
+	bytes_done(&segment);
+	segment = file_get(l, "checkpoint");
+	file_put(l, "1/checkpoint", segment.data, segment.length);
+	all = verdicts_with(l, NULL);
+	assert_int_equal(all.of[1].finding, AUDIT_FINDING_CHECKPOINT_ROOT);
+	assert_int_equal(all.of[1].index, from);
+	all = verdicts_with(l, &note);
+	assert_int_equal(all.of[1].finding, AUDIT_FINDING_CHECKPOINT_ORIGIN);
+	bytes_done(&segment);
+	bytes_done(&note);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, log_set_up, log_tear_down)
 
 int main(void)
@@ -473,6 +590,8 @@ int main(void)
 		T(a_checkpoint_that_was_changed_is_not_believed),
 		T(any_number_of_threads_finds_the_same),
 		T(a_part_of_the_log_is_verified_and_says_what_was_left_out),
+		T(each_incarnation_is_verified_and_says_what_is_covered),
+		T(a_change_in_a_later_incarnation_is_found),
 		T(every_record_is_proved_by_a_file_of_its_own),
 		T(a_proof_with_one_changed_bit_or_a_missing_end_proves_nothing),
 		T(each_tree_is_proved_to_begin_with_each_earlier_one),

@@ -82,7 +82,7 @@ static int take_tile(struct worker *w, struct stretch_tree *t, uint64_t number)
 	if (!t->count)
 		t->first = number;
 	if (!keep_tile(t, job, number, &w->tile))
-		coverage_compare(&t->tiles, job->dir, 0, number, &w->tile);
+		coverage_compare(&t->tiles, job->tree_dir, 0, number, &w->tile);
 	tile_hash(&w->hasher, &w->tile, hash);
 	return keep_hash(t, hash);
 }
@@ -144,7 +144,7 @@ static int check_evidence(struct worker *w, struct stretch *s, uint64_t index,
 static int take_batch(struct worker *w, struct stretch *s)
 {
 	const struct scan *scan = &w->scan;
-	uint64_t first = scan->before.next_index;
+	uint64_t first = scan->before.next_index, base = w->crew->job->base;
 	struct audit_problem *p = &s->unaccounted;
 	int r = 0;
 
@@ -172,7 +172,8 @@ static int take_batch(struct worker *w, struct stretch *s)
 			text_put(&s->archived, data, record->length);
 			text_put(&s->archived, "", 1);
 		}
-		r = take_leaf(w, &s->tree, scan->header.first_index, first + i, record->hash);
+		r = take_leaf(w, &s->tree, scan->header.first_index - base, first + i - base,
+			      record->hash);
 	}
 	if (p->finding == AUDIT_FINDING_NONE)
 		account_commit(&s->account, first, scan->last_commit_ns, scan->last_commit_boot_ns,

@@ -19,7 +19,8 @@
 
 /* What all stretches of a log have in common. */
 struct stretch_job {
-	int dir;
+	int dir, tree_dir;	  /* of the log; of the incarnation's tree, or -1 */
+	uint64_t base;		  /* index of leaf 0 */
 	const uint64_t *segments; /* ascending */
 	size_t count;
 	struct tip acknowledged;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "audit/sealing.h"
 #include "audit/verify_internal.h"
 #include "base/cleanup.h"
 
@@ -24,11 +25,19 @@ static void verification_done(struct verification *v)
 	cover_done(v);
 	stub_list_done(&v->stubs);
 	hasher_done(&v->hasher);
+	if (v->tree_dir != v->dir)
+		close_fdp(&v->tree_dir);
 	close_fdp(&v->dir);
-	free(v->segments);
+	incarnation_done(&v->own_segments);
 }
 
 DEFINE_CLEANUP(struct verification *, verification_done)
+
+/* No other incarnation follows. */
+static bool is_last(const struct verification *v)
+{
+	return v->own_segments.next == SEGMENT_NONE;
+}
 
 /* Index of the record that is due. */
 static uint64_t due(const struct verification *v)
@@ -127,19 +136,14 @@ static int check_link(struct verification *v, const struct segment_header *next)
 
 	if (!v->last && v->from)
 		return 0;
-	if (!v->last && next->first_index != 0)
-		return missing_segment(v, 0);
+	if (!v->last && next->first_index != v->verdict.base)
+		return missing_segment(v, v->verdict.base);
+	if (!v->last &&
+	    v->incarnation) /* it says what it follows: damage, which is a finding there */
+		return 0;
 	if (!v->last)
 		return begins(next) ? 0 : bad_header(v, 0, "is not that of a first segment");
 	s = &v->last->scan;
-	if (next->incarnation > s->tip.incarnation) {
-		v->problem.segment = next->first_index;
-		return audit_problem(&v->problem, AUDIT_FINDING_VIOLATION, s->tip.next_index, 0,
-				     "weir found acknowledged records from %" PRIu64
-				     " on damaged or missing and began a new chain at record "
-				     "%" PRIu64 ", which says why",
-				     s->tip.next_index, next->first_index);
-	}
 	if (next->previous.segment != s->header.first_index &&
 	    next->first_index > s->tip.next_index)
 		return missing_segment(v, next->previous.segment);
@@ -159,7 +163,7 @@ static int enter(struct verification *v, size_t at, const struct stretch *s)
 	uint64_t segment = v->segments[at];
 	int r = s->entered;
 
-	if (r == -ENODATA && at == v->count - 1)
+	if (r == -ENODATA && at == v->count - 1 && is_last(v))
 		return 0;
 	if (r == -EBADMSG || r == -ENODATA)
 		return bad_header(v, segment, "is damaged");
@@ -315,7 +319,8 @@ static int choose(struct verification *v)
 	if (v->to <= v->from)
 		v->to = v->from + (v->count > 0);
 	while (v->from && v->own.note &&
-	       tile_read(v->dir, 0, v->segments[v->from] / TILE_WIDTH, &tile) < 0)
+	       tile_read(v->tree_dir, 0, (v->segments[v->from] - v->verdict.base) / TILE_WIDTH,
+			 &tile) < 0)
 		v->from--;
 	for (size_t at = v->from; at < v->to; at++) {
 		_cleanup_close_ int fd = -1;
@@ -325,23 +330,39 @@ static int choose(struct verification *v)
 		    fstat(fd, &st) == 0)
 			v->total += (uint64_t)st.st_size;
 	}
-	v->verdict.first = v->from ? v->segments[v->from] : 0;
+	v->verdict.first = v->from ? v->segments[v->from] : v->verdict.base;
+	return 0;
+}
+
+/* The segments of this incarnation, and where it begins: it may say so, as it may have lost its first segment. */
+static int find_segments(struct verification *v)
+{
+	int r = incarnation_load(v->dir, &v->hasher, v->incarnation, &v->own_segments);
+
+	if (r < 0)
+		return r;
+	v->segments = v->own_segments.segments;
+	v->count = v->own_segments.count;
+	if (v->incarnation && v->count && (!v->verdict.base || v->verdict.base > v->segments[0]))
+		v->verdict.base = v->segments[0];
 	return 0;
 }
 
 static int verify_segments(struct verification *v)
 {
-	int r = directory_segments(v->dir, &v->segments, &v->count);
+	int r = find_segments(v);
 
 	r = r ?: choose(v);
 	if (r < 0 || !v->count)
 		return r;
 	v->job.dir = v->dir;
+	v->job.tree_dir = v->tree_dir;
+	v->job.base = v->verdict.base;
 	v->job.segments = v->segments + v->from;
 	v->job.count = v->to - v->from;
 	v->job.acknowledged = v->acknowledged.tip;
-	v->job.last_is_open = v->to == v->count;
-	v->job.after = v->to < v->count ? v->segments[v->to] : SEGMENT_NONE;
+	v->job.last_is_open = v->to == v->count && is_last(v);
+	v->job.after = v->to < v->count ? v->segments[v->to] : v->own_segments.next;
 	r = cover_begin(v, v->verdict.first);
 	return r < 0 ? r : join_all(v);
 }
@@ -386,6 +407,9 @@ static int check_state(struct verification *v)
 	if (v->met && (now.tip.next_index > due(v) || tip_equal(&now.tip, &v->tip) ||
 		       tip_equal(&now.tip, &v->before)))
 		return 0;
+	/* A crash before the first batch of the incarnation was acknowledged. */
+	if (now.tip.incarnation + 1 == v->incarnation && !v->from && v->verdict.batches <= 1)
+		return 0;
 	return audit_problem(&v->problem, AUDIT_FINDING_STATE, now.tip.next_index, 0,
 			     "the state file contradicts the log: it acknowledges %" PRIu64
 			     " records",
@@ -406,6 +430,25 @@ static int check_stubs(struct verification *v)
 			     s->first);
 }
 
+/*
+ * All of an incarnation that another one follows was read: it ends where weir found it damaged. What a checkpoint covers of it
+ * is told, too.
+ */
+static int judge_end(struct verification *v)
+{
+	uint64_t end = due(v), next = v->own_segments.next;
+	int r = cover_judge(v);
+
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	v->problem = (struct audit_problem){.segment = next};
+	return audit_problem(&v->problem, AUDIT_FINDING_VIOLATION, end, 0,
+			     "weir found acknowledged records from %" PRIu64
+			     " on damaged or missing and began a new chain at record "
+			     "%" PRIu64 ", which says why",
+			     end, next);
+}
+
 static int report(struct verification *v, const struct audit_problem *p)
 {
 	if (p->finding == AUDIT_FINDING_NONE)
@@ -424,11 +467,14 @@ static int verify(struct verification *v, struct fault *reterr)
 	known = load_state(v, &v->acknowledged);
 	if (known < 0 && known != -EBADMSG)
 		return known;
-	if (known < 0) /* no tip of a log is like this one */
+	/* No tip of a log is like this one. */
+	if (known < 0 || v->acknowledged.tip.incarnation > v->incarnation)
 		v->acknowledged = (struct state){.tip.next_index = AUDIT_INDEX_MAX};
 	v->problem = (struct audit_problem){0};
 	v->met = v->acknowledged.tip.next_index == 0;
 	r = verify_segments(v);
+	if (r == 0 && !is_last(v) && v->to == v->count)
+		return judge_end(v);
 	r = r ?: check_state(v);
 	r = r ?: report(v, &v->forged);
 	r = r ?: cover_judge(v);
@@ -461,7 +507,9 @@ static void conclude(struct verification *v)
 	verdict->tiles_equal = v->coverage.tiles.equal;
 	verdict->tiles_missing = v->coverage.tiles.missing;
 	verdict->length = due(v);
-	if (v->to < v->count && v->acknowledged.tip.next_index < AUDIT_INDEX_MAX)
+	if (v->to < v->count && !is_last(v))
+		verdict->length = v->own_segments.next;
+	else if (v->to < v->count && v->acknowledged.tip.next_index < AUDIT_INDEX_MAX)
 		verdict->length = v->acknowledged.tip.next_index;
 	if (!s)
 		return;
@@ -471,54 +519,135 @@ static void conclude(struct verification *v)
 }
 
 /* Segments were begun meanwhile: what explains a stub may stand there, and was not looked at. */
-static bool went_on(const struct verification *v)
+static bool went_on(struct verification *v)
 {
-	_cleanup_free_ uint64_t *list = NULL;
-	size_t count;
+	struct incarnation now;
+	bool more = incarnation_load(v->dir, &v->hasher, v->incarnation, &now) == 0 &&
+		    now.count > v->count;
 
-	return directory_segments(v->dir, &list, &count) == 0 && count > v->count;
+	incarnation_done(&now);
+	return more;
 }
 
-static int verify_once(const char *path, const struct audit_verify_options *options,
-		       struct audit_verdict *ret, bool *ret_again, struct fault *reterr)
+static int open_directories(struct verification *v, struct fault *reterr)
 {
-	static const struct audit_verify_options none;
-	_cleanup_free_ struct verification *memory = calloc(1, sizeof(*memory));
-	_cleanup_(verification_donep) struct verification *v = memory;
-	struct fault f = {0};
-	int r;
+	int r = directory_open_readonly(v->path, &v->dir, reterr);
 
-	if (!v)
-		return fault(reterr, -ENOMEM, "audit.read", "no memory to verify the audit log");
-	v->path = path;
-	v->options = options ?: &none;
-	v->dir = -1;
-	account_init(&v->account);
-	r = directory_open_readonly(path, &v->dir, reterr);
 	if (r < 0)
 		return r;
+	if (sealing_path(v->path, v->incarnation, v->tree_path) < 0)
+		return fault(reterr, -ENAMETOOLONG, "audit.read", "%s is too long a path", v->path);
+	v->tree_dir = v->dir;
+	if (incarnation_first(v->tree_path, v->incarnation, &v->verdict.base) < 0)
+		v->verdict.base = 0; /* its first segment says where it begins */
+	if (v->incarnation)
+		v->tree_dir = open(v->tree_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return 0;
+}
+
+/* One incarnation. @ret_next: the number of the next one; 0: there is none. */
+static int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next,
+		       struct fault *reterr)
+{
+	struct fault f = {0};
+	int r = open_directories(v, reterr);
+
+	if (r < 0)
+		return r;
+	v->verdict.incarnation = v->incarnation;
+	account_init(&v->account);
 	r = hasher_init(&v->hasher);
 	r = r ?: verify(v, &f);
 	if (r < 0 && r != -EBADMSG && f.err)
 		return fault(reterr, r, f.code, "%s", f.text);
 	if (r < 0 && r != -EBADMSG)
-		return fault(reterr, r, "audit.read", "cannot read the audit log in '%s': %s", path,
-			     strerror(-r));
+		return fault(reterr, r, "audit.read", "cannot read the audit log in '%s': %s",
+			     v->path, strerror(-r));
 	conclude(v);
 	if (r == -EBADMSG)
 		judge(v);
 	*ret_again = v->problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(v);
-	*ret = v->verdict;
+	*ret_next = is_last(v) ? 0 : v->own_segments.next_number;
 	return 0;
+}
+
+static int verify_incarnation(const char *path, const struct audit_verify_options *options,
+			      uint32_t number, bool given_here, struct audit_verdict *ret,
+			      uint32_t *ret_next, struct fault *reterr)
+{
+	bool again = false;
+	int r;
+
+	for (unsigned int tries = 0; tries == 0 || (again && tries < 2); tries++) {
+		_cleanup_free_ struct verification *memory = calloc(1, sizeof(*memory));
+		_cleanup_(verification_donep) struct verification *v = memory;
+
+		if (!v)
+			return fault(reterr, -ENOMEM, "audit.read",
+				     "no memory to verify the audit log");
+		v->path = path;
+		v->options = options;
+		v->incarnation = number;
+		v->given_here = given_here;
+		v->dir = v->tree_dir = -1;
+		v->own_segments.next = SEGMENT_NONE;
+		r = verify_once(v, &again, ret_next, reterr);
+		if (r < 0)
+			return r;
+		*ret = v->verdict;
+	}
+	return 0;
+}
+
+/* Which incarnation the checkpoint that was given is of; 0 if the log has none of that number. */
+static uint32_t incarnation_of(const char *path, const struct audit_verify_options *o)
+{
+	_cleanup_free_ struct note *note = malloc(sizeof(*note));
+	_cleanup_(hasher_done) struct hasher hasher = {0};
+	_cleanup_close_ int dir = -1;
+	struct checkpoint c;
+	struct state state;
+	uint32_t number;
+
+	if (!o->checkpoint || !note ||
+	    note_parse(o->checkpoint, o->checkpoint_length, note, NULL) < 0 ||
+	    checkpoint_parse(note, &c, NULL) < 0)
+		return 0;
+	number = incarnation_of_origin(c.origin);
+	if (!number || directory_open_readonly(path, &dir, NULL) < 0 || hasher_init(&hasher) < 0 ||
+	    state_load(dir, &hasher, &state) < 0)
+		return 0;
+	return number <= state.tip.incarnation ? number : 0;
 }
 
 int audit_verify_with(const char *path, const struct audit_verify_options *options,
 		      struct audit_verdict *ret, struct fault *reterr)
 {
-	bool again = false;
-	int r = verify_once(path, options, ret, &again, reterr);
+	static const struct audit_verify_options none;
+	const struct audit_verify_options *o = options ?: &none;
+	uint32_t given = incarnation_of(path, o), number = 0, next = 0;
+	struct audit_verdict first = {0};
 
-	return r == 0 && again ? verify_once(path, options, ret, &again, reterr) : r;
+	do {
+		struct audit_verdict v;
+		int r = verify_incarnation(path, o, next, next == given, &v, &next, reterr);
+
+		if (r < 0)
+			return r;
+		if (o->incarnation)
+			o->incarnation(&v, o->userdata);
+		number = v.incarnation;
+		if (number == given)
+			first.given = v.given;
+		if (first.status == AUDIT_OK && (!number || v.status != AUDIT_OK)) {
+			struct audit_covered kept = first.given;
+
+			first = v;
+			first.given = kept;
+		}
+	} while (next > number);
+	*ret = first;
+	return 0;
 }
 
 int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr)

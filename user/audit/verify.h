@@ -20,6 +20,8 @@
 
 #define AUDIT_VERIFY_THREADS_MAX 64
 
+struct audit_verdict;
+
 struct audit_verify_options {
 	unsigned int threads;	     /* 0: as many as there are CPUs */
 	uint64_t since_ns, until_ns; /* only segments with records of that time; 0 = no bound */
@@ -27,8 +29,10 @@ struct audit_verify_options {
 	size_t checkpoint_length;
 	const struct note_verifier
 		*key; /* whose signatures count; NULL: those of the log's own keys */
-	/* Called about five times a second: bytes of segments that were read, and that there are. */
+	/* Called about five times a second: bytes of segments that were read, and that there are, of this incarnation. */
 	void (*progress)(uint64_t done, uint64_t total, void *userdata);
+	/* Called with the verdict on each incarnation, one after another. */
+	void (*incarnation)(const struct audit_verdict *verdict, void *userdata);
 	void *userdata;
 };
 
@@ -60,12 +64,16 @@ struct audit_verdict {
 	uint64_t offset;  /* in it */
 	char words[256];  /* a sentence for people */
 
+	uint32_t incarnation;
+	uint64_t base; /* index of its first record, which is leaf 0 of its tree */
+
 	/* What was found in order, up to there. */
 	uint64_t
 		expired; /* of these: they were taken out as the retention says, their hashes are there */
 	uint64_t first;	  /* index of the first record that was looked at */
 	uint64_t records; /* so many from there on */
-	uint64_t length;  /* records in the log, as far as the state file or what was read says */
+	uint64_t
+		length; /* index behind its last record, as far as the state file or what was read says */
 	uint64_t batches;
 	uint64_t segments;
 	uint64_t heartbeats;		  /* between which the records were added up */
@@ -84,7 +92,9 @@ struct audit_verdict {
 };
 
 /**
- * Verify the log in directory @path; @options may be NULL. Returns 0 whenever there is a verdict, however bad it is;
+ * Verify the log in directory @path, all of its incarnations; @options may be NULL. @ret is the verdict on the first
+ * one that is not in order; a second incarnation is a finding by itself. Its `given` is what the checkpoint given says of
+ * the incarnation that it is of. Returns 0 whenever there is a verdict, however bad it is;
  * -errno "audit.read" if the directory or a file in it cannot be read; -EINVAL "note.format", "checkpoint.format": the
  * checkpoint that was given is none.
  */

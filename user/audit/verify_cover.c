@@ -31,17 +31,18 @@ const char *audit_signature_to_str(enum audit_signature signature)
 	return signatures[signature];
 }
 
-static int problem(struct verification *v, enum audit_finding finding, uint64_t index,
+/* @leaf: the first one that it concerns. */
+static int problem(struct verification *v, enum audit_finding finding, uint64_t leaf,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static int problem(struct verification *v, enum audit_finding finding, uint64_t index,
+static int problem(struct verification *v, enum audit_finding finding, uint64_t leaf,
 		   const char *format, ...)
 {
 	va_list ap;
 
 	v->problem = (struct audit_problem){
 		.finding = finding,
-		.index = index,
+		.index = leaf + v->verdict.base,
 		.segment = SEGMENT_NONE,
 	};
 	va_start(ap, format);
@@ -113,7 +114,7 @@ static int load_own(struct verification *v, struct fault *reterr)
 	size_t length;
 	int r;
 
-	if (snprintf(file, sizeof(file), "%s/checkpoint", v->path) >= PATH_MAX)
+	if (snprintf(file, sizeof(file), "%s/checkpoint", v->tree_path) >= PATH_MAX)
 		return fault(reterr, -ENAMETOOLONG, "audit.read", "%s is too long a path", v->path);
 	r = fs_read_file(file, NOTE_SIZE_MAX, &v->own.text, &length, reterr);
 	if (r == -ENOENT && v->options->key)
@@ -154,7 +155,7 @@ int cover_load(struct verification *v, struct fault *reterr)
 
 	v->own.point = v->given.point = -1;
 	r = load_own(v, reterr);
-	if (r == 0 && v->options->checkpoint)
+	if (r == 0 && v->options->checkpoint && v->given_here)
 		r = load_given(v, reterr);
 	return r;
 }
@@ -179,7 +180,8 @@ int cover_begin(struct verification *v, uint64_t first)
 {
 	int r = 0;
 
-	coverage_init(&v->coverage, v->dir, &v->hasher);
+	first -= v->verdict.base;
+	coverage_init(&v->coverage, v->tree_dir, &v->hasher);
 	if (first)
 		r = coverage_begin(&v->coverage, first);
 	v->growing = r == 0;
@@ -226,14 +228,14 @@ static int other_root(struct verification *v, const struct cover_note *n)
 		return problem(v, AUDIT_FINDING_CHECKPOINT_ROOT, t->leaf,
 			       "the first %" PRIu64 " records are not those that %s signed; by the "
 			       "log's tiles the first other one is %" PRIu64,
-			       size, whose, t->leaf);
-	return problem(v, AUDIT_FINDING_CHECKPOINT_ROOT, v->verdict.first,
+			       size, whose, t->leaf + v->verdict.base);
+	return problem(v, AUDIT_FINDING_CHECKPOINT_ROOT, v->verdict.first - v->verdict.base,
 		       "the first %" PRIu64 " records are not those that %s signed", size, whose);
 }
 
 static int rolled_back(struct verification *v, const struct cover_note *n)
 {
-	uint64_t length = v->last ? v->last->scan.tip.next_index : 0;
+	uint64_t length = v->last ? v->last->scan.tip.next_index - v->verdict.base : 0;
 
 	return problem(v, AUDIT_FINDING_ROLLED_BACK, length,
 		       "%s covers %" PRIu64 " records, and the log has %" PRIu64
@@ -307,19 +309,30 @@ static int judge_part(struct verification *v)
 
 	if (!v->own.note || !v->growing)
 		return 0;
-	r = tree ? leaves_open(&recent, v->path, 0, &f) : -ENOMEM;
+	r = tree ? leaves_open(&recent, v->path, v->verdict.base, &f) : -ENOMEM;
 	if (r < 0)
 		return r;
-	r = tile_tree_open(tree, v->dir, &v->hasher, v->own.checkpoint.size, v->own.checkpoint.root,
-			   &leaves);
+	r = tile_tree_open(tree, v->tree_dir, &v->hasher, v->own.checkpoint.size,
+			   v->own.checkpoint.root, &leaves);
 	if (r == 0)
 		r = judge_by_tiles(v, tree);
 	if (r == -EBADMSG && v->problem.finding == AUDIT_FINDING_NONE)
-		return problem(v, AUDIT_FINDING_TILE, v->verdict.first,
+		return problem(v, AUDIT_FINDING_TILE, v->verdict.first - v->verdict.base,
 			       "the log's tiles and the records behind them do not make the root "
 			       "that its checkpoint of %" PRIu64 " records signed",
 			       v->own.checkpoint.size);
 	return r == -ENOENT ? 0 : r; /* a tile is missing: nothing is said */
+}
+
+static void name_tile(struct verification *v)
+{
+	const struct coverage_tiles *t = &v->coverage.tiles;
+	char path[TILE_PATH_SIZE], number[16] = "";
+
+	if (v->incarnation)
+		snprintf(number, sizeof(number), "%" PRIu32 "/", v->incarnation);
+	tile_path(t->level, t->number, path);
+	snprintf(v->verdict.segment, sizeof(v->verdict.segment), "%s%s", number, path);
 }
 
 int cover_judge(struct verification *v)
@@ -331,11 +344,11 @@ int cover_judge(struct verification *v)
 	if (r == 0 && (v->from || v->to < v->count))
 		r = judge_part(v);
 	if (r == 0 && t->wrong) {
-		tile_path(t->level, t->number, v->verdict.segment);
+		name_tile(v);
 		r = problem(v, AUDIT_FINDING_TILE, t->leaf,
 			    "the tile is not that of the records, which are in order; the first "
 			    "that it does not fit is %" PRIu64,
-			    t->leaf);
+			    t->leaf + v->verdict.base);
 	}
 	return r;
 }

@@ -3,6 +3,9 @@
 #ifndef AUDIT_VERIFY_INTERNAL_H
 #define AUDIT_VERIFY_INTERNAL_H
 
+#include <limits.h>
+
+#include "audit/incarnation.h"
 #include "audit/stretch.h"
 #include "audit/verify.h"
 
@@ -10,11 +13,16 @@ struct verification {
 	const char *path;
 	const struct audit_verify_options *options;
 	int dir;
+	uint32_t incarnation;
+	char tree_path[PATH_MAX];
+	int tree_dir; /* -1: there is none */
+	bool given_here; /* the checkpoint that was given is of this incarnation, if it is of this log */
 	struct hasher hasher;
 	struct audit_problem problem;
 	struct audit_verdict verdict;
 	struct state acknowledged; /* when we began */
-	uint64_t *segments;	   /* of the log */
+	struct incarnation own_segments;
+	const uint64_t *segments; /* of this incarnation */
 	size_t count;
 	size_t from, to; /* those that are looked at: [from, to) */
 	uint64_t total;	 /* bytes of them */
@@ -44,7 +52,7 @@ struct verification {
  */
 int cover_load(struct verification *v, struct fault *reterr);
 void cover_done(struct verification *v);
-/** The tree begins with record @first; sets what stretches need. 0 or -errno; what is missing ends v->growing. */
+/** What is read begins with record @first; sets what stretches need. 0 or -errno; what is missing ends v->growing. */
 int cover_begin(struct verification *v, uint64_t first);
 /** The leaves of the stretch that was joined last. */
 void cover_add(struct verification *v, const struct stretch *s);

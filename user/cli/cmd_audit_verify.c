@@ -32,19 +32,25 @@ static json_t *json_covered(const struct audit_covered *c)
 			 *c->signer ? c->signer : NULL);
 }
 
+static uint64_t after_anchor(const struct audit_verdict *v)
+{
+	uint64_t length = v->length - v->base;
+
+	return length > v->anchor_size ? length - v->anchor_size : 0;
+}
+
 static json_t *json_anchor(const struct audit_verdict *v)
 {
 	if (!v->anchored)
 		return json_null();
 	return json_pack("{s:I, s:I, s:o, s:I}", "index", (json_int_t)v->anchor_index, "records",
 			 (json_int_t)v->anchor_size, "time", json_time_ns(v->anchor_ns),
-			 "records_after",
-			 (json_int_t)(v->length > v->anchor_size ? v->length - v->anchor_size : 0));
+			 "records_after", (json_int_t)after_anchor(v));
 }
 
-static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
+static json_t *json_verdict(const struct audit_verdict *v)
 {
-	_cleanup_(json_decrefp) json_t *verdict = NULL;
+	json_t *verdict;
 	char id[2 * AUDIT_ID_SIZE + 1], hash[AUDIT_HASH_TEXT];
 
 	hex_format(v->chain_id, AUDIT_ID_SIZE, id);
@@ -71,13 +77,14 @@ static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
 		json_object_set_new(verdict, "segment", json_string(v->segment));
 		json_object_set_new(verdict, "offset", json_integer((json_int_t)v->offset));
 	}
-	return render_json(cli, verdict);
+	json_object_set_new(verdict, "incarnation", json_integer(v->incarnation));
+	return verdict;
 }
 
 static void say_covered(const struct cli *cli, const char *what, const struct audit_verdict *v,
 			const struct audit_covered *c)
 {
-	uint64_t after = v->length > c->size ? v->length - c->size : 0;
+	uint64_t length = v->length - v->base, after = length > c->size ? length - c->size : 0;
 
 	if (!c->there)
 		return;
@@ -112,32 +119,25 @@ static void say_anchor(const struct cli *cli, const struct audit_verdict *v)
 		       seconds);
 	cli_say(cli,
 		"the last anchor is of %" PRIu64 " records; %" PRIu64 " records and %s after it",
-		v->anchor_size, v->length > v->anchor_size ? v->length - v->anchor_size : 0,
-		seconds);
+		v->anchor_size, after_anchor(v), seconds);
 }
 
 static void say_part(const struct cli *cli, const struct audit_verdict *v)
 {
 	uint64_t end = v->first + v->records;
 
-	if (v->first)
+	if (v->first > v->base)
 		cli_say(cli,
-			"not looked at: records 0 to %" PRIu64
+			"not looked at: records %" PRIu64 " to %" PRIu64
 			"; what precedes the first one is believed unless a checkpoint covers it",
-			v->first - 1);
+			v->base, v->first - 1);
 	if (v->status == AUDIT_OK && end < v->length)
 		cli_say(cli, "not looked at: records %" PRIu64 " to %" PRIu64, end, v->length - 1);
 }
 
-static void say_good(const struct cli *cli, const char *dir, const struct audit_verdict *v)
+/* What is signed of it, and what is with the log. */
+static void say_more(const struct cli *cli, const struct audit_verdict *v)
 {
-	char commit[CLOCK_RFC3339_SIZE], time[RENDER_TIME_SIZE];
-
-	clock_format_rfc3339(v->last_commit_ns, commit);
-	render_time(v->last_commit_ns ? commit : "", time);
-	cli_say(cli, "%s: ok: %" PRIu64 " records in %" PRIu64 " segments, last commit %s", dir,
-		v->records, v->segments, time);
-	say_part(cli, v);
 	say_covered(cli, "the log's checkpoint", v, &v->own);
 	say_covered(cli, "the checkpoint given", v, &v->given);
 	if (!v->own.there)
@@ -151,6 +151,18 @@ static void say_good(const struct cli *cli, const char *dir, const struct audit_
 			" not there any more",
 			v->evidence, v->evidence_gone);
 	say_anchor(cli, v);
+}
+
+static void say_good(const struct cli *cli, const char *dir, const struct audit_verdict *v)
+{
+	char commit[CLOCK_RFC3339_SIZE], time[RENDER_TIME_SIZE];
+
+	clock_format_rfc3339(v->last_commit_ns, commit);
+	render_time(v->last_commit_ns ? commit : "", time);
+	cli_say(cli, "%s: ok: %" PRIu64 " records in %" PRIu64 " segments, last commit %s", dir,
+		v->records, v->segments, time);
+	say_part(cli, v);
+	say_more(cli, v);
 }
 
 static void say_verdict(const struct cli *cli, const char *dir, const struct audit_verdict *v)
@@ -180,17 +192,40 @@ static void say_verdict(const struct cli *cli, const char *dir, const struct aud
 			v->tail_bytes);
 }
 
+/* Of a log of several incarnations: what was found in each, and how much of it is signed. */
+static void say_incarnation(const struct cli *cli, const struct audit_verdict *v)
+{
+	cli_say(cli,
+		"incarnation %" PRIu32 ", from record %" PRIu64 " on: %s%s%s, %" PRIu64
+		" records are in order",
+		v->incarnation, v->base, audit_status_to_str(v->status),
+		v->status == AUDIT_OK ? "" : ": ",
+		v->status == AUDIT_OK ? "" : audit_finding_to_str(v->finding), v->records);
+	if (v->status != AUDIT_OK)
+		cli_say(cli, "  at record %" PRIu64 ": %s", v->index, v->words);
+	say_part(cli, v);
+	say_more(cli, v);
+}
+
 struct bar {
 	FILE *err;
 	unsigned int shown; /* per mille; what is as before is not drawn again */
 	bool drawn;
 };
 
+/* What is shown while a log is verified, and what was found in each of its incarnations. */
+struct progress {
+	struct bar bar;
+	struct audit_verdict *verdicts;
+	size_t count;
+	bool no_memory;
+};
+
 static void draw_bar(uint64_t done, uint64_t total, void *userdata)
 {
 	static const char full[] = "########################################";
 	static_assert(sizeof(full) == BAR_WIDTH + 1, "as wide as the bar");
-	struct bar *b = userdata;
+	struct bar *b = &((struct progress *)userdata)->bar;
 	unsigned int mille = total && done < total ? (unsigned int)(done * 1000 / total) : 1000;
 
 	if (b->drawn && mille == b->shown)
@@ -200,6 +235,40 @@ static void draw_bar(uint64_t done, uint64_t total, void *userdata)
 	fflush(b->err);
 	b->shown = mille;
 	b->drawn = true;
+}
+
+static void keep_verdict(const struct audit_verdict *v, void *userdata)
+{
+	struct progress *p = userdata;
+	struct audit_verdict *larger =
+		reallocarray(p->verdicts, p->count + 1, sizeof(*p->verdicts));
+
+	p->no_memory |= !larger;
+	p->bar.drawn = false; /* of the next one, another bar */
+	if (!larger)
+		return;
+	p->verdicts = larger;
+	larger[p->count++] = *v;
+}
+
+static int print_verdicts(const struct cli *cli, const char *dir, const struct audit_verdict *v,
+			  const struct progress *p)
+{
+	_cleanup_(json_decrefp) json_t *answer = json_verdict(v);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < p->count; i++)
+		json_array_append_new(all, json_verdict(&p->verdicts[i]));
+	json_object_set_new(answer, "incarnations", all);
+	if (cli->json)
+		return render_json(cli, answer);
+	say_verdict(cli, dir, v);
+	if (p->count < 2)
+		return CLI_OK;
+	cli_say(cli, "a log of %zu incarnations, which were verified one after another:", p->count);
+	for (size_t i = 0; i < p->count; i++)
+		say_incarnation(cli, &p->verdicts[i]);
+	return CLI_OK;
 }
 
 static int read_times(const struct cli *cli, struct audit_verify_options *ret, struct fault *reterr)
@@ -242,8 +311,8 @@ static int read_options(const struct cli *cli, struct audit_verify_options *ret,
 int cmd_audit_verify(struct cli *cli)
 {
 	const char *dir = cli_operand(cli, 0, CLI_STATE_DIR "/audit");
-	struct bar bar = {.err = cli->err};
-	struct audit_verify_options options = {.userdata = &bar};
+	struct progress progress = {.bar = {.err = cli->err}};
+	struct audit_verify_options options = {.incarnation = keep_verdict, .userdata = &progress};
 	_cleanup_free_ char *note = NULL;
 	struct note_verifier key;
 	struct audit_verdict verdict;
@@ -255,13 +324,11 @@ int cmd_audit_verify(struct cli *cli)
 	if (isatty(fileno(cli->err)) && !cli_value(cli, CLI_OPTION_NO_PROGRESS, NULL))
 		options.progress = draw_bar;
 	r = audit_verify_with(dir, &options, &verdict, &f);
-	if (bar.drawn)
+	if (options.progress)
 		fputs("\r\033[K", cli->err);
-	if (r < 0)
-		return cli_fault(cli, &f);
-	if (cli->json)
-		exit = print_verdict(cli, &verdict);
-	else
-		say_verdict(cli, dir, &verdict);
-	return verdict.status == AUDIT_OK ? exit : CLI_FAILED;
+	if (r == 0 && progress.no_memory)
+		r = fault(&f, -ENOMEM, "audit.read", "no memory to verify the audit log");
+	exit = r < 0 ? cli_fault(cli, &f) : print_verdicts(cli, dir, &verdict, &progress);
+	free(progress.verdicts);
+	return r < 0 || verdict.status == AUDIT_OK ? exit : CLI_FAILED;
 }
