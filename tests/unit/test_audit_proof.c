@@ -6,6 +6,7 @@
 #include "test_audit.h"
 
 #include "audit/proof.h"
+#include "audit/rewrite.h"
 #include "audit/sealing.h"
 #include "audit/tlog.h"
 
@@ -428,7 +429,7 @@ static void a_tlog_directory_has_the_tiles_and_entries_of_its_checkpoint(void **
 		{"tile/0/002.p/88", 88 * 32},
 		{"tile/1/000.p/2", 2 * 32},
 	};
-	struct checkpoint c;
+	struct tlog_written c;
 	struct fault f = {0};
 	struct log out = {0};
 	struct bytes b;
@@ -436,9 +437,9 @@ static void a_tlog_directory_has_the_tiles_and_entries_of_its_checkpoint(void **
 	make_signed(l, 20000, 600);
 	snprintf(out.path, sizeof(out.path), "%s/tlog", l->root);
 	for (unsigned int twice = 0; twice < 2; twice++)
-		if (tlog_write(l->path, out.path, &c, &f) < 0)
+		if (tlog_write(l->path, 0, out.path, &c, &f) < 0)
 			fail_msg("%s", f.text);
-	assert_int_equal(c.size, 600);
+	assert_int_equal(c.checkpoint.size, 600);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		b = file_get(&out, files[i].name);
 		assert_int_equal(b.length, files[i].size);
@@ -578,6 +579,162 @@ static void a_change_in_a_later_incarnation_is_found(void **state)
 	bytes_done(&note);
 }
 
+static void assert_proved(const struct log *l, uint64_t index, uint64_t leaf, bool expired)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_(proof_done) struct proof p = {0};
+	struct note_verifier key = own_key(l);
+	struct fault f = {0};
+	size_t length;
+
+	if (proof_make(l->path, index, &text, &length, &f) < 0 ||
+	    proof_parse(text, length, &p, &f) < 0 || proof_check(&p, &f) < 0 ||
+	    note_verify(&p.note, &key, &f) < 0)
+		fail_msg("%llu: %s", (unsigned long long)index, f.text);
+	assert_int_equal(p.leaf, leaf);
+	assert_int_equal(p.expired, expired);
+	assert_int_equal(p.record_length == AUDIT_HASH_SIZE, expired);
+}
+
+static void a_record_of_a_later_incarnation_is_found_and_proved(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(reader_closep) struct reader *r = NULL;
+	uint64_t from = make_two(l, 600, 300), found;
+	struct reader_record record;
+	struct fault f = {0};
+
+	assert_int_equal(reader_open(l->path, &r, &f), 0);
+	assert_int_equal(reader_seek(r, from, &f), 0);
+	for (uint64_t leaf = 0; leaf <= 300; leaf++) {
+		assert_int_equal(reader_next(r, &record, &f), 1);
+		assert_int_equal(proof_find(l->path, record.view.event_id, &found, &f), 0);
+		assert_int_equal(found, from + leaf);
+		assert_proved(l, found, leaf, false);
+	}
+	/* Of the first one, what is not damaged. */
+	assert_proved(l, 599, 599, false);
+	memset(record.view.event_id, 7, AUDIT_ID_SIZE);
+	assert_int_equal(proof_find(l->path, record.view.event_id, &found, &f), -ENOENT);
+	assert_non_null(strstr(f.text, "as far as the log can be read"));
+}
+
+static void the_tree_of_each_incarnation_is_proved_to_grow(void **state)
+{
+	const struct log *l = *state;
+	static const uint64_t sizes[] = {600, 301};
+
+	make_two(l, 600, 300);
+	for (uint32_t number = 0; number < 2; number++) {
+		_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
+		uint8_t old_root[AUDIT_HASH_SIZE];
+		struct merkle_proof p;
+		struct fault f = {0};
+		uint32_t count;
+
+		assert_int_equal(proof_incarnations(l->path, &count, &f), 0);
+		assert_int_equal(count, 2);
+		if (proof_tree_open_number(l->path, number, &t, &f) < 0)
+			fail_msg("%s", f.text);
+		assert_int_equal(t->checkpoint.size, sizes[number]);
+		assert_int_equal(proof_tree_root(t, 256, old_root, &f), 0);
+		assert_int_equal(proof_tree_consistency(t, 256, sizes[number], &p, &f), 0);
+		assert_int_equal(merkle_check_consistency(&t->hasher, 256, old_root, sizes[number],
+							  t->checkpoint.root, &p),
+				 0);
+	}
+}
+
+static bool all_expired(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)view;
+	(void)userdata;
+	return true;
+}
+
+/* Take all records out of the segments that allow it, and archive them. Returns how many records that were. */
+static uint64_t expire(const struct log *l)
+{
+	_cleanup_free_ uint64_t *segments = NULL;
+	struct rewrite w = {0};
+	struct fault f = {0};
+	size_t count;
+	int dir;
+
+	assert_int_equal(directory_open_readonly(l->path, &dir, &f), 0);
+	assert_int_equal(rewrite_candidates(dir, &segments, &count, &f), 0);
+	for (size_t i = 0; i < count; i++) {
+		if (rewrite_stage(dir, segments[i], all_expired, NULL, NULL, &w, &f) != 1 ||
+		    rewrite_archive(dir, &w, &f) < 0 || rewrite_commit(dir, &w, &f) < 0)
+			fail_msg("%s", f.text);
+	}
+	close(dir);
+	return w.next_index;
+}
+
+static void an_expired_record_is_proved_from_its_archive_or_by_its_hash(void **state)
+{
+	const struct log *l = *state;
+	uint64_t gone, found;
+	struct reader_record record;
+	struct reader *r;
+	char command[256];
+
+	make_signed(l, 20000, 300);
+	gone = expire(l);
+	assert_true(gone > 100 && gone < 300);
+	for (uint64_t index = 0; index < 300; index += 7)
+		assert_proved(l, index, index, false);
+	/* An archive in which something was changed is not believed, and one that is not there is missed by nobody. */
+	snprintf(command, sizeof(command),
+		 "cd %s/archive && for f in *.gz; do gunzip -c $f | sed 's/198.51/198.52/g' | gzip "
+		 ">new; mv new $f; done",
+		 l->path);
+	assert_int_equal(system(command), 0); /* NOLINT: the paths are ours */
+	for (uint64_t index = 0; index < 300; index += 7)
+		assert_proved(l, index, index, index < gone);
+	snprintf(command, sizeof(command), "rm -r %s/archive", l->path);
+	assert_int_equal(system(command), 0); /* NOLINT */
+	assert_int_equal(reader_open(l->path, &r, NULL), 0);
+	reader_with_expired(r);
+	for (uint64_t index = 0; index < 300; index++) {
+		assert_int_equal(reader_next(r, &record, NULL), 1);
+		assert_int_equal(proof_find(l->path, record.view.event_id, &found, NULL), 0);
+		assert_int_equal(found, index);
+		assert_proved(l, index, index, index < gone);
+	}
+	reader_close(r);
+}
+
+static void a_tlog_directory_lacks_only_entries_that_nobody_has(void **state)
+{
+	const struct log *l = *state;
+	struct tlog_written w;
+	struct fault f = {0};
+	struct log out = {0};
+	char command[256];
+	struct bytes b;
+
+	make_signed(l, 30000, 700);
+	expire(l);
+	snprintf(out.path, sizeof(out.path), "%s/tlog", l->root);
+	if (tlog_write(l->path, 0, out.path, &w, &f) < 0)
+		fail_msg("%s", f.text);
+	assert_int_equal(w.bundles_left_out, 0);
+	snprintf(command, sizeof(command), "rm -r %s/archive %s", l->path, out.path);
+	assert_int_equal(system(command), 0); /* NOLINT: the paths are ours */
+	if (tlog_write(l->path, 0, out.path, &w, &f) < 0)
+		fail_msg("%s", f.text);
+	assert_true(w.bundles_left_out >= 2);
+	assert_int_equal(w.checkpoint.size, 700);
+	b = file_get(&out, "tile/0/002.p/188");
+	assert_int_equal(b.length, 188 * 32);
+	bytes_done(&b);
+	snprintf(command, sizeof(command), "test ! -e %s/tile/entries/000", out.path);
+	assert_int_equal(system(command), 0); /* NOLINT */
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, log_set_up, log_tear_down)
 
 int main(void)
@@ -593,6 +750,10 @@ int main(void)
 		T(each_incarnation_is_verified_and_says_what_is_covered),
 		T(a_change_in_a_later_incarnation_is_found),
 		T(every_record_is_proved_by_a_file_of_its_own),
+		T(a_record_of_a_later_incarnation_is_found_and_proved),
+		T(the_tree_of_each_incarnation_is_proved_to_grow),
+		T(an_expired_record_is_proved_from_its_archive_or_by_its_hash),
+		T(a_tlog_directory_lacks_only_entries_that_nobody_has),
 		T(a_proof_with_one_changed_bit_or_a_missing_end_proves_nothing),
 		T(each_tree_is_proved_to_begin_with_each_earlier_one),
 		T(a_tlog_directory_has_the_tiles_and_entries_of_its_checkpoint),

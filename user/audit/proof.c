@@ -7,8 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "audit/archived.h"
 #include "audit/base64.h"
 #include "audit/directory.h"
+#include "audit/incarnation.h"
 #include "audit/sealing.h"
 #include "base/fs.h"
 
@@ -26,49 +28,64 @@ void proof_tree_free(struct proof_tree *t)
 	free(t);
 }
 
-/* Where an incarnation begins is written down when it is first sealed. */
-static int read_first(const char *path, uint32_t incarnation, uint64_t *ret)
+static int load_state(const char *audit_dir, struct hasher *hasher, struct state *ret,
+		      struct fault *reterr)
 {
-	_cleanup_free_ char *text = NULL;
-	char file[PATH_MAX];
-	size_t length;
-	int r;
+	_cleanup_close_ int dir = -1;
+	int r = directory_open_readonly(audit_dir, &dir, reterr);
 
-	*ret = 0;
-	if (!incarnation)
-		return 0;
-	if (snprintf(file, sizeof(file), "%s/first", path) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	r = fs_read_file(file, 23, &text, &length, NULL);
 	if (r < 0)
 		return r;
-	text[strcspn(text, "\n")] = '\0';
-	return parse_u64(text, 0, AUDIT_INDEX_MAX, ret);
+	r = state_load(dir, hasher, ret);
+	return r < 0 ? fault(reterr, r, "audit.read", "cannot read the state file of the log: %s",
+			     strerror(-r))
+		     : 0;
+}
+
+int proof_incarnations(const char *audit_dir, uint32_t *ret, struct fault *reterr)
+{
+	_cleanup_(hasher_done) struct hasher hasher = {0};
+	struct state state;
+	int r;
+
+	if (hasher_init(&hasher) < 0)
+		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the log's tree");
+	r = load_state(audit_dir, &hasher, &state, reterr);
+	if (r == 0)
+		*ret = state.tip.incarnation + 1;
+	return r;
+}
+
+/* Incarnation @number. -ENOENT: nothing says where it begins, so nothing of it is signed. */
+static int enter_incarnation(struct proof_tree *t, const char *audit_dir, uint32_t number,
+			     struct fault *reterr)
+{
+	int r = sealing_path(audit_dir, number, t->path);
+
+	t->incarnation = number;
+	r = r ?: incarnation_first(t->path, number, &t->first);
+	if (r == -ENOENT)
+		return fault(reterr, r, "audit.checkpoint", "nothing is signed yet in %s", t->path);
+	return r < 0 ? fault(reterr, r, "audit.read", "cannot read %s/first: %s", t->path,
+			     strerror(-r))
+		     : 0;
 }
 
 /* The incarnation that record @index belongs to. */
 static int find_incarnation(struct proof_tree *t, const char *audit_dir, uint64_t index,
 			    struct fault *reterr)
 {
-	_cleanup_close_ int dir = -1;
 	struct state state;
-	int r = directory_open_readonly(audit_dir, &dir, reterr);
+	int r = load_state(audit_dir, &t->hasher, &state, reterr);
 
 	if (r < 0)
 		return r;
-	r = state_load(dir, &t->hasher, &state);
-	if (r < 0)
-		return fault(reterr, r, "audit.read", "cannot read the state file of the log: %s",
-			     strerror(-r));
-	for (t->incarnation = state.tip.incarnation;; t->incarnation--) {
-		r = sealing_path(audit_dir, t->incarnation, t->path);
-		r = r ?: read_first(t->path, t->incarnation, &t->first);
-		if (r == -ENOENT && index == UINT64_MAX)
-			return fault(reterr, r, "audit.checkpoint", "nothing is signed yet in %s",
-				     t->path);
-		if (r < 0 && r != -ENOENT)
-			return fault(reterr, r, "audit.read", "cannot read %s/first: %s", t->path,
-				     strerror(-r));
+	for (uint32_t number = state.tip.incarnation;; number--) {
+		struct fault f = {0};
+
+		r = enter_incarnation(t, audit_dir, number, &f);
+		if (r < 0 && (r != -ENOENT || index == UINT64_MAX))
+			return fault(reterr, r, f.code, "%s", f.text);
 		if (r == 0 && t->first <= index)
 			return 0;
 	}
@@ -107,19 +124,38 @@ static int load_tree(struct proof_tree *t, const char *audit_dir, struct fault *
 	return r < 0 ? tree_fault(r, reterr) : 0;
 }
 
+static int new_tree(struct proof_tree **ret, struct fault *reterr)
+{
+	_cleanup_(proof_tree_freep) struct proof_tree *t = calloc(1, sizeof(*t));
+
+	if (t)
+		t->dir = -1;
+	if (!t || hasher_init(&t->hasher) < 0)
+		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the log's tree");
+	*ret = take_ptr(t);
+	return 0;
+}
+
 int proof_tree_open(const char *audit_dir, uint64_t index, struct proof_tree **ret,
 		    struct fault *reterr)
 {
 	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
-	int r;
+	int r = new_tree(&t, reterr);
 
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the log's tree");
-	t->dir = -1;
-	if (hasher_init(&t->hasher) < 0)
-		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the log's tree");
-	r = find_incarnation(t, audit_dir, index, reterr);
+	r = r ?: find_incarnation(t, audit_dir, index, reterr);
+	r = r ?: load_tree(t, audit_dir, reterr);
+	if (r == 0)
+		*ret = take_ptr(t);
+	return r;
+}
+
+int proof_tree_open_number(const char *audit_dir, uint32_t number, struct proof_tree **ret,
+			   struct fault *reterr)
+{
+	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
+	int r = new_tree(&t, reterr);
+
+	r = r ?: enter_incarnation(t, audit_dir, number, reterr);
 	r = r ?: load_tree(t, audit_dir, reterr);
 	if (r == 0)
 		*ret = take_ptr(t);
@@ -179,7 +215,10 @@ static int format(const struct proof_tree *t, const struct reader_record *record
 	_cleanup_(text_done) struct text text = {.growing = true};
 
 	text_puts(&text, "c2sp.org/tlog-proof@v1\nextra ");
-	put_base64(&text, (const uint8_t *)record->data, record->length);
+	if (record->data)
+		put_base64(&text, (const uint8_t *)record->data, record->length);
+	else
+		put_base64(&text, record->hash, AUDIT_HASH_SIZE);
 	text_printf(&text, "index %" PRIu64 "\n", record->view.index - t->first);
 	for (size_t i = 0; i < path->count; i++)
 		put_base64(&text, path->hashes[i], AUDIT_HASH_SIZE);
@@ -195,10 +234,26 @@ static int no_record(uint64_t index, const char *why, struct fault *reterr)
 	return fault(reterr, -ENOENT, "proof.record", "record %" PRIu64 " %s", index, why);
 }
 
+/* A record that expired, as it was, if there is an archive of it. @ret_memory is what it is in. */
+static int take_archived(const char *audit_dir, struct reader_record *record, char **ret_memory,
+			 struct fault *reterr)
+{
+	_cleanup_close_ int dir = -1;
+	int r = directory_open_readonly(audit_dir, &dir, reterr);
+
+	if (r < 0)
+		return r;
+	r = archived_record(dir, record->view.index, record->hash, ret_memory, &record->length);
+	if (r == 0)
+		record->data = *ret_memory;
+	return r == -ENOENT ? 0 : r;
+}
+
 int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_length,
 	       struct fault *reterr)
 {
 	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
+	_cleanup_free_ char *archived = NULL;
 	struct reader_record record;
 	struct merkle_source source;
 	struct merkle_proof path;
@@ -225,7 +280,9 @@ int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_le
 	if (r == 0 || record.view.index != index)
 		return no_record(index, "is not there", reterr);
 	if (!record.data)
-		return no_record(index, "expired: only its hash is left", reterr);
+		r = take_archived(audit_dir, &record, &archived, reterr);
+	if (r < 0)
+		return r;
 	if (memcmp(leaf, record.hash, sizeof(leaf)) != 0)
 		return fault(reterr, -EBADMSG, "proof.tree",
 			     "record %" PRIu64 " is not the one that was signed: run "
@@ -235,20 +292,54 @@ int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_le
 	return r < 0 ? fault(reterr, r, "audit.read", "no memory to write a proof") : 0;
 }
 
+/* Look through a segment, up to its end or where it is damaged. 1: found. */
+static int find_in(struct reader *reader, uint64_t segment, uint64_t next,
+		   const uint8_t event_id[static AUDIT_ID_SIZE], uint64_t *ret,
+		   struct fault *reterr)
+{
+	struct reader_record record;
+	int r = reader_seek(reader, segment, reterr);
+
+	if (r < 0)
+		return r;
+	while ((r = reader_next(reader, &record, reterr)) == 1 && record.view.index < next) {
+		if (memcmp(record.view.event_id, event_id, AUDIT_ID_SIZE) != 0)
+			continue;
+		*ret = record.view.index;
+		return 1;
+	}
+	return r < 0 ? r : 0;
+}
+
 int proof_find(const char *audit_dir, const uint8_t event_id[static AUDIT_ID_SIZE], uint64_t *ret,
 	       struct fault *reterr)
 {
 	_cleanup_(reader_closep) struct reader *reader = NULL;
-	struct reader_record record;
+	_cleanup_free_ uint64_t *segments = NULL;
+	_cleanup_close_ int dir = -1;
+	bool damaged = false;
+	size_t count = 0;
 	int r = reader_open(audit_dir, &reader, reterr);
 
+	r = r ?: directory_open_readonly(audit_dir, &dir, reterr);
 	if (r < 0)
 		return r;
-	while ((r = reader_next(reader, &record, reterr)) == 1) {
-		if (memcmp(record.view.event_id, event_id, AUDIT_ID_SIZE) != 0)
-			continue;
-		*ret = record.view.index;
-		return 0;
+	reader_with_expired(reader);
+	r = directory_segments(dir, &segments, &count);
+	if (r < 0)
+		return fault(reterr, r, "audit.read", "cannot read %s: %s", audit_dir,
+			     strerror(-r));
+	for (size_t i = 0; i < count; i++) {
+		struct fault f = {0};
+
+		r = find_in(reader, segments[i], i + 1 < count ? segments[i + 1] : UINT64_MAX,
+			    event_id, ret, &f);
+		if (r == 1)
+			return 0;
+		if (r < 0 && r != -EBADMSG)
+			return fault(reterr, r, f.code, "%s", f.text);
+		damaged |= r < 0;
 	}
-	return r < 0 ? r : fault(reterr, -ENOENT, "proof.record", "no record has that event_id");
+	return fault(reterr, -ENOENT, "proof.record", "no record has that event_id%s",
+		     damaged ? ", as far as the log can be read: run 'weir audit verify'" : "");
 }

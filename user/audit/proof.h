@@ -2,7 +2,7 @@
 /*
  * Proofs for those who have not got the log. A proof of inclusion is text as c2sp.org/tlog-proof has it: where a
  * record stands, the hashes on its way to the root, and the checkpoint that signed that root; its extra data is the
- * record itself, so that one file is all that it takes.
+ * record itself, so that one file is all that it takes, or of one that expired its hash.
  */
 #ifndef AUDIT_PROOF_H
 #define AUDIT_PROOF_H
@@ -39,6 +39,11 @@ struct proof_tree {
  */
 int proof_tree_open(const char *audit_dir, uint64_t index, struct proof_tree **ret,
 		    struct fault *reterr);
+/** The same for incarnation @number. -ENOENT "audit.checkpoint": nothing of it is signed. */
+int proof_tree_open_number(const char *audit_dir, uint32_t number, struct proof_tree **ret,
+			   struct fault *reterr);
+/** How many incarnations the log has. -errno "audit.read". */
+int proof_incarnations(const char *audit_dir, uint32_t *ret, struct fault *reterr);
 /* Accepts NULL. */
 void proof_tree_free(struct proof_tree *t);
 DEFINE_CLEANUP(struct proof_tree *, proof_tree_free)
@@ -51,12 +56,16 @@ int proof_tree_consistency(struct proof_tree *t, uint64_t old, uint64_t size,
 			   struct merkle_proof *ret, struct fault *reterr);
 
 /**
- * The proof that record @index is in the log, from malloc(). -ENOENT "proof.record": there is no such record, or no
+ * The proof that record @index is in the log, from malloc(). One that expired is taken from its archive; if that is gone, too,
+ * the proof has its hash. -ENOENT "proof.record": there is no such record, or no
  * checkpoint covers it yet; errors of proof_tree_open().
  */
 int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_length,
 	       struct fault *reterr);
-/** The index of the record with this event_id. -ENOENT "proof.record"; -errno. Reads the log until it is found. */
+/**
+ * The index of the record with this event_id, in any incarnation, also if it expired. -ENOENT "proof.record"; -errno. Reads the
+ * log until it is found; of a segment that is damaged, what is before the damage.
+ */
 int proof_find(const char *audit_dir, const uint8_t event_id[static AUDIT_ID_SIZE], uint64_t *ret,
 	       struct fault *reterr);
 
@@ -66,6 +75,7 @@ struct proof {
 	struct merkle_proof path;
 	uint8_t *record; /* NULL: there is no extra data */
 	size_t record_length;
+	bool expired; /* `record` is not the record but its leaf hash */
 	struct note note;
 	struct checkpoint checkpoint;
 };

@@ -239,6 +239,8 @@ int reader_next(struct reader *r, struct reader_record *ret, struct fault *reter
 			if (record->stub) {
 				*ret = (struct reader_record){.view.index = index};
 				memcpy(ret->hash, record->hash, AUDIT_HASH_SIZE);
+				hash_event_id(&r->hasher, s->tip.chain_id, index,
+					      ret->view.event_id);
 				return 1;
 			}
 			ret->data = (const char *)s->batch + record->at;

@@ -40,7 +40,8 @@ int reader_seek(struct reader *r, uint64_t index, struct fault *reterr);
 /** Continue at the last @count committed records, or at the first if there are fewer. */
 int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr);
 
-/* Have reader_next() give expired records, too: of these `hash` and `view.index` are set and nothing else. */
+/* Have reader_next() give expired records, too: of these `hash`, `view.index` and
+ * `view.event_id` are set and nothing else. */
 void reader_with_expired(struct reader *r);
 
 /**

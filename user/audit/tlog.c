@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "audit/archived.h"
 #include "audit/directory.h"
 #include "audit/proof.h"
 #include "base/fs.h"
@@ -13,7 +14,9 @@
 #define PATH_SIZE (TILE_PATH_SIZE + 16)
 
 struct tlog {
-	int dir;
+	int dir, audit_dir;
+	bool incomplete;   /* the bundle lacks a record */
+	uint64_t left_out; /* bundles */
 	struct tile_builder builder;
 	struct text bundle; /* entries of the tile that is not full yet */
 };
@@ -51,24 +54,54 @@ static void make_path(int level, uint64_t number, unsigned int width, char ret[s
 static int write_bundle(struct tlog *t, uint64_t number, unsigned int width)
 {
 	char path[PATH_SIZE];
-	int r;
+	int r = 0;
 
 	if (t->bundle.truncated)
 		return -ENOMEM;
+	t->left_out += t->incomplete;
+	if (t->incomplete) {
+		t->incomplete = false;
+		t->bundle.length = 0;
+		return 0;
+	}
 	make_path(-1, number, width, path);
 	r = write_file(t->dir, path, t->bundle.data, t->bundle.length);
 	t->bundle.length = 0;
 	return r;
 }
 
-static int add_record(struct tlog *t, const struct reader_record *record)
+static void put_entry(struct tlog *t, const char *data, size_t length)
 {
-	const char length_be[] = {(char)(record->length >> 8), (char)record->length};
-	uint64_t leaf = t->builder.edge.size;
-	int r;
+	const char length_be[] = {(char)(length >> 8), (char)length};
 
 	text_put(&t->bundle, length_be, sizeof(length_be));
-	text_put(&t->bundle, record->data, record->length);
+	text_put(&t->bundle, data, length);
+}
+
+/* One that expired is in an archive, or its bundle cannot be written. */
+static int put_archived(struct tlog *t, const struct reader_record *record)
+{
+	_cleanup_free_ char *data = NULL;
+	size_t length;
+	int r = archived_record(t->audit_dir, record->view.index, record->hash, &data, &length);
+
+	if (r == 0)
+		put_entry(t, data, length);
+	t->incomplete |= r == -ENOENT;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int add_record(struct tlog *t, const struct reader_record *record)
+{
+	uint64_t leaf = t->builder.edge.size;
+	int r = 0;
+
+	if (record->data)
+		put_entry(t, record->data, record->length);
+	else if (!t->incomplete)
+		r = put_archived(t, record);
+	if (r < 0)
+		return r;
 	r = tile_builder_append(&t->builder, record->hash);
 	if (r == 0 && leaf % TILE_WIDTH == TILE_WIDTH - 1)
 		r = write_bundle(t, leaf / TILE_WIDTH, TILE_WIDTH);
@@ -110,10 +143,6 @@ static int write_records(struct tlog *t, struct proof_tree *from, struct fault *
 		r = reader_next(reader, &record, reterr);
 		if (r < 0)
 			return r;
-		if (r && !record.data)
-			return fault(reterr, -ENODATA, "tlog.expired",
-				     "record %llu expired: its entry cannot be written",
-				     (unsigned long long)record.view.index);
 		r = r ? add_record(t, &record) : -ENODATA;
 		if (r < 0)
 			return fault(reterr, r, "tlog.write", "cannot write the tree: %s",
@@ -129,18 +158,19 @@ static int write_records(struct tlog *t, struct proof_tree *from, struct fault *
 		     : 0;
 }
 
-int tlog_write(const char *audit_dir, const char *directory, struct checkpoint *ret,
-	       struct fault *reterr)
+int tlog_write(const char *audit_dir, uint32_t number, const char *directory,
+	       struct tlog_written *ret, struct fault *reterr)
 {
 	_cleanup_(proof_tree_freep) struct proof_tree *from = NULL;
 	_cleanup_free_ struct tlog *t = calloc(1, sizeof(*t));
-	_cleanup_close_ int dir = -1;
+	_cleanup_close_ int dir = -1, records = -1;
 	char file[PATH_MAX];
 	int r;
 
 	if (!t)
 		return fault(reterr, -ENOMEM, "tlog.write", "no memory to write the tree");
-	r = proof_tree_open(audit_dir, UINT64_MAX, &from, reterr);
+	r = proof_tree_open_number(audit_dir, number, &from, reterr);
+	r = r ?: directory_open_readonly(audit_dir, &records, reterr);
 	if (r < 0)
 		return r;
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
@@ -151,6 +181,7 @@ int tlog_write(const char *audit_dir, const char *directory, struct checkpoint *
 		return fault(reterr, -errno, "tlog.write", "cannot open %s: %s", directory,
 			     strerror(errno));
 	t->dir = dir;
+	t->audit_dir = records;
 	text_init_growing(&t->bundle);
 	r = write_records(t, from, reterr);
 	text_done(&t->bundle);
@@ -158,6 +189,6 @@ int tlog_write(const char *audit_dir, const char *directory, struct checkpoint *
 		return r;
 	if (snprintf(file, sizeof(file), "%s/checkpoint", directory) >= PATH_MAX)
 		return fault(reterr, -ENAMETOOLONG, "tlog.write", "%s is too long", directory);
-	*ret = from->checkpoint;
+	*ret = (struct tlog_written){from->checkpoint, t->left_out};
 	return fs_replace_file(file, from->text, from->length, 0600, reterr);
 }

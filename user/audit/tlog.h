@@ -8,13 +8,19 @@
 
 #include "audit/note.h"
 
+struct tlog_written {
+	struct checkpoint checkpoint;
+	uint64_t
+		bundles_left_out; /* of 256 records each, as one of them expired and no archive has it */
+};
+
 /**
- * Write what the current checkpoint of the log in @audit_dir covers to @directory, which is made if need be (mode 0700);
- * files that are there and the same already are left alone. The checkpoint comes last. -ENOENT "audit.checkpoint":
- * nothing is signed; -EBADMSG "tlog.root": the records do not make the root that was signed; -ENODATA "tlog.expired": a
- * record expired; -errno "tlog.write".
+ * Write what the current checkpoint of incarnation @number of the log in @audit_dir covers to @directory, which is made if need
+ * be (mode 0700); files that are there and the same already are left alone. The checkpoint comes last. -ENOENT
+ * "audit.checkpoint": nothing is signed; -EBADMSG "tlog.root": the records do not make the root that was signed; -errno
+ * "tlog.write".
  */
-int tlog_write(const char *audit_dir, const char *directory, struct checkpoint *ret,
-	       struct fault *reterr);
+int tlog_write(const char *audit_dir, uint32_t number, const char *directory,
+	       struct tlog_written *ret, struct fault *reterr);
 
 #endif

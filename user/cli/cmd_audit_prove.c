@@ -2,9 +2,12 @@
 /* Proofs of the audit log: that a record is in it, that it was only ever appended to; and all of it for other tools. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "audit/base64.h"
+#include "audit/incarnation.h"
 #include "audit/keyring.h"
 #include "audit/proof.h"
 #include "audit/tlog.h"
@@ -69,22 +72,32 @@ static int print_checked(const struct cli *cli, const struct proof *p, const cha
 			 bool given)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
-	char root[AUDIT_HASH_TEXT];
+	char root[AUDIT_HASH_TEXT], hash[AUDIT_HASH_TEXT];
+	json_t *record = NULL;
 
+	if (p->expired)
+		hex_format(p->record, AUDIT_HASH_SIZE, hash);
+	else
+		record = json_loadb((const char *)p->record, p->record_length, 0, NULL);
 	if (!cli->json) {
-		fwrite(p->record, 1, p->record_length, cli->out);
-		fputc('\n', cli->out);
+		json_decref(record);
+		if (p->expired) {
+			cli_say(cli, "expired, of the hash %s", hash);
+		} else {
+			fwrite(p->record, 1, p->record_length, cli->out);
+			fputc('\n', cli->out);
+		}
 		cli_talk(cli, "leaf %" PRIu64 " of the %" PRIu64 " that %s signed%s", p->leaf,
 			 p->checkpoint.size, signer,
 			 given ? "" : "; the key is from the log's own list");
 		return CLI_OK;
 	}
 	hex_format(p->checkpoint.root, AUDIT_HASH_SIZE, root);
-	answer = json_pack("{s:b, s:I, s:s, s:I, s:s, s:s, s:s, s:o}", "ok", 1, "leaf",
+	answer = json_pack("{s:b, s:I, s:s, s:I, s:s, s:s, s:s, s:o?, s:s?}", "ok", 1, "leaf",
 			   (json_int_t)p->leaf, "origin", p->checkpoint.origin, "records",
 			   (json_int_t)p->checkpoint.size, "root", root, "signer", signer,
-			   "signature", given ? "given" : "own", "record",
-			   json_loadb((const char *)p->record, p->record_length, 0, NULL));
+			   "signature", given ? "given" : "own", "record", record, "expired_hash",
+			   p->expired ? hash : NULL);
 	return render_json(cli, answer);
 }
 
@@ -146,6 +159,7 @@ struct side {
 	uint64_t size;
 	uint8_t root[AUDIT_HASH_SIZE];
 	bool has_root;
+	char origin[NOTE_NAME_MAX + 1]; /* if it is a checkpoint */
 	char *text;
 	size_t length;
 };
@@ -171,6 +185,7 @@ static int read_side(const struct cli *cli, const char *words, struct side *ret)
 	ret->size = c.size;
 	memcpy(ret->root, c.root, sizeof(c.root));
 	ret->has_root = true;
+	snprintf(ret->origin, sizeof(ret->origin), "%s", c.origin);
 	return CLI_OK;
 }
 
@@ -221,6 +236,26 @@ static int print_consistency(const struct cli *cli, const struct side *old, cons
 	return CLI_OK;
 }
 
+/* The tree of the incarnation that the checkpoints are of; of two numbers, the last one's. */
+static int open_sides(const struct cli *cli, const struct side *old, const struct side *new,
+		      struct proof_tree **ret, struct fault *reterr)
+{
+	const char *origin = *new->origin ? new->origin : old->origin;
+	uint32_t count = 1, number = incarnation_of_origin(origin);
+	int r;
+
+	if (*old->origin && strcmp(old->origin, origin) != 0)
+		return fault(reterr, -EINVAL, "proof.origin",
+			     "OLD is of '%.80s' and NEW of '%.80s': these are two logs",
+			     old->origin, origin);
+	if (!*origin)
+		return proof_tree_open(audit_dir(cli), UINT64_MAX, ret, reterr);
+	r = proof_incarnations(audit_dir(cli), &count, reterr);
+	if (r < 0)
+		return r;
+	return proof_tree_open_number(audit_dir(cli), number < count ? number : 0, ret, reterr);
+}
+
 int cmd_audit_consistency(struct cli *cli)
 {
 	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
@@ -231,7 +266,7 @@ int cmd_audit_consistency(struct cli *cli)
 
 	exit = exit ?: read_side(cli, cli_operand(cli, 1, ""), &new);
 	if (exit == CLI_OK) {
-		r = proof_tree_open(audit_dir(cli), UINT64_MAX, &t, &f);
+		r = open_sides(cli, &old, &new, &t, &f);
 		r = r ?: check_side(t, &old, &f);
 		r = r ?: check_side(t, &new, &f);
 		r = r ?: proof_tree_consistency(t, old.size, new.size, &p, &f);
@@ -246,19 +281,56 @@ int cmd_audit_consistency(struct cli *cli)
 	return exit;
 }
 
+/* One incarnation; those after the first go to a directory of their own. */
+static int write_tlog(const struct cli *cli, uint32_t number, const char *directory, json_t *all)
+{
+	char path[PATH_MAX];
+	struct tlog_written w;
+	struct fault f = {0};
+	int n = number ? snprintf(path, sizeof(path), "%s/%" PRIu32, directory, number)
+		       : snprintf(path, sizeof(path), "%s", directory);
+
+	if (n >= PATH_MAX)
+		return cli_usage(cli, "%s is too long a path", directory);
+	if (number)
+		mkdir(directory, 0700); /* if nothing of the first one could be written */
+	if (tlog_write(audit_dir(cli), number, path, &w, &f) < 0)
+		return cli_fault(cli, &f);
+	json_array_append_new(all, json_pack("{s:s, s:s, s:I, s:I}", "directory", path, "origin",
+					     w.checkpoint.origin, "records",
+					     (json_int_t)w.checkpoint.size, "bundles_left_out",
+					     (json_int_t)w.bundles_left_out));
+	if (cli->json)
+		return CLI_OK;
+	cli_say(cli, "%s: %" PRIu64 " records of %s", path, w.checkpoint.size, w.checkpoint.origin);
+	if (w.bundles_left_out)
+		cli_say(cli,
+			"  %" PRIu64 " files of entries are left out: records in them expired, and "
+			"no archive has them",
+			w.bundles_left_out);
+	return CLI_OK;
+}
+
+/* What cannot be written of one incarnation keeps nobody from the others. */
 int cmd_audit_tlog(struct cli *cli)
 {
 	const char *directory = cli_operand(cli, 0, "");
 	_cleanup_(json_decrefp) json_t *answer = NULL;
-	struct checkpoint c;
+	json_t *all = json_array();
 	struct fault f = {0};
+	uint32_t count;
+	int exit = CLI_OK;
 
-	if (tlog_write(audit_dir(cli), directory, &c, &f) < 0)
+	answer = json_pack("{s:o}", "incarnations", all);
+	if (proof_incarnations(audit_dir(cli), &count, &f) < 0)
 		return cli_fault(cli, &f);
-	if (!cli->json) {
-		cli_say(cli, "%s: %" PRIu64 " records of %s", directory, c.size, c.origin);
-		return CLI_OK;
+	for (uint32_t number = 0; number < count; number++) {
+		int written = write_tlog(cli, number, directory, all);
+
+		if (written != CLI_OK)
+			exit = written;
 	}
-	answer = json_pack("{s:s, s:I}", "origin", c.origin, "records", (json_int_t)c.size);
-	return render_json(cli, answer);
+	if (!json_array_size(all) || !cli->json)
+		return exit;
+	return render_json(cli, answer) ?: exit;
 }
