@@ -150,6 +150,7 @@ class Log:
         self.commits = []  # (segment, offset, next index, hash, seal) of the last ones
         self.header, self.offset, self.size = None, 0, 0
         self.chain = None
+        self.rotations = []  # (index, note)
 
     def tip(self):
         return self.commits[-1] if self.commits else None
@@ -210,6 +211,8 @@ class Log:
         if (record["index"], frame_index, record["event_id"], record["previous_hash"]) != (
                 index, index, event_id(self.chain, index), previous.hex()):
             raise Bad(index, "a record that does not follow the one before")
+        if record["event_type"] == "audit.key_rotated":
+            self.rotations.append((index, record["details"].get("note")))
         return sha(b"\0", payload)
 
     def take_seal(self, kind, index, payload, batch):
@@ -289,9 +292,9 @@ def root_of(leaves):
 
 
 class Note:
-    """A signed note that states a tree: origin, size, root."""
+    """A signed note that states a tree: origin, size, root. Without a @tree any other text is signed."""
 
-    def __init__(self, data):
+    def __init__(self, data, tree=True):
         if len(data) > 65536 or not data.endswith(b"\n") or re.search(rb"[\x00-\x09\x0b-\x1f]", data):
             raise ValueError("no note")
         text, gap, signatures = data.decode("utf-8").rpartition("\n\n")
@@ -307,6 +310,8 @@ class Note:
             if base64.b64encode(raw).decode() != match[2] or len(raw) < 5:
                 raise ValueError("no signature: " + line)
             self.signatures.append((match[1], raw[:4], raw[4:]))
+        if not tree:
+            return
         lines = text.split("\n")
         if len(lines) < 3 or not lines[0] or not re.fullmatch("0|[1-9][0-9]*", lines[1]) or "" in lines:
             raise ValueError("no checkpoint")
@@ -383,6 +388,30 @@ def signed(note, key):
         return False
 
 
+def leads(rotations, key, size):
+    """The keys that may have signed a tree of that size, for who trusts key: README.md, "Rotations"."""
+    pairs = []
+    for index, text in rotations:
+        try:
+            note = Note(text.encode(), False)
+            head, old, new = note.text.decode().splitlines()
+        except (ValueError, AttributeError):
+            continue
+        if head == "weir key rotation" and old.split("+")[0] == new.split("+")[0] and signed(note, old) and \
+                signed(note, new):
+            pairs.append((index, old, new))
+    later, earlier, former = {key}, {key}, set()
+    for index, old, new in pairs:
+        if old in later and index < size:
+            later.add(new)
+    for index, old, new in reversed(pairs):
+        if new in earlier:
+            earlier.add(old)
+            if index >= size:
+                former.add(old)
+    return later | former
+
+
 def verify_log(args):
     log = Log(args.directory)
     note_path, covered = os.path.join(args.directory, "checkpoint"), "none"
@@ -392,12 +421,13 @@ def verify_log(args):
     if not keys and own:
         keys = [line.split()[0] for line in read(args.directory, "keys").decode().splitlines()]
     if own:
-        check_note(own, log.leaves, keys)
+        check_note(own, log.leaves, leads(log.rotations, args.key, own.size) if args.key else keys)
         covered = own.size
     if args.key and not own:
         raise Bad(0, "there is no checkpoint that the key could have signed")
     if args.checkpoint:
-        check_note(Note(read(args.checkpoint)), log.leaves, keys)
+        given = Note(read(args.checkpoint))
+        check_note(given, log.leaves, leads(log.rotations, args.key, given.size) if args.key else keys)
     tiles = check_tiles(args.directory, log.leaves, False)
     return "%d records, %s covered, %d tiles, last hash %s" % (log.next, covered, tiles, log.hash.hex())
 

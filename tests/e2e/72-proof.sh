@@ -18,6 +18,12 @@ checkpoint_size() {
 	weir audit checkpoint | sed -n 2p
 }
 
+# covered_since FILE - there is a later checkpoint than that.
+covered_since() {
+	weir block 198.51.100.98 >/dev/null 2>&1
+	(($(checkpoint_size) > $(sed -n 2p "$1")))
+}
+
 covered() {
 	[[ $(checkpoint_size) == $(status .audit.records) ]]
 }
@@ -168,6 +174,27 @@ check 'one of root is, as the policy says' wait_for 15 has_record \
 check 'with the checkpoint' grep -q "^$(head -n 1 "$LAB_DIR/early")" "$LAB_DIR/kept"
 wait_for 10 covered
 
+# Another key signs, and the former one is gone, as it is after 30 days.
+weir audit keys rotate --reason test >/dev/null
+wait_for 10 covered
+stop_weir
+rm "$STATE/keys/audit.former.pem"
+start_weir
+weir unblock 198.51.100.1 >/dev/null 2>&1 || true
+wait_for 10 covered
+NEW_KEY=$(weir audit keys -o json | jq -r '.keys[-1].key')
+check 'another key signs now' test "$KEY" != "$NEW_KEY"
+check 'the key that somebody kept leads to it' verdict --key "$KEY" \
+	'.ok and .checkpoint.covers and .checkpoint.signature == "followed" and .checkpoint.signer == "'"$NEW_KEY"'"'
+check 'so says the oracle' oracle log "$STATE/audit" --key "$KEY"
+check 'with the new key, verify says since which record it signs' verdict --key "$NEW_KEY" \
+	'.ok and .checkpoint.signature == "given" and .key_announced_at > 0'
+check 'a checkpoint by the former key counts for its time' verdict --checkpoint "$LAB_DIR/late" --key "$NEW_KEY" \
+	'.ok and .checkpoint_given.covers and .checkpoint_given.signature == "followed"'
+check 'so says the oracle of it' oracle log "$STATE/audit" --checkpoint "$LAB_DIR/late" --key "$NEW_KEY"
+FORMER=$KEY
+KEY=$NEW_KEY
+
 weir audit tlog "$LAB_DIR/tlog" --dir "$STATE/audit" >/dev/null
 check 'the tree is written for other tools' oracle tlog "$LAB_DIR/tlog" --key "$KEY"
 
@@ -177,7 +204,7 @@ check 'of the log at rest, the oracle says the same as weir' test \
 	"$(weir audit verify "$STATE/audit" | grep -o 'last hash .*')"
 check 'the older copy is in order by itself' weir audit verify "$LAB_DIR/older"
 both_refuse 'the older copy, and a later checkpoint' log.rolled_back "$LAB_DIR/older" \
-	--checkpoint "$LAB_DIR/late" --key "$KEY"
+	--checkpoint "$LAB_DIR/late" --key "$FORMER"
 fresh_copy
 flip "$LAB_DIR/copy/tile/0/000" 100
 both_refuse 'a changed tile' tile.changed "$LAB_DIR/copy"
@@ -187,4 +214,28 @@ both_refuse 'a changed signature' checkpoint.signature "$LAB_DIR/copy"
 fresh_copy
 rm "$LAB_DIR/copy/checkpoint"
 both_refuse 'no checkpoint, to those who know the key' checkpoint.missing "$LAB_DIR/copy" --key "$KEY"
+
+# weir finds damage when it starts, and begins anew behind it: both parts are verified, and proofs work in both.
+flip "$STATE/audit/00000000000000000000.seg" 6000
+rm "$STATE/audit/state"
+start_weir
+weir block 198.51.100.99 >/dev/null
+wait_for 10 grep -q '/1$' "$STATE/audit/1/checkpoint"
+weir audit checkpoint >"$LAB_DIR/second"
+check 'of a log of two incarnations, the second is verified by itself' verdict --checkpoint "$LAB_DIR/second" --key "$KEY" \
+	'.ok == false and (.incarnations | length) == 2 and .incarnations[1].ok and .incarnations[1].checkpoint_given.covers
+	and .incarnations[1].checkpoint.signature == "given"'
+check 'and people are told of each' grep -q '^incarnation 1, from record [0-9]* on: ok' \
+	<(weir audit verify "$STATE/audit" || true)
+check 'the second has a checkpoint soon that covers the block' wait_for 10 covered_since "$LAB_DIR/second"
+ID=$(records '.event_type == "list.add"' | jq -rs '.[-1].event_id')
+wait_for 10 weir audit prove "$ID" --dir "$STATE/audit" 2>/dev/null >"$LAB_DIR/two.tlog-proof"
+check 'a record of it is proved' weir audit prove --check "$LAB_DIR/two.tlog-proof" --key "$KEY"
+check 'and the oracle agrees' oracle proof "$LAB_DIR/two.tlog-proof" --key "$KEY"
+weir audit checkpoint >"$LAB_DIR/third"
+check 'it was only appended to' weir audit consistency "$LAB_DIR/second" "$LAB_DIR/third" --dir "$STATE/audit" --key "$KEY"
+check 'and does not continue the first one' exits 1 \
+	weir audit consistency "$LAB_DIR/late" "$LAB_DIR/third" --dir "$STATE/audit" --key "$FORMER"
+weir audit tlog "$LAB_DIR/tlogs" --dir "$STATE/audit" >/dev/null 2>&1 || true
+check 'it is written for other tools, in a directory of its own' oracle tlog "$LAB_DIR/tlogs/1" --key "$KEY"
 finish

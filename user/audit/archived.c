@@ -117,7 +117,8 @@ static int search_file(int dir, const char *name, uint64_t index, const uint8_t 
 int archived_record(int dir, uint64_t index, const uint8_t hash[static AUDIT_HASH_SIZE], char **ret,
 		    size_t *ret_length)
 {
-	int fd = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = -ENOENT;
+	int fd = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	    r = -ENOENT;
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	uint64_t wanted, first;
 

@@ -41,6 +41,7 @@ void stretch_free(struct stretch *s)
 		return;
 	scan_done(&s->scan);
 	text_done(&s->archived);
+	text_done(&s->rotated);
 	free(s->tree.hashes);
 	free(s);
 }
@@ -172,6 +173,10 @@ static int take_batch(struct worker *w, struct stretch *s)
 			text_put(&s->archived, data, record->length);
 			text_put(&s->archived, "", 1);
 		}
+		if (!record->stub && is_event(&type, AUDIT_EVENT_AUDIT_KEY_ROTATED)) {
+			text_put(&s->rotated, data, record->length);
+			text_put(&s->rotated, "", 1);
+		}
 		r = take_leaf(w, &s->tree, scan->header.first_index - base, first + i - base,
 			      record->hash);
 	}
@@ -248,6 +253,7 @@ static struct stretch *read_stretch(struct worker *w, size_t at)
 	s->scan.fd = -1;
 	account_init(&s->account);
 	text_init_growing(&s->archived);
+	text_init_growing(&s->rotated);
 	s->entered = scan_open(&w->scan, job->dir, job->segments[at]);
 	if (s->entered < 0)
 		return s;

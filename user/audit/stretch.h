@@ -60,7 +60,8 @@ struct stretch {
 	struct stub_segment stubs; /* if scan.stubs: where records expired, and the file's hash */
 	struct text
 		archived; /* the retention.archived records, each followed by a NUL: they explain stubs before */
-	bool passed, met; /* it reaches the acknowledged index; with that very tip */
+	struct text rotated; /* likewise the audit.key_rotated records */
+	bool passed, met;    /* it reaches the acknowledged index; with that very tip */
 	struct {
 		bool there;
 		uint64_t index, size, real_ns;

@@ -19,7 +19,7 @@
 #include "audit/verify_internal.h"
 #include "base/cleanup.h"
 
-static void verification_done(struct verification *v)
+void verification_done(struct verification *v)
 {
 	stretch_free(v->last);
 	cover_done(v);
@@ -30,8 +30,6 @@ static void verification_done(struct verification *v)
 	close_fdp(&v->dir);
 	incarnation_done(&v->own_segments);
 }
-
-DEFINE_CLEANUP(struct verification *, verification_done)
 
 /* No other incarnation follows. */
 static bool is_last(const struct verification *v)
@@ -205,6 +203,21 @@ static void join_account(struct verification *v, const struct stretch *s)
 		*p = s->unaccounted;
 }
 
+static int join_rotations(struct verification *v, const struct stretch *s)
+{
+	const char *at = s->rotated.data;
+	int r = s->rotated.truncated ? -ENOMEM : 0;
+
+	for (size_t left = s->rotated.length; r == 0 && left;) {
+		size_t length = strlen(at);
+
+		r = rotation_list_record(v->rotations, at, length);
+		at += length + 1;
+		left -= length + 1;
+	}
+	return r;
+}
+
 /* Records that expired, and what explains those of the segments before. */
 static int join_stubs(struct verification *v, const struct stretch *s)
 {
@@ -252,7 +265,7 @@ static int join(struct verification *v, size_t at, struct stretch *s)
 	}
 	join_account(v, s);
 	cover_add(v, s);
-	r = join_stubs(v, s);
+	r = join_stubs(v, s) ?: join_rotations(v, s);
 	if (s->result != -EBADMSG)
 		return s->result ?: r;
 	v->problem = s->problem;
@@ -437,7 +450,7 @@ static int check_stubs(struct verification *v)
 static int judge_end(struct verification *v)
 {
 	uint64_t end = due(v), next = v->own_segments.next;
-	int r = cover_judge(v);
+	int r = v->forged.finding == AUDIT_FINDING_NONE ? cover_judge(v) : 0;
 
 	if (r < 0 && r != -EBADMSG)
 		return r;
@@ -459,6 +472,7 @@ static int report(struct verification *v, const struct audit_problem *p)
 
 static int verify(struct verification *v, struct fault *reterr)
 {
+	struct audit_problem found;
 	int known, r = cover_load(v, reterr);
 
 	if (r < 0 && r != -EBADMSG)
@@ -473,6 +487,10 @@ static int verify(struct verification *v, struct fault *reterr)
 	v->problem = (struct audit_problem){0};
 	v->met = v->acknowledged.tip.next_index == 0;
 	r = verify_segments(v);
+	found = v->problem;
+	if (v->forged.finding == AUDIT_FINDING_NONE && cover_follow(v) < 0)
+		v->forged = v->problem;
+	v->problem = found;
 	if (r == 0 && !is_last(v) && v->to == v->count)
 		return judge_end(v);
 	r = r ?: check_state(v);
@@ -545,9 +563,7 @@ static int open_directories(struct verification *v, struct fault *reterr)
 	return 0;
 }
 
-/* One incarnation. @ret_next: the number of the next one; 0: there is none. */
-static int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next,
-		       struct fault *reterr)
+int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next, struct fault *reterr)
 {
 	struct fault f = {0};
 	int r = open_directories(v, reterr);
@@ -569,88 +585,4 @@ static int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_ne
 	*ret_again = v->problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(v);
 	*ret_next = is_last(v) ? 0 : v->own_segments.next_number;
 	return 0;
-}
-
-static int verify_incarnation(const char *path, const struct audit_verify_options *options,
-			      uint32_t number, bool given_here, struct audit_verdict *ret,
-			      uint32_t *ret_next, struct fault *reterr)
-{
-	bool again = false;
-	int r;
-
-	for (unsigned int tries = 0; tries == 0 || (again && tries < 2); tries++) {
-		_cleanup_free_ struct verification *memory = calloc(1, sizeof(*memory));
-		_cleanup_(verification_donep) struct verification *v = memory;
-
-		if (!v)
-			return fault(reterr, -ENOMEM, "audit.read",
-				     "no memory to verify the audit log");
-		v->path = path;
-		v->options = options;
-		v->incarnation = number;
-		v->given_here = given_here;
-		v->dir = v->tree_dir = -1;
-		v->own_segments.next = SEGMENT_NONE;
-		r = verify_once(v, &again, ret_next, reterr);
-		if (r < 0)
-			return r;
-		*ret = v->verdict;
-	}
-	return 0;
-}
-
-/* Which incarnation the checkpoint that was given is of; 0 if the log has none of that number. */
-static uint32_t incarnation_of(const char *path, const struct audit_verify_options *o)
-{
-	_cleanup_free_ struct note *note = malloc(sizeof(*note));
-	_cleanup_(hasher_done) struct hasher hasher = {0};
-	_cleanup_close_ int dir = -1;
-	struct checkpoint c;
-	struct state state;
-	uint32_t number;
-
-	if (!o->checkpoint || !note ||
-	    note_parse(o->checkpoint, o->checkpoint_length, note, NULL) < 0 ||
-	    checkpoint_parse(note, &c, NULL) < 0)
-		return 0;
-	number = incarnation_of_origin(c.origin);
-	if (!number || directory_open_readonly(path, &dir, NULL) < 0 || hasher_init(&hasher) < 0 ||
-	    state_load(dir, &hasher, &state) < 0)
-		return 0;
-	return number <= state.tip.incarnation ? number : 0;
-}
-
-int audit_verify_with(const char *path, const struct audit_verify_options *options,
-		      struct audit_verdict *ret, struct fault *reterr)
-{
-	static const struct audit_verify_options none;
-	const struct audit_verify_options *o = options ?: &none;
-	uint32_t given = incarnation_of(path, o), number = 0, next = 0;
-	struct audit_verdict first = {0};
-
-	do {
-		struct audit_verdict v;
-		int r = verify_incarnation(path, o, next, next == given, &v, &next, reterr);
-
-		if (r < 0)
-			return r;
-		if (o->incarnation)
-			o->incarnation(&v, o->userdata);
-		number = v.incarnation;
-		if (number == given)
-			first.given = v.given;
-		if (first.status == AUDIT_OK && (!number || v.status != AUDIT_OK)) {
-			struct audit_covered kept = first.given;
-
-			first = v;
-			first.given = kept;
-		}
-	} while (next > number);
-	*ret = first;
-	return 0;
-}
-
-int audit_verify(const char *path, struct audit_verdict *ret, struct fault *reterr)
-{
-	return audit_verify_with(path, NULL, ret, reterr);
 }

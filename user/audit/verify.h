@@ -27,8 +27,8 @@ struct audit_verify_options {
 	uint64_t since_ns, until_ns; /* only segments with records of that time; 0 = no bound */
 	const char *checkpoint;	     /* a note that was kept elsewhere, not NUL-terminated; NULL */
 	size_t checkpoint_length;
-	const struct note_verifier
-		*key; /* whose signatures count; NULL: those of the log's own keys */
+	/* Whose signatures count, and those of the keys that it leads to (rotation.h); NULL: those of the log's own keys. */
+	const struct note_verifier *key;
 	/* Called about five times a second: bytes of segments that were read, and that there are, of this incarnation. */
 	void (*progress)(uint64_t done, uint64_t total, void *userdata);
 	/* Called with the verdict on each incarnation, one after another. */
@@ -40,6 +40,7 @@ enum audit_signature {
 	AUDIT_SIGNATURE_UNCHECKED, /* it was not looked at */
 	AUDIT_SIGNATURE_OWN,	   /* by a key that is only known from the log's own list */
 	AUDIT_SIGNATURE_GIVEN,	   /* by the key that was given */
+	AUDIT_SIGNATURE_FOLLOWED,  /* by one that it leads to */
 	AUDIT_SIGNATURE_MAX
 };
 const char *audit_signature_to_str(enum audit_signature signature); /* "own" */
@@ -52,6 +53,8 @@ struct audit_covered {
 	uint64_t size;
 	enum audit_signature signature;
 	char signer[NOTE_VERIFIER_SIZE];
+	uint64_t
+		rotation; /* AUDIT_SIGNATURE_FOLLOWED: the record of the rotation that has the signer */
 };
 
 struct audit_verdict {
@@ -89,6 +92,9 @@ struct audit_verdict {
 	bool anchored;			    /* the last audit.anchored that was read: */
 	uint64_t anchor_index, anchor_size; /* its index, and the records it handed out */
 	uint64_t anchor_ns;		    /* CLOCK_REALTIME */
+	bool key_announced;		    /* the key given is not the log's first: */
+	uint64_t
+		key_announced_at; /* the record that says so. What was signed before that, others signed. */
 };
 
 /**

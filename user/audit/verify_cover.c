@@ -22,6 +22,7 @@ static const char *const signatures[] = {
 	[AUDIT_SIGNATURE_UNCHECKED] = "unchecked",
 	[AUDIT_SIGNATURE_OWN] = "own",
 	[AUDIT_SIGNATURE_GIVEN] = "given",
+	[AUDIT_SIGNATURE_FOLLOWED] = "followed",
 };
 static_assert(ARRAY_SIZE(signatures) == AUDIT_SIGNATURE_MAX, "each has a name");
 
@@ -59,13 +60,19 @@ static void take_signer(struct audit_covered *c, const struct note_verifier *key
 }
 
 /* Who signed it? Without a key that was given, the log's own list has to do, which proves little. */
-static int check_signature(struct verification *v, const struct note *note, struct audit_covered *c)
+static int check_signature(struct verification *v, struct cover_note *n, struct audit_covered *c)
 {
+	const struct note *note = n->note;
 	_cleanup_(keyring_list_done) struct keyring_list list = {0};
 	struct fault f = {0};
 
 	if (v->options->key) {
-		if (note_verify(note, v->options->key, &f) < 0)
+		int r = note_verify(note, v->options->key, &f);
+
+		n->unsigned_by_key = r == -ENOKEY;
+		if (r == -ENOKEY)
+			return 0;
+		if (r < 0)
 			return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
 				       "the checkpoint of %" PRIu64 " records: %.150s", c->size,
 				       f.text);
@@ -88,6 +95,39 @@ static int check_signature(struct verification *v, const struct note *note, stru
 	return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
 		       "the checkpoint of %" PRIu64 " records is signed by none of the log's keys",
 		       c->size);
+}
+
+static int follow(struct verification *v, const struct cover_note *n, struct audit_covered *c)
+{
+	const struct note_verifier *signer;
+	const struct rotation *rotation;
+	int r;
+
+	if (!n->unsigned_by_key)
+		return 0;
+	r = rotation_follow(v->rotations, v->options->key, n->note, v->verdict.base + c->size,
+			    &rotation, &signer);
+	if (r < 0)
+		return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
+			       "the checkpoint of %" PRIu64
+			       " records is not signed by the key given, nor by one to which the "
+			       "rotations in the records that were read lead from it",
+			       c->size);
+	take_signer(c, signer, AUDIT_SIGNATURE_FOLLOWED);
+	c->rotation = rotation->index;
+	return 0;
+}
+
+int cover_follow(struct verification *v)
+{
+	const struct rotation *r;
+
+	if (!v->options->key)
+		return 0;
+	r = rotation_to(v->rotations, v->options->key);
+	v->verdict.key_announced = r;
+	v->verdict.key_announced_at = r ? r->index : 0;
+	return follow(v, &v->own, &v->verdict.own) ?: follow(v, &v->given, &v->verdict.given);
 }
 
 static int parse(struct cover_note *n, size_t length, struct audit_covered *c, struct fault *reterr)
@@ -126,7 +166,7 @@ static int load_own(struct verification *v, struct fault *reterr)
 	if (r == -EINVAL)
 		return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0, "%.200s", f.text);
 	return r < 0 ? fault(reterr, r, f.code, "%s", f.text)
-		     : check_signature(v, v->own.note, &v->verdict.own);
+		     : check_signature(v, &v->own, &v->verdict.own);
 }
 
 static int load_given(struct verification *v, struct fault *reterr)
@@ -146,7 +186,7 @@ static int load_given(struct verification *v, struct fault *reterr)
 		return problem(v, AUDIT_FINDING_CHECKPOINT_ORIGIN, 0,
 			       "the checkpoint is of '%.80s', the log's own is of '%.80s'",
 			       v->given.checkpoint.origin, v->own.checkpoint.origin);
-	return check_signature(v, v->given.note, &v->verdict.given);
+	return check_signature(v, &v->given, &v->verdict.given);
 }
 
 int cover_load(struct verification *v, struct fault *reterr)

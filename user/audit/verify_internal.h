@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "audit/incarnation.h"
+#include "audit/rotation.h"
 #include "audit/stretch.h"
 #include "audit/verify.h"
 
@@ -35,6 +36,7 @@ struct verification {
 	struct audit_problem unaccounted;
 	struct audit_problem forged; /* what is wrong with the checkpoints themselves */
 
+	struct rotation_list *rotations; /* of this incarnation and those before it */
 	struct stub_list stubs;
 	struct coverage coverage;
 	bool growing; /* the tree is known up to the last stretch */
@@ -42,9 +44,19 @@ struct verification {
 		char *text; /* of a note that is ours; NULL */
 		struct note *note;
 		struct checkpoint checkpoint;
-		int point; /* of the coverage; -1: its tree is not met by what is read */
+		bool unsigned_by_key; /* the key given is to lead to who signed it */
+		int point;	      /* of the coverage; -1: its tree is not met by what is read */
 	} own, given;
 };
+
+/**
+ * Verify one incarnation; the fields up to `dir` are set, and own_segments.next and dirs to none. 0: v->verdict is;
+ * *@ret_again: what it found may be explained by what was written meanwhile; *@ret_next: the number of the next one, 0: there
+ * is none. Errors of audit_verify_with().
+ */
+int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next, struct fault *reterr);
+void verification_done(struct verification *v);
+DEFINE_CLEANUP(struct verification *, verification_done)
 
 /**
  * Read the checkpoints and check their signatures. Before the state file is read: what is signed was acknowledged.
@@ -52,6 +64,11 @@ struct verification {
  */
 int cover_load(struct verification *v, struct fault *reterr);
 void cover_done(struct verification *v);
+/**
+ * The rotations are read: does the key that was given lead to who signed what it did not? 0; -EBADMSG: v->problem. Only if
+ * cover_load() found nothing.
+ */
+int cover_follow(struct verification *v);
 /** What is read begins with record @first; sets what stretches need. 0 or -errno; what is missing ends v->growing. */
 int cover_begin(struct verification *v, uint64_t first);
 /** The leaves of the stretch that was joined last. */

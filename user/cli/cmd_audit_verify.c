@@ -26,10 +26,12 @@ static json_t *json_covered(const struct audit_covered *c)
 {
 	if (!c->there)
 		return json_null();
-	return json_pack("{s:b, s:s, s:I, s:s, s:s?}", "covers", c->covers, "origin", c->origin,
-			 "records", (json_int_t)c->size, "signature",
-			 audit_signature_to_str(c->signature), "signer",
-			 *c->signer ? c->signer : NULL);
+	return json_pack(
+		"{s:b, s:s, s:I, s:s, s:s?, s:o?}", "covers", c->covers, "origin", c->origin,
+		"records", (json_int_t)c->size, "signature", audit_signature_to_str(c->signature),
+		"signer", *c->signer ? c->signer : NULL, "rotation",
+		c->signature == AUDIT_SIGNATURE_FOLLOWED ? json_integer((json_int_t)c->rotation)
+							 : NULL);
 }
 
 static uint64_t after_anchor(const struct audit_verdict *v)
@@ -72,6 +74,9 @@ static json_t *json_verdict(const struct audit_verdict *v)
 	json_object_set_new(verdict, "evidence", json_integer((json_int_t)v->evidence));
 	json_object_set_new(verdict, "evidence_gone", json_integer((json_int_t)v->evidence_gone));
 	json_object_set_new(verdict, "anchor", json_anchor(v));
+	if (v->key_announced)
+		json_object_set_new(verdict, "key_announced_at",
+				    json_integer((json_int_t)v->key_announced_at));
 	if (verdict && v->status != AUDIT_OK) {
 		json_object_set_new(verdict, "index", json_integer((json_int_t)v->index));
 		json_object_set_new(verdict, "segment", json_string(v->segment));
@@ -96,13 +101,18 @@ static void say_covered(const struct cli *cli, const char *what, const struct au
 			what, c->size, after);
 	if (c->signature == AUDIT_SIGNATURE_GIVEN)
 		cli_say(cli, "  signed by the key given, %s", c->signer);
+	else if (c->signature == AUDIT_SIGNATURE_FOLLOWED)
+		cli_say(cli,
+			"  signed by %s, to which the key given leads: the last rotation between them is "
+			"record %" PRIu64,
+			c->signer, c->rotation);
 	else if (c->signature == AUDIT_SIGNATURE_OWN)
 		cli_say(cli,
 			"  signed by %s, which only the log itself says is its key: give the one "
 			"you know by --key",
 			c->signer);
 	else
-		cli_say(cli, "  its signature was not checked: there is no key");
+		cli_say(cli, "  its signature is none that counts, or there is no key to check it");
 }
 
 static void say_anchor(const struct cli *cli, const struct audit_verdict *v)
@@ -140,6 +150,11 @@ static void say_more(const struct cli *cli, const struct audit_verdict *v)
 {
 	say_covered(cli, "the log's checkpoint", v, &v->own);
 	say_covered(cli, "the checkpoint given", v, &v->given);
+	if (v->key_announced)
+		cli_say(cli,
+			"the key given signs since record %" PRIu64
+			", which announced it: of what is before it says what the log had then",
+			v->key_announced_at);
 	if (!v->own.there)
 		cli_say(cli, "the log has no checkpoint: nothing of it is signed");
 	if (v->tiles_missing)
