@@ -63,30 +63,6 @@ size_t coverage_expect(struct coverage *c, uint64_t size,
 	return c->point_count - 1;
 }
 
-void coverage_compare(struct coverage_tiles *tiles, int dir, unsigned int level, uint64_t number,
-		      const struct tile *tile)
-{
-	struct tile there;
-	unsigned int i = 0;
-
-	if (tile_read(dir, level, number, &there) < 0) {
-		tiles->missing++;
-		return;
-	}
-	if (memcmp(&there, tile, sizeof(there)) == 0) {
-		tiles->equal++;
-		return;
-	}
-	if (tiles->wrong)
-		return;
-	while (memcmp(there.hashes[i], tile->hashes[i], AUDIT_HASH_SIZE) == 0)
-		i++;
-	tiles->wrong = true;
-	tiles->level = level;
-	tiles->number = number;
-	tiles->leaf = (number * TILE_WIDTH + i) << TILE_HEIGHT * level;
-}
-
 void coverage_join(struct coverage_tiles *left, const struct coverage_tiles *right)
 {
 	uint64_t equal = left->equal + right->equal, missing = left->missing + right->missing;
@@ -95,6 +71,29 @@ void coverage_join(struct coverage_tiles *left, const struct coverage_tiles *rig
 		*left = *right;
 	left->equal = equal;
 	left->missing = missing;
+}
+
+void coverage_compare(struct coverage_tiles *tiles, int dir, unsigned int level, uint64_t number,
+		      const struct tile *tile)
+{
+	struct coverage_tiles found = {.wrong = true, .level = level, .number = number};
+	struct tile there;
+	unsigned int i = 0;
+	int r = tile_read(dir, level, number, &there);
+
+	if (r < 0 && r != -EBADMSG) {
+		tiles->missing++;
+		return;
+	}
+	if (r == 0 && memcmp(&there, tile, sizeof(there)) == 0) {
+		tiles->equal++;
+		return;
+	}
+	/* One of another size is wrong from its first hash on. */
+	while (r == 0 && memcmp(there.hashes[i], tile->hashes[i], AUDIT_HASH_SIZE) == 0)
+		i++;
+	found.leaf = (number * TILE_WIDTH + i) << TILE_HEIGHT * level;
+	coverage_join(tiles, &found);
 }
 
 /* Hash number @number of @level is known. Above the leaves, each stands for a tile one level below. */

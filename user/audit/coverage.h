@@ -27,7 +27,7 @@ struct coverage {
 	struct coverage_point points[COVERAGE_POINTS_MAX];
 	size_t point_count;
 	struct coverage_tiles {
-		uint64_t equal, missing; /* missing or torn: the sealer can compute them again */
+		uint64_t equal, missing; /* the sealer can compute missing ones again */
 		bool wrong;
 		unsigned int level;
 		uint64_t

@@ -295,7 +295,8 @@ static bool take_escape(struct scanner *s)
 	uint8_t code;
 
 	if (take(s, "u00")) {
-		if (s->end - s->at < 2 || hex_parse(s->at, 1, &code) < 0 || code >= 0x20)
+		if (s->end - s->at < 2 || hex_parse(s->at, 1, &code) < 0 || code >= 0x20 ||
+		    strchr("\b\f\n\r\t", code ?: 1))
 			return false;
 		s->at += 2;
 		return true;
@@ -357,6 +358,17 @@ static bool take_scalar(struct scanner *s)
 	return take_u64(s, &number);
 }
 
+static bool is_outcome(const struct record_slice *text)
+{
+	for (int i = 0; i < AUDIT_OUTCOME_MAX; i++) {
+		const char *name = audit_outcome_to_str((enum audit_outcome)i);
+
+		if (text->length == strlen(name) && memcmp(text->data, name, text->length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A value that is sealed; it is noted in @v. */
 static bool take_sealed(struct scanner *s, struct record_view *v)
 {
@@ -413,19 +425,35 @@ static bool take_resource(struct scanner *s, struct record_view *v)
 	return true;
 }
 
+/* A key that is greater than the one before it in its object, as RFC 8785 sorts: none comes twice. */
+static bool take_key(struct scanner *s, struct record_slice *last)
+{
+	struct record_slice key;
+	size_t common;
+	int order;
+
+	if (!take_string(s, &key) || !take_char(s, ':'))
+		return false;
+	common = key.length < last->length ? key.length : last->length;
+	order = last->data ? memcmp(key.data, last->data, common) : 1;
+	if (order < 0 || (order == 0 && key.length <= last->length))
+		return false;
+	*last = key;
+	return true;
+}
+
 /* The details: an object with anything in it. The record around it is the first level of AUDIT_DEPTH_MAX. */
 static bool take_details(struct scanner *s, struct record_view *v)
 {
 	const char *start = s->at;
 	char closers[AUDIT_DEPTH_MAX - 1];
+	struct record_slice keys[AUDIT_DEPTH_MAX - 1]; /* the last one of each */
 	unsigned int depth = 0;
-	struct record_slice key;
 
 	if (s->at == s->end || *s->at != '{')
 		return false;
 	do {
-		if (depth && closers[depth - 1] == '}' &&
-		    !(take_string(s, &key) && take_char(s, ':')))
+		if (depth && closers[depth - 1] == '}' && !take_key(s, &keys[depth - 1]))
 			return false;
 		if (depth == 1 && is_sealed(s)) {
 			if (!take_sealed(s, v))
@@ -433,6 +461,8 @@ static bool take_details(struct scanner *s, struct record_view *v)
 		} else if (s->at < s->end && (*s->at == '{' || *s->at == '[')) {
 			if (depth == ARRAY_SIZE(closers))
 				return false;
+			keys[depth].data = NULL;
+			keys[depth].length = 0;
 			closers[depth++] = *s->at++ == '{' ? '}' : ']';
 			if (s->at < s->end && *s->at != closers[depth - 1])
 				continue;
@@ -470,8 +500,9 @@ int record_parse(const char *data, size_t length, struct record_view *ret)
 	    !take(&s, ",\"timestamp\":") || !take_string(&s, &v.timestamp) || !take_char(&s, '}') ||
 	    s.at != s.end)
 		return -EINVAL;
-	if (severity < 1 || severity > 5 || v.timestamp.length != CLOCK_RFC3339_SIZE - 1 ||
-	    hash.length != AUDIT_HASH_TEXT - 1 || uuid_parse(&id, v.event_id) < 0 ||
+	if (severity < 1 || severity > 5 || !is_outcome(&v.outcome) ||
+	    v.timestamp.length != CLOCK_RFC3339_SIZE - 1 || hash.length != AUDIT_HASH_TEXT - 1 ||
+	    uuid_parse(&id, v.event_id) < 0 ||
 	    hex_parse(hash.data, AUDIT_HASH_SIZE, v.previous_hash) < 0)
 		return -EINVAL;
 	v.severity = (unsigned int)severity;

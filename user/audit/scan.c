@@ -285,9 +285,12 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 	struct record_view view;
 
 	if (record_parse(data, f->length, &view) < 0)
-		return audit_problem(ret_problem, AUDIT_FINDING_RECORD_SYNTAX, index, at,
-				     "record %llu is not canonical JSON as weir writes it",
-				     (unsigned long long)index);
+		return s->link_broken
+			       ? broken_link(s, used, NULL, ret_problem)
+			       : audit_problem(
+					 ret_problem, AUDIT_FINDING_RECORD_SYNTAX, index, at,
+					 "record %llu is not canonical JSON as weir writes it",
+					 (unsigned long long)index);
 	if (s->link_broken)
 		return broken_link(s, used, view.previous_hash, ret_problem);
 	if (view.index != f->index)

@@ -194,12 +194,14 @@ static int judge_tail(struct verification *v)
 static void join_account(struct verification *v, const struct stretch *s)
 {
 	struct audit_problem *p = &v->unaccounted;
+	bool fits;
 
 	if (p->finding != AUDIT_FINDING_NONE)
 		return;
 	p->segment = s->scan.header.first_index;
-	if (account_join(&v->account, &s->account, p) == 0 &&
-	    s->unaccounted.finding != AUDIT_FINDING_NONE)
+	fits = account_join(&v->account, &s->account, p) == 0;
+	if (s->unaccounted.finding != AUDIT_FINDING_NONE &&
+	    (fits || s->unaccounted.index < p->index))
 		*p = s->unaccounted;
 }
 
@@ -420,8 +422,9 @@ static int check_state(struct verification *v)
 	if (v->met && (now.tip.next_index > due(v) || tip_equal(&now.tip, &v->tip) ||
 		       tip_equal(&now.tip, &v->before)))
 		return 0;
-	/* A crash before the first batch of the incarnation was acknowledged. */
-	if (now.tip.incarnation + 1 == v->incarnation && !v->from && v->verdict.batches <= 1)
+	/* A crash before the first batch of all, or of an incarnation, was acknowledged. */
+	if (!v->from && v->verdict.batches <= 1 &&
+	    (!now.tip.next_index || now.tip.incarnation + 1 == v->incarnation))
 		return 0;
 	return audit_problem(&v->problem, AUDIT_FINDING_STATE, now.tip.next_index, 0,
 			     "the state file contradicts the log: it acknowledges %" PRIu64

@@ -79,8 +79,13 @@ static int check_signature(struct verification *v, struct cover_note *n, struct 
 		take_signer(c, v->options->key, AUDIT_SIGNATURE_GIVEN);
 		return 0;
 	}
-	if (keyring_list_read(v->path, &list, &f) < 0)
-		return f.err == -ENOENT || f.err == -EINVAL ? 0 : f.err;
+	if (keyring_list_read(v->path, &list, &f) < 0 && f.err == -EINVAL)
+		return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
+			       "who signed the checkpoint of %" PRIu64
+			       " records cannot be told: the log's list of keys is damaged",
+			       c->size);
+	if (f.err)
+		return f.err == -ENOENT ? 0 : f.err;
 	for (size_t i = list.count; i-- > 0;) {
 		int r = note_verify(note, &list.keys[i].verifier, &f);
 
