@@ -3,11 +3,11 @@
 """A verifier of weir's audit log that shares nothing with weir: written from user/audit/README.md, with the
 standard library and the openssl program. The tests hold `weir audit verify` against it.
 
-    oracle.py log DIR [--checkpoint FILE] [--key VKEY]     segments, state, chain, tree, tiles, checkpoints
+    oracle.py log DIR [--checkpoint FILE] [--key VKEY]     segments, state, chain, tree, tiles, checkpoints, sums
     oracle.py proof FILE --key VKEY                        a proof of inclusion, by itself
     oracle.py tlog DIR --key VKEY                          a directory by C2SP tlog-tiles
 
-The last line is "ok ..." or "bad INDEX WORDS"; the exit status 0 or 1. What heartbeats add up to is not checked.
+The last line is "ok ..." or "bad INDEX KIND WORDS"; the exit status 0 or 1. What the records add up to is sums.py's.
 """
 import argparse
 import base64
@@ -20,20 +20,15 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+from sums import Account, Bad, Stubs, root_of
+
 NONE = 2**64 - 1
 BLOCK = 4096
 TILE = 256
-RECORD, COMMIT, END = 1, 2, 3
+RECORD, COMMIT, END, STUB = 1, 2, 3, 4
 MEMBERS = ["action", "actor", "details", "event_id", "event_type", "index", "outcome", "previous_hash",
            "resource", "severity", "timestamp"]
-
-
-class Bad(Exception):
-    """What is wrong, and from which record on."""
-
-    def __init__(self, index, words):
-        super().__init__(words)
-        self.index = index
 
 
 def sha(*parts):
@@ -43,6 +38,10 @@ def sha(*parts):
 def read(*path):
     with open(os.path.join(*path), "rb") as f:
         return f.read()
+
+
+def segment_name(first):
+    return "%020d.seg" % first
 
 
 def make_crc32c():
@@ -110,25 +109,60 @@ def no_float(text):
 
 
 def depth(value):
+    """How deep it is nested; its numbers are such as a record can have."""
     if isinstance(value, dict):
         return 1 + max(map(depth, value.values()), default=0)
     if isinstance(value, list):
         return 1 + max(map(depth, value), default=0)
+    if isinstance(value, int) and abs(value) >= 2**53:
+        raise ValueError("too large a number")
     return 0
+
+
+def is_text(value):
+    return isinstance(value, str)
+
+
+def is_personal(value):
+    """Text, or what stands for it."""
+    return is_text(value) or isinstance(value, dict) and is_sealed(value)
+
+
+def is_sealed(value):
+    parts = [value.get("sealed"), value.get("subject")]
+    return len(value) == 2 and all(map(is_text, parts)) and [is_base64url(p) for p in parts] == [32, 8]
+
+
+def is_base64url(text):
+    """How many bytes it stands for; None: it is none."""
+    if not re.fullmatch("[A-Za-z0-9_-]*", text):
+        return None
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return len(raw) if base64.urlsafe_b64encode(raw).decode().rstrip("=") == text else None
 
 
 def record_of(data):
     """A record in the one form that it can have."""
     record = json.loads(data.decode("utf-8"), parse_float=no_float, parse_constant=no_float)
     again = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if again.encode() != data or list(record) != MEMBERS or len(data) > 65000 or depth(record) > 9:
+    if again.encode() != data or list(record) != MEMBERS or len(data) > 65000 or depth(record) > 8:
         raise ValueError("not canonical")
-    if list(record["actor"]) != ["ip_address", "role", "user_id", "username"]:
+    actor, resource, details = record["actor"], record["resource"], record["details"]
+    if list(actor) != ["ip_address", "role", "user_id", "username"] or not is_text(actor["role"]) or \
+            not all(map(is_personal, actor.values())):
         raise ValueError("another actor")
-    if list(record["resource"]) != ["id", "type"] or not isinstance(record["details"], dict):
+    if list(resource) != ["id", "type"] or not is_text(resource["type"]) or not is_personal(resource["id"]):
         raise ValueError("another resource")
-    if record["outcome"] not in ("success", "failure", "denied") or record["severity"] not in range(1, 6):
-        raise ValueError("another outcome or severity")
+    if not isinstance(details, dict) or any(list(v)[:1] == ["sealed"] and not is_sealed(v)
+                                            for v in details.values() if isinstance(v, dict)):
+        raise ValueError("other details")
+    if record["outcome"] not in ("success", "failure", "denied") or type(record["severity"]) is not int or \
+            record["severity"] not in range(1, 6) or type(record["index"]) is not int or record["index"] < 0:
+        raise ValueError("another outcome, severity or index")
+    if not all(is_text(record[m]) for m in ("action", "event_type")) or len(record["timestamp"]) != 30 or \
+            not re.fullmatch("[0-9a-f]{64}", record["previous_hash"]) or not re.fullmatch(
+                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", record["event_id"]):
+        raise ValueError("another hash, id or time")
     return record
 
 
@@ -140,155 +174,250 @@ def event_id(chain, index):
     return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
 
 
+class Segment:
+    """A file of the log: what of it counts, and how far it was read."""
+
+    def __init__(self, first, data, header):
+        self.first, self.data, self.header = first, data, header
+        self.offset, self.saved = BLOCK, 0  # after the last commit or end; room that its records had before they expired
+        self.limit = None  # where it ended as it was written, if the next one says so
+        self.stubs = []  # indexes of the records that expired
+
+    def counting(self, saved):
+        return len(self.data) if self.limit is None else max(0, min(len(self.data), self.limit - saved))
+
+
+class Batch:
+    """What was read since the last commit."""
+
+    def __init__(self, segment):
+        self.at, self.saved, self.hashes, self.records, self.stubs = segment.offset, segment.saved, [], [], []
+        self.broken = False  # the last record does not name the hash before it
+
+
 class Log:
     """Walks the segments in their order."""
 
     def __init__(self, directory):
         self.directory = directory
-        self.leaves = []
-        self.next, self.hash, self.seal = 0, bytes(32), None
-        self.commits = []  # (segment, offset, next index, hash, seal) of the last ones
-        self.header, self.offset, self.size = None, 0, 0
-        self.chain = None
+        self.leaves, self.account, self.stubs = [], Account(directory), Stubs()
+        self.next, self.hash, self.seal, self.chain = 0, bytes(32), None, None
+        self.tips = []  # of the last two commits, as the state file has them
+        self.segment = None
         self.rotations = []  # (index, note)
 
-    def tip(self):
-        return self.commits[-1] if self.commits else None
+    def bad_header(self, first):
+        return Bad("segment.header", min(self.next, first), "a header that is damaged or does not fit")
 
-    def enter(self, name, last):
-        data = read(self.directory, name)
+    def enter(self, first, last):
+        """The next segment; None: it is still being written."""
+        data = read(self.directory, segment_name(first))
         if len(data) < BLOCK and last:
             return None
         try:
             h = Header(data[:BLOCK])
-        except ValueError as e:
-            raise Bad(self.next, str(e)) from e
-        before = self.header
-        if h.first != int(name[:20]):
-            raise Bad(self.next, "a segment with the header of another one")
-        if before is None:
-            if (h.first, h.incarnation, h.previous, h.end, h.tail) != (0, 0, NONE, 0, 0) or any(
-                    h.previous_hash + h.tail_hash + h.previous_seal):
-                raise Bad(0, "the first segment is missing")
-        else:
-            self.link(before, h)
-        self.header, self.offset, self.size = h, BLOCK, len(data)
+        except ValueError:
+            raise self.bad_header(first) from None
+        if h.first != first:
+            raise self.bad_header(first)
+        self.link(h)
         self.seal, self.chain = h.seal, h.chain
-        return data
+        return Segment(first, data, h)
 
-    def link(self, before, h):
-        if h.incarnation != before.incarnation:
-            raise Bad(self.next, "a violation, which weir itself found")
-        rest = read(self.directory, "%020d.seg" % before.first)[h.end:]
-        if (h.previous, h.chain, h.first, h.previous_hash, h.previous_seal, h.end) != (
-                before.first, before.chain, self.next, self.hash, self.seal, self.offset):
-            raise Bad(self.next, "a segment does not continue the one before")
+    def link(self, h):
+        before = self.segment
+        if before is None:
+            if h.first != 0:
+                raise Bad("segment.missing", 0, "the first segment is missing")
+            if (h.incarnation, h.previous, h.end, h.tail) != (0, NONE, 0, 0) or any(
+                    h.previous_hash + h.tail_hash + h.previous_seal):
+                raise self.bad_header(0)
+            return
+        if h.incarnation > before.header.incarnation:
+            raise Bad("chain.violation", self.next, "a violation, which weir itself found")
+        if h.previous != before.first and h.first > self.next:
+            raise Bad("segment.missing", self.next, "a segment is missing")
+        if h.previous == before.first:
+            self.check_tail(before, h)
+        if (h.previous, h.incarnation, h.chain, h.first, h.previous_hash, h.previous_seal) != (
+                before.first, before.header.incarnation, self.chain, self.next, self.hash, self.seal):
+            raise self.bad_header(h.first)
+
+    def check_tail(self, before, h):
+        rest = before.data[before.offset:]
+        if before.offset + before.saved < h.end:
+            raise Bad("segment.short", self.next, "a segment ends before its records do")
         if len(rest) != h.tail or h.tail_hash != (sha(rest) if rest else bytes(32)):
-            raise Bad(self.next, "the end of a segment that was set aside was changed")
+            raise Bad("segment.tail", self.next, "what follows the records of a segment was changed")
 
-    def frame(self, data, at):
+    def broken(self, batch, confirmed=None):
+        """Of two records that do not fit, which one was changed? Who comes next may confirm the second."""
+        index = self.next + len(batch.hashes) - 1
+        if len(batch.hashes) > 1 and confirmed == batch.hashes[-1]:
+            index -= 1
+        return Bad("record.changed", index, "a record does not have the hash it had")
+
+    def damaged(self, batch, index):
+        return self.broken(batch) if batch.broken else Bad("frame.damaged", index, "a frame is damaged")
+
+    def frame(self, s, batch):
         """(type, index, payload, size), or None where the file ends before the frame does."""
-        if len(data) - at < 20:
+        data, at, end = s.data, batch.at, s.counting(batch.saved)
+        if end - at < 20:
             return None
         length, crc, kind, index = struct.unpack_from("<IIB3xQ", data, at)
         size = (20 + length + 7) // 8 * 8
-        if kind not in (RECORD, COMMIT, END) or any(data[at + 9:at + 12]) or length > 65000:
-            raise Bad(self.next, "a frame is damaged")
-        if kind != RECORD and length != 96 or kind == RECORD and not length:
-            raise Bad(self.next, "a frame is damaged")
-        if len(data) - at < size:
+        due = self.next + (0 if length == 96 and kind != RECORD else len(batch.hashes))
+        good = 1 <= length <= 65000 if kind == RECORD else length == {COMMIT: 96, END: 96, STUB: 36}.get(kind)
+        if not good or any(data[at + 9:at + 12]):
+            raise self.damaged(batch, due)
+        if end - at < size:
             return None
         payload = data[at + 20:at + 20 + length]
         if crc != crc32c(data[at:at + 4] + data[at + 8:at + 20 + length]) or any(data[at + 20 + length:at + size]):
-            raise Bad(self.next, "a frame is damaged")
+            raise self.damaged(batch, due)
         return kind, index, payload, size
 
-    def take_record(self, payload, frame_index, index, previous):
+    def take_record(self, batch, payload, frame_index):
+        index = self.next + len(batch.hashes)
         try:
             record = record_of(payload)
-        except (ValueError, KeyError, RecursionError) as e:
-            raise Bad(index, "no record: %s" % e) from e
-        if (record["index"], frame_index, record["event_id"], record["previous_hash"]) != (
-                index, index, event_id(self.chain, index), previous.hex()):
-            raise Bad(index, "a record that does not follow the one before")
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
+            raise self.broken(batch) if batch.broken else Bad("record.syntax", index, "no record: %s" % e) from e
+        if batch.broken:
+            raise self.broken(batch, bytes.fromhex(record["previous_hash"]))
+        if record["index"] != frame_index:
+            raise Bad("frame.damaged", index, "a record in a frame of another number")
+        if record["index"] != index:
+            raise Bad("record.order", min(index, record["index"]), "a record is missing or comes a second time")
+        if record["event_id"] != event_id(self.chain, index):
+            raise Bad("record.changed", index, "an event_id of another chain or place")
+        batch.broken = record["previous_hash"] != (batch.hashes[-1] if batch.hashes else self.hash).hex()
+        batch.records.append(record)
         if record["event_type"] == "audit.key_rotated":
             self.rotations.append((index, record["details"].get("note")))
-        return sha(b"\0", payload)
+        batch.hashes.append(sha(b"\0", payload))
 
-    def take_seal(self, kind, index, payload, batch):
+    def take_stub(self, batch, payload, frame_index, size):
+        index = self.next + len(batch.hashes)
+        if batch.broken:
+            raise self.broken(batch)
+        if frame_index != index:
+            raise Bad("record.order", index, "the stub of another record")
+        length, = struct.unpack_from("<I", payload, 32)
+        if not 36 <= length <= 65000:
+            raise Bad("frame.damaged", index, "a stub of a record that could not be")
+        batch.saved += (20 + length + 7) // 8 * 8 - size
+        batch.stubs.append(index)
+        batch.records.append(None)
+        batch.hashes.append(payload[:32])
+
+    def take_commit(self, s, batch, index, payload):
         first, count = struct.unpack_from("<2Q", payload)
-        last = batch[-1] if batch else self.hash
-        seal = sha(bytes([kind]), self.seal, payload[:64])
-        if (first, count, index, payload[16:48], payload[64:]) != (
-                self.next, len(batch), self.next + len(batch), last, seal) or (kind == COMMIT) != bool(batch):
-            raise Bad(self.next, "a commit that does not fit its batch")
-        self.seal = seal
+        if batch.broken:
+            raise self.broken(batch, payload[16:48])
+        if payload[64:] != sha(bytes([COMMIT]), self.seal, payload[:64]) or first != self.next or \
+                index != first + count or not count:
+            raise Bad("commit.changed", self.next, "a commit is not as it was written")
+        if count != len(batch.hashes):
+            raise Bad("record.order", first + min(count, len(batch.hashes)), "a record is missing or was added")
+        if payload[16:48] != batch.hashes[-1]:
+            raise Bad("record.changed", first + count - 1, "the commit names another hash")
+        self.account.take(self.next, batch.records, *struct.unpack_from("<2Q", payload, 48))
+        self.stubs.read(batch.records)
+        self.leaves += batch.hashes
+        self.next, self.hash, self.seal = index, batch.hashes[-1], payload[64:]
+        s.offset, s.saved = batch.at, batch.saved
+        s.stubs += batch.stubs
+        self.tips = self.tips[-1:] + [(s.header.incarnation, s.header.chain, s.first, s.offset + s.saved,
+                                       self.next, self.hash, self.seal)]
 
-    def walk(self, data):
-        """The batches of a segment. Returns what ended it: "end", or "cut" in the midst of a batch."""
-        at, batch, previous, begin = BLOCK, [], self.hash, BLOCK
+    def take_end(self, s, batch, index, payload):
+        if batch.broken:
+            raise self.broken(batch)
+        if batch.hashes or struct.unpack_from("<2Q", payload) != (self.next, 0) or index != self.next or \
+                payload[16:48] != self.hash or payload[64:] != sha(bytes([END]), self.seal, payload[:64]):
+            raise Bad("commit.changed", self.next, "the end of a segment is not as it was written")
+        self.seal, s.offset = payload[64:], batch.at
+        if s.counting(s.saved) > s.offset:
+            raise Bad("segment.tail", self.next, "bytes behind the end of a segment")
+
+    def walk(self, s):
+        """All batches of a segment."""
+        batch = Batch(s)
         while True:
-            found = self.frame(data, at)
+            found = self.frame(s, batch)
             if found is None:
-                return "cut"
+                if batch.broken:
+                    raise self.broken(batch)
+                return
             kind, index, payload, size = found
-            at += size
+            if kind in (RECORD, STUB) and (
+                    len(batch.hashes) == 16384 or batch.at + size - s.offset > 4 << 20):
+                raise Bad("frame.damaged", self.next + len(batch.hashes), "a batch is too large")
+            batch.at += size
             if kind == RECORD:
-                if at - begin > 4 << 20 or len(batch) == 16384:
-                    raise Bad(self.next, "a batch is too large")
-                previous = self.take_record(payload, index, self.next + len(batch), previous)
-                batch.append(previous)
-                continue
-            self.take_seal(kind, index, payload, batch)
-            self.offset = begin = at
-            if kind == END:
-                if len(data) > at:
-                    raise Bad(self.next, "bytes behind the end of a segment")
-                return "end"
-            self.leaves += batch
-            self.next += len(batch)
-            self.hash = previous
-            self.commits = self.commits[-1:] + [(self.header.first, at, self.next, self.hash, self.seal)]
-            batch = []
+                self.take_record(batch, payload, index)
+            elif kind == STUB:
+                self.take_stub(batch, payload, index, size)
+            elif kind == COMMIT:
+                self.take_commit(s, batch, index, payload)
+                batch = Batch(s)
+            else:
+                self.take_end(s, batch, index, payload)
+                return
+
+    def walk_all(self, acknowledged):
+        names = sorted(int(n[:20]) for n in os.listdir(self.directory) if re.fullmatch(r"\d{20}\.seg", n))
+        for i, first in enumerate(names):
+            last = i == len(names) - 1
+            s = self.enter(first, last)
+            if s is None:
+                return
+            if not last:
+                s.limit = self.limit_of(first, names[i + 1])
+            self.segment = s
+            try:
+                self.walk(s)
+            except Bad:
+                if last and self.tips and self.tips[-1] == acknowledged:
+                    raise Bad("segment.tail", self.next, "what follows was never acknowledged") from None
+                raise
+            self.stubs.end(s)
+
+    def limit_of(self, first, following):
+        try:
+            after = Header(read(self.directory, segment_name(following))[:BLOCK])
+        except ValueError:
+            return None
+        return after.end if (after.first, after.previous) == (following, first) and after.tail else None
 
     def verify(self):
+        """Segments, chain and state file. What adds up, and what trees say, is looked at after that."""
+        acknowledged, wrong = None, None
         try:
-            slots = state_of(read(self.directory, "state"))
-        except (ValueError, OSError) as e:
-            slots, wrong = None, e
-        names = sorted(n for n in os.listdir(self.directory) if re.fullmatch(r"\d{20}\.seg", n))
-        met = slots and slots[0][5] == 0
-        for i, name in enumerate(names):
-            last = name == names[-1]
-            data = self.enter(name, last)
-            if data is None:
-                break
-            if not last:
-                try:
-                    after = Header(read(self.directory, names[i + 1])[:BLOCK])
-                    if after.previous == self.header.first and after.tail:
-                        data = data[:after.end]
-                except ValueError:
-                    pass
-            self.walk(data)
-        if slots is None:
-            raise Bad(self.next, "state: %s" % wrong)
-        tips = [c for c in self.commits if c == slots[0][3:]]
-        met = met and not self.commits or bool(tips)
-        if self.commits and slots[0][1:3] != (self.header.incarnation, self.chain):
-            met = False
-        if not met:
-            raise Bad(min(self.next, slots[0][5]), "the log does not end where the state file says")
+            acknowledged = state_of(read(self.directory, "state"))[0][1:]
+        except FileNotFoundError:
+            wrong = "state.missing"
+        except ValueError:
+            wrong = "state.damaged"
+        self.walk_all(acknowledged)
+        if wrong:
+            raise Bad(wrong, self.next, "whether records were cut off cannot be told")
+        if acknowledged[4] > self.next:
+            raise Bad("log.truncated", self.next, "acknowledged records are missing at the end")
+        if self.segment and acknowledged not in self.tips and (self.tips[1:] or acknowledged[4]):
+            raise Bad("state.damaged", acknowledged[4], "the log does not end where the state file says")
 
 
-def root_of(leaves):
-    if not leaves:
-        return sha(b"")
-    level = leaves
-    while len(level) > 1:
-        pairs = [sha(b"\1", level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        level = pairs + ([level[-1]] if len(level) % 2 else [])
-    return level[0]
+def key_of(text):
+    """Name, id and bytes of a verifier key."""
+    parts = text.split("+", 2)
+    raw = base64.b64decode(parts[-1], validate=True)
+    if len(parts) != 3 or len(raw) != 33 or raw[0] != 1 or not parts[0] or base64.b64encode(raw).decode() != parts[2] or \
+            sha(parts[0].encode(), b"\n", raw)[:4].hex() != parts[1]:
+        raise ValueError("no verifier key: " + text)
+    return parts[0], parts[1], raw
 
 
 class Note:
@@ -322,13 +451,10 @@ class Note:
 
     def verify(self, key):
         """All signatures by the verifier key are good, and there is one."""
-        name, number, encoded = key.split("+", 2)
-        raw = base64.b64decode(encoded, validate=True)
-        if len(raw) != 33 or raw[0] != 1 or sha(name.encode(), b"\n", raw)[:4].hex() != number:
-            raise ValueError("no verifier key: " + key)
+        name, number, raw = key_of(key)
         mine = [s for n, i, s in self.signatures if (n, i.hex()) == (name, number)]
         if not mine:
-            raise ValueError("not signed by " + key)
+            raise KeyError("not signed by " + key)
         for signature in mine:
             if not openssl_verifies(raw[1:], self.text, signature):
                 raise ValueError("a bad signature by " + key)
@@ -355,36 +481,33 @@ def tile_name(level, number, width=TILE):
 
 
 def check_tiles(directory, leaves, partial):
-    """Every tile of the tree, against what the leaves make. Full ones may be missing unless @partial."""
-    level, hashes, count = 0, leaves, 0
+    """Every tile of the tree, against what the leaves make. Full ones may be missing unless @partial. Returns how many
+    are right, and the first leaf that one has otherwise, or None."""
+    level, hashes, count, wrong = 0, leaves, 0, []
     while hashes:
         for number in range((len(hashes) + TILE - 1) // TILE):
             part = hashes[number * TILE:(number + 1) * TILE]
             path = os.path.join(directory, tile_name(level, number, len(part)))
             if len(part) < TILE and not partial or not partial and not os.path.exists(path):
                 continue
-            if read(path) != b"".join(part):
-                raise Bad(number * TILE ** (level + 1), "tile %s is not that of the records" % path)
-            count += 1
+            data = read(path)
+            if data == b"".join(part):
+                count += 1
+                continue
+            same = 0
+            while len(data) == 32 * len(part) and data[32 * same:32 * same + 32] == part[same]:
+                same += 1
+            wrong.append((number * TILE + same) * TILE ** level)
         hashes = [root_of(hashes[i:i + TILE]) for i in range(0, len(hashes) // TILE * TILE, TILE)]
         level += 1
-    return count
-
-
-def check_note(note, leaves, keys):
-    if not any(signed(note, key) for key in keys):
-        raise Bad(0, "the checkpoint is signed by nobody known")
-    if note.size > len(leaves):
-        raise Bad(len(leaves), "the checkpoint covers %d records, there are %d" % (note.size, len(leaves)))
-    if root_of(leaves[:note.size]) != note.root:
-        raise Bad(0, "the records are not those that the checkpoint signed")
+    return count, min(wrong, default=None)
 
 
 def signed(note, key):
     try:
         note.verify(key)
         return True
-    except ValueError:
+    except (KeyError, ValueError):
         return False
 
 
@@ -412,23 +535,115 @@ def leads(rotations, key, size):
     return later | former
 
 
-def verify_log(args):
-    log = Log(args.directory)
-    note_path, covered = os.path.join(args.directory, "checkpoint"), "none"
-    own = Note(read(note_path)) if os.path.exists(note_path) else None
+def check_signed(note, keys):
+    """The newest of the keys that the note has a line of decides."""
+    for key in reversed(keys):
+        try:
+            note.verify(key)
+            return
+        except KeyError:
+            continue
+        except ValueError:
+            break
+    raise Bad("checkpoint.signature", 0, "the checkpoint is not signed by a key that counts")
+
+
+def check_tree(note, leaves, wrong=None):
+    if note.size > len(leaves):
+        raise Bad("log.rolled_back", len(leaves), "a checkpoint covers %d records, there are %d" % (
+            note.size, len(leaves)))
+    if root_of(leaves[:note.size]) != note.root:
+        raise Bad("checkpoint.root", wrong if wrong is not None and wrong < note.size else 0,
+                  "the records are not those that a checkpoint signed")
+
+
+def list_of_keys(directory):
+    """None: there is no list."""
+    try:
+        data = read(directory, "keys")
+    except FileNotFoundError:
+        return None
+    try:
+        if not data.endswith(b"\n") or b"\0" in data:
+            raise ValueError("no list")
+        lines = [line.partition(" ") for line in data.decode("latin-1").split("\n")[:-1]]
+        for key, _, since in lines:
+            key_of(key)
+            if len(since) != 30:
+                raise ValueError("no time")
+        return [key for key, _, _ in lines]
+    except ValueError:
+        raise Bad("checkpoint.signature", 0, "the log's list of keys is none") from None
+
+
+class Notes:
+    """The log's checkpoint, and the one that was kept elsewhere."""
+
+    def __init__(self, directory, given=None, key=None):
+        self.own, self.given, self.forged = None, None, None
+        self.key, self.unsigned = key, []  # notes that the key did not sign itself
+        try:
+            self.load(directory, given, key)
+        except Bad as e:
+            self.forged = e
+
+    def load(self, directory, given, key):
+        keys = None
+        try:
+            self.own = Note(read(directory, "checkpoint"))
+        except FileNotFoundError:
+            if key:
+                raise Bad("checkpoint.missing", 0, "no checkpoint that the key could have signed") from None
+        except ValueError as e:
+            raise Bad("checkpoint.signature", 0, "no checkpoint: %s" % e) from e
+        for note in (self.own, given):
+            if note is given and given:
+                self.given = given
+                if self.own and self.own.origin != given.origin:
+                    raise Bad("checkpoint.origin", 0, "a checkpoint of another log")
+            if note and key:
+                try:
+                    note.verify(key)
+                except KeyError:
+                    self.unsigned.append(note)
+                except ValueError:
+                    raise Bad("checkpoint.signature", 0, "no signature of the key") from None
+            elif note:
+                keys = keys or list_of_keys(directory)
+                if keys is not None:
+                    check_signed(note, keys)
+
+    def follow(self, rotations):
+        """What the key did not sign, one that it leads to must have."""
+        for note in self.unsigned:
+            if not self.forged and not any(signed(note, k) for k in leads(rotations, self.key, note.size)):
+                self.forged = Bad("checkpoint.signature", 0, "signed by nobody that the key leads to")
+
+    def check(self, leaves, wrong):
+        if self.forged:
+            raise self.forged
+        for note in (self.own, self.given):
+            if note:
+                check_tree(note, leaves, wrong)
+
+
+def judge(directory, given=None, key=None):
+    """All that can be said of a log. Returns it, and how many records are covered and tiles are right."""
+    log, notes = Log(directory), Notes(directory, given, key)
     log.verify()
-    keys = [args.key] if args.key else []
-    if not keys and own:
-        keys = [line.split()[0] for line in read(args.directory, "keys").decode().splitlines()]
-    if own:
-        check_note(own, log.leaves, leads(log.rotations, args.key, own.size) if args.key else keys)
-        covered = own.size
-    if args.key and not own:
-        raise Bad(0, "there is no checkpoint that the key could have signed")
-    if args.checkpoint:
-        given = Note(read(args.checkpoint))
-        check_note(given, log.leaves, leads(log.rotations, args.key, given.size) if args.key else keys)
-    tiles = check_tiles(args.directory, log.leaves, False)
+    notes.follow(log.rotations)
+    tiles, wrong = check_tiles(directory, log.leaves, False)
+    notes.check(log.leaves, wrong)
+    if wrong is not None:
+        raise Bad("tile.changed", wrong, "a tile is not that of the records")
+    if log.account.problem:
+        raise log.account.problem
+    log.stubs.judge()
+    return log, notes.own.size if notes.own else "none", tiles
+
+
+def verify_log(args):
+    log, covered, tiles = judge(args.directory, args.checkpoint and Note(read(args.checkpoint)), args.key)
     return "%d records, %s covered, %d tiles, last hash %s" % (log.next, covered, tiles, log.hash.hex())
 
 
@@ -478,9 +693,13 @@ def verify_tlog(args):
             leaves.append(sha(b"\0", data[at + 2:at + 2 + length]))
             at += 2 + length
         if at != len(data):
-            raise Bad(number * TILE, "a bundle has other entries than it should")
-    check_note(note, leaves, [args.key])
-    return "%d entries, %d tiles" % (note.size, check_tiles(args.directory, leaves, True))
+            raise Bad("record.changed", number * TILE, "a bundle has other entries than it should")
+    note.verify(args.key)
+    check_tree(note, leaves)
+    tiles, wrong = check_tiles(args.directory, leaves, True)
+    if wrong is not None:
+        raise Bad("tile.changed", wrong, "a tile is not that of the entries")
+    return "%d entries, %d tiles" % (note.size, tiles)
 
 
 def main():
@@ -496,8 +715,8 @@ def main():
         print("ok", {"log": verify_log, "proof": verify_proof, "tlog": verify_tlog}[args.what](args))
         return 0
     except Bad as e:
-        print("bad", e.index, e)
-    except (ValueError, OSError) as e:
+        print("bad", e.index, e.kind, e)
+    except (ValueError, KeyError, OSError) as e:
         print("bad 0", e)
     return 1
 

@@ -5,43 +5,34 @@
  *
  *   mutate_log DIR SEED FIRST COUNT
  *
- * Log number i is in DIR/log when the line "i STATUS INDEX FINDING WHAT WAS DONE" is printed, until a line is read.
- * What is done to it depends only on SEED and its number; chain ids and times are new in every run.
+ * Log number i is in DIR/log when the line "i STATUS INDEX FINDING WHAT WAS DONE" is printed, until a line is read; and
+ * DIR/checkpoint and DIR/key are those that verification was given, if it was. What is done to it depends only on SEED
+ * and its number; chain ids, keys and times are new in every run. The shapes of logs are lib/log_shapes.h's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "audit/chain.h"
+#include "../lib/log_shapes.h"
 #include "audit/crc32c.h"
-#include "audit/directory.h"
 #include "audit/segment.h"
 #include "audit/verify.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/text.h"
 
-#define FILES	  6
-#define FILE_MAX  40000
-#define LOGS	  4
-#define PARTS_MAX 40
+#define PARTS_MAX 700
 
-struct file {
-	char name[32];
-	uint8_t data[FILE_MAX];
-	size_t length;
-};
-
-struct files {
-	struct file list[FILES];
-	size_t count;
-};
-
-static struct files logs[LOGS], now;
+static struct log_shape shapes[LOG_SHAPES];
+static const struct log_shape *shape;
+static struct log_files now, there;
 static char path[160], done[400];
 static uint64_t random_state;
 
@@ -78,107 +69,7 @@ static void said(const char *what, size_t a, size_t b)
 	snprintf(done + n, sizeof(done) - n, " %s(%zu,%zu)", what, a, b);
 }
 
-static void in_directory(const char *name, char ret[static 256])
-{
-	snprintf(ret, 256, "%s/%s", path, name);
-}
-
-static void clear(void)
-{
-	_cleanup_free_ uint64_t *list = NULL;
-	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t count;
-
-	need(dir >= 0 && directory_segments(dir, &list, &count) == 0, path);
-	for (size_t i = 0; i < count; i++) {
-		char name[SEGMENT_NAME_SIZE];
-
-		segment_name(list[i], name);
-		unlinkat(dir, name, 0);
-	}
-	unlinkat(dir, "state", 0);
-}
-
-static void put_files(void)
-{
-	clear();
-	for (size_t i = 0; i < now.count; i++) {
-		const struct file *f = &now.list[i];
-		_cleanup_close_ int fd = -1;
-		char name[256];
-
-		in_directory(f->name, name);
-		fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		need(fd >= 0 && write(fd, f->data, f->length) == (ssize_t)f->length, name);
-	}
-}
-
-static void get_file(struct files *log, const char *file)
-{
-	struct file *f = &log->list[log->count++];
-	_cleanup_close_ int fd = -1;
-	char name[256];
-	ssize_t n;
-
-	need(log->count <= FILES, "too many files");
-	in_directory(file, name);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	snprintf(f->name, sizeof(f->name), "%s", file);
-	n = read(fd, f->data, FILE_MAX);
-	need(n >= 0 && n < FILE_MAX, name);
-	f->length = (size_t)n;
-}
-
-static void get_files(struct files *ret)
-{
-	_cleanup_free_ uint64_t *list = NULL;
-	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t count;
-
-	need(dir >= 0 && directory_segments(dir, &list, &count) == 0, path);
-	ret->count = 0;
-	for (size_t i = 0; i < count; i++) {
-		char name[SEGMENT_NAME_SIZE];
-
-		segment_name(list[i], name);
-		get_file(ret, name);
-	}
-	get_file(ret, "state");
-}
-
-static void write_batches(unsigned int batches, unsigned int records)
-{
-	const struct chain_options options = {.segment_bytes = 7000};
-	const struct audit_record record = {.event = AUDIT_EVENT_LIST_BLOCKED,
-					    .resource = {"source", "198.51.100.7"}};
-	_cleanup_(chain_closep) struct chain *c = NULL;
-
-	need(chain_open(path, &options, &c, NULL) == 0, "open");
-	for (unsigned int i = 0; i < batches; i++) {
-		for (unsigned int n = 0; n < records; n++)
-			need(chain_append(c, &record) == 0, "append");
-		need(chain_commit(c, NULL) == 0, "commit");
-	}
-}
-
-/* Two segments; the same of another chain; one with a batch that was set aside; one of a single batch. */
-static void make_logs(void)
-{
-	for (size_t i = 0; i < LOGS; i++) {
-		clear();
-		write_batches(i == 3 ? 1 : 3, i == 3 ? 5 : 2);
-		if (i == 2) {
-			get_files(&now);
-			now.list[now.count - 2].length += 200;
-			put_files();
-		}
-		if (i < 3)
-			write_batches(1, 1);
-		get_files(&logs[i]);
-	}
-}
-
-static size_t take_apart(const struct file *f, size_t ret[static PARTS_MAX + 1])
+static size_t take_apart(const struct log_file *f, size_t ret[static PARTS_MAX + 1])
 {
 	size_t count = 0, at = SEGMENT_HEADER_SIZE, size;
 
@@ -191,7 +82,7 @@ static size_t take_apart(const struct file *f, size_t ret[static PARTS_MAX + 1])
 	return count;
 }
 
-static void fix_checksum(struct file *f, size_t at, size_t size)
+static void fix_checksum(struct log_file *f, size_t at, size_t size)
 {
 	uint8_t *frame = f->data + at;
 	size_t length = (size_t)frame[0] | (size_t)frame[1] << 8;
@@ -204,20 +95,7 @@ static void fix_checksum(struct file *f, size_t at, size_t size)
 		frame[4 + i] = (uint8_t)(crc >> 8 * i);
 }
 
-/* Take @gone bytes out at @at and put @length bytes in. */
-static void put_in(struct file *f, size_t at, size_t gone, const uint8_t *data, size_t length)
-{
-	static uint8_t copy[FILE_MAX];
-
-	if (f->length - gone + length > FILE_MAX)
-		return;
-	memcpy(copy, data, length);
-	memmove(f->data + at + length, f->data + at + gone, f->length - at - gone);
-	memcpy(f->data + at, copy, length);
-	f->length += length - gone;
-}
-
-static void fix_block(struct file *f, size_t at)
+static void fix_block(struct log_file *f, size_t at)
 {
 	struct hasher h;
 
@@ -228,7 +106,7 @@ static void fix_block(struct file *f, size_t at)
 	hasher_done(&h);
 }
 
-static void mutate_bytes(struct file *f, unsigned int how)
+static void mutate_bytes(struct log_file *f, unsigned int how)
 {
 	size_t at = any(f->length), rest = f->length - at;
 	uint8_t noise[64];
@@ -246,12 +124,12 @@ static void mutate_bytes(struct file *f, unsigned int how)
 	} else if (how == 2) {
 		size_t n = 1 + any(sizeof(noise));
 
-		put_in(f, any(2) ? f->length : at, 0, noise, n);
+		log_file_splice(f, any(2) ? f->length : at, 0, noise, n);
 		said("insert", at, n);
 	} else if (how == 3) {
 		size_t n = 1 + any(rest > 64 ? 64 : rest);
 
-		put_in(f, at, n, noise, 0);
+		log_file_splice(f, at, n, noise, 0);
 		said("remove", at, n);
 	} else {
 		f->data[at] = noise[0];
@@ -260,10 +138,22 @@ static void mutate_bytes(struct file *f, unsigned int how)
 	}
 }
 
-/* Frames removed, repeated, swapped, brought in from another log, or changed under a right checksum. */
-static void mutate_frames(struct file *f, const struct file *other, unsigned int how)
+static void swap_frames(struct log_file *f, const size_t *parts, size_t a)
 {
-	size_t parts[PARTS_MAX + 1], others[PARTS_MAX + 1];
+	_cleanup_free_ uint8_t *second = malloc(parts[a + 2] - parts[a + 1]);
+	size_t length = parts[a + 2] - parts[a + 1];
+
+	need(second, "memory");
+	memcpy(second, f->data + parts[a + 1], length);
+	log_file_splice(f, parts[a + 1], length, second, 0);
+	log_file_splice(f, parts[a], 0, second, length);
+	said("swap", a, 0);
+}
+
+/* Frames removed, repeated, swapped, brought in from another log, or changed under a right checksum. */
+static void mutate_frames(struct log_file *f, const struct log_file *other, unsigned int how)
+{
+	static size_t parts[PARTS_MAX + 1], others[PARTS_MAX + 1];
 	size_t count = take_apart(f, parts), other_count = take_apart(other, others);
 	size_t a = any(count), b = any(other_count), size;
 
@@ -271,18 +161,16 @@ static void mutate_frames(struct file *f, const struct file *other, unsigned int
 		return;
 	size = parts[a + 1] - parts[a];
 	if (how == 0) {
-		put_in(f, parts[a], size, f->data, 0);
+		log_file_splice(f, parts[a], size, f->data, 0);
 		said("drop", a, 0);
 	} else if (how == 1) {
-		put_in(f, parts[any(count + 1)], 0, f->data + parts[a], size);
+		log_file_splice(f, parts[any(count + 1)], 0, f->data + parts[a], size);
 		said("repeat", a, 0);
 	} else if (how == 2 && a + 1 < count) {
-		put_in(f, parts[a + 2], 0, f->data + parts[a], size);
-		put_in(f, parts[a], size, f->data, 0);
-		said("swap", a, 0);
+		swap_frames(f, parts, a);
 	} else if (how == 3) {
-		put_in(f, parts[a], any(2) ? size : 0, other->data + others[b],
-		       others[b + 1] - others[b]);
+		log_file_splice(f, parts[a], any(2) ? size : 0, other->data + others[b],
+				others[b + 1] - others[b]);
 		said("transplant", a, b);
 	} else {
 		size_t at = 8 + any(size - 8);
@@ -293,33 +181,95 @@ static void mutate_frames(struct file *f, const struct file *other, unsigned int
 	}
 }
 
+/* A record looks as if it had expired. */
+static void make_stub(struct log_file *f, size_t at, size_t size)
+{
+	uint8_t stub[FRAME_STUB_SIZE], hash[AUDIT_HASH_SIZE];
+	struct frame frame;
+	struct hasher h;
+
+	if (frame_decode(f->data + at, &frame) < 0 || frame.type != FRAME_RECORD ||
+	    hasher_init(&h) < 0)
+		return;
+	hash_leaf(&h, frame.payload, frame.length, hash);
+	hasher_done(&h);
+	frame_stub_encode(stub, frame.index, hash, frame.length);
+	log_file_splice(f, at, size, stub, sizeof(stub));
+	said("stub", at, 0);
+}
+
+/* A record that expired is put back from @whole, the file as it was. */
+static void put_back(struct log_file *f, size_t at, size_t size, const struct log_file *whole)
+{
+	static size_t parts[PARTS_MAX + 1];
+	size_t count = take_apart(whole, parts);
+	struct frame stub, frame;
+
+	if (frame_decode(f->data + at, &stub) < 0 || stub.type != FRAME_STUB)
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (frame_decode(whole->data + parts[i], &frame) == 0 &&
+		    frame.type == FRAME_RECORD && frame.index == stub.index) {
+			log_file_splice(f, at, size, whole->data + parts[i], frame.size);
+			said("put-back", stub.index, 0);
+			return;
+		}
+}
+
+static void mutate_stubs(struct log_file *f)
+{
+	static size_t parts[PARTS_MAX + 1];
+	size_t count = take_apart(f, parts), a = any(count), size;
+	struct log_file *whole =
+		log_files_find((struct log_files *)(uintptr_t)&shape->unexpired, f->name);
+	struct frame frame;
+
+	if (!count)
+		return;
+	size = parts[a + 1] - parts[a];
+	if (frame_decode(f->data + parts[a], &frame) < 0)
+		return;
+	if (frame.type == FRAME_RECORD) {
+		make_stub(f, parts[a], size);
+	} else if (frame.type == FRAME_STUB && whole && any(2)) {
+		put_back(f, parts[a], size, whole);
+	} else if (frame.type == FRAME_STUB) {
+		size_t at = FRAME_HEADER_SIZE + any(FRAME_STUB_LENGTH);
+
+		f->data[parts[a] + at] ^= (uint8_t)(1U << any(8));
+		fix_checksum(f, parts[a], size);
+		said("forge-stub", a, at);
+	}
+}
+
+static void set_data(struct log_file *f, const struct log_file *from)
+{
+	if (f != from)
+		log_file_splice(f, 0, f->length, from->data, from->length);
+}
+
 /* Headers and state with a right hash, and whole files. */
-static void mutate_files(struct file *f, const struct files *other, unsigned int how)
+static void mutate_files(struct log_file *f, const struct log_files *other, unsigned int how)
 {
 	size_t i = any(now.count), at = any(256);
 	bool state = strcmp(f->name, "state") == 0;
 
 	if (how == 0 && now.count > 1) {
+		free(now.list[i].data);
 		now.list[i] = now.list[--now.count];
 		said("unlink", i, 0);
 	} else if (how == 1) {
-		static struct file swap;
+		struct log_file swap = *f;
 
-		swap = *f;
+		f->data = now.list[i].data;
 		f->length = now.list[i].length;
-		memcpy(f->data, now.list[i].data, f->length);
+		now.list[i].data = swap.data;
 		now.list[i].length = swap.length;
-		memcpy(now.list[i].data, swap.data, swap.length);
 		said("exchange", i, 0);
 	} else if (how == 2) {
-		const struct file *from = &other->list[any(other->count)];
-
-		if (any(2))
-			from = &other->list[i < other->count ? i : 0];
-		f->length = from->length;
-		memcpy(f->data, from->data, from->length);
+		set_data(f, &other->list[any(2) ? any(other->count) : i % other->count]);
 		said("foreign", i, 0);
-	} else if (f->length >= SEGMENT_HEADER_SIZE) {
+	} else if (f->length >= SEGMENT_HEADER_SIZE && (state || log_file_is_segment(f))) {
 		size_t block =
 			state && f->length >= 2 * STATE_SLOT_SIZE ? any(2) * STATE_SLOT_SIZE : 0;
 
@@ -329,51 +279,148 @@ static void mutate_files(struct file *f, const struct files *other, unsigned int
 	}
 }
 
-static bool same(const struct files *a, const struct files *b)
+/* What somebody does who understands the format and has no key. */
+static void mutate_whole(void)
 {
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->list[i].name, b->list[i].name) != 0 ||
-		    a->list[i].length != b->list[i].length ||
-		    memcmp(a->list[i].data, b->list[i].data, a->list[i].length) != 0)
-			return false;
-	return true;
+	unsigned int how = (unsigned int)any(LOG_FORGE_MAX + 2);
+
+	if (how < LOG_FORGE_MAX) {
+		uint64_t victim = any(shape->files.count > 20 ? 500 : 30);
+
+		if (log_files_rechain(&now, victim, (enum log_forgery)how))
+			said("rechain", how, victim);
+	} else if (how == LOG_FORGE_MAX && shape->older.count) {
+		/* An older copy, whose checkpoint stays as it is now in half of them. */
+		struct log_files mixed = {0};
+
+		log_files_copy(&mixed, &shape->older);
+		if (any(2))
+			for (size_t i = 0; i < mixed.count; i++) {
+				const struct log_file *late =
+					log_files_find(&now, mixed.list[i].name);
+
+				if (late && !log_file_is_segment(late) &&
+				    strcmp(late->name, "state") != 0)
+					set_data(&mixed.list[i], late);
+			}
+		log_files_done(&now);
+		now = mixed;
+		said("roll-back", 0, 0);
+	} else if (shape->unexpired.count) {
+		size_t i = any(shape->unexpired.count);
+		struct log_file *f = log_files_find(&now, shape->unexpired.list[i].name);
+
+		if (f && log_file_is_segment(f)) {
+			set_data(f, &shape->unexpired.list[i]);
+			said("unexpire", i, 0);
+		}
+	}
+}
+
+static void mutate_one(const struct log_shape *other)
+{
+	struct log_file *f = &now.list[any(now.count)];
+	const struct log_file *from = &other->files.list[any(other->files.count)];
+	size_t n = strlen(done);
+
+	/* Most files of some logs are of events; what matters more are segments. */
+	if (strchr(f->name, '/') && !any(3))
+		f = &now.list[any(now.count)];
+	snprintf(done + n, sizeof(done) - n, " %s", f->name);
+	switch (any(5)) {
+	case 0:
+		mutate_bytes(f, (unsigned int)any(5));
+		break;
+	case 1:
+		if (log_file_is_segment(f))
+			mutate_frames(f, from, (unsigned int)any(5));
+		break;
+	case 2:
+		mutate_stubs(f);
+		break;
+	case 3:
+		mutate_files(f, &other->files, (unsigned int)any(5));
+		break;
+	default:
+		mutate_whole();
+		break;
+	}
 }
 
 /* False: nothing came of it. */
 static bool mutate(void)
 {
-	size_t which = any(LOGS), other = (which + 1 + any(LOGS - 1)) % LOGS;
-	unsigned int times = any(8) ? 1 : 1 + any(3);
+	size_t which = any(LOG_SHAPES), other = (which + 1 + any(LOG_SHAPES - 1)) % LOG_SHAPES;
+	unsigned int times = any(8) ? 1 : 1 + (unsigned int)any(3);
 
-	now = logs[which];
-	snprintf(done, sizeof(done), "log%zu", which);
-	for (unsigned int i = 0; i < times && now.count; i++) {
-		struct file *f = &now.list[any(now.count)];
-		const struct file *from = &logs[other].list[any(logs[other].count)];
-		size_t n = strlen(done);
+	/* One with tiles is twenty times as large as the others, and takes as long. */
+	if (strcmp(shapes[which].name, "tiles") == 0 && any(3))
+		return false;
+	shape = &shapes[which];
+	log_files_copy(&now, &shape->files);
+	snprintf(done, sizeof(done), "%s", shape->name);
+	for (unsigned int i = 0; i < times && now.count; i++)
+		mutate_one(&shapes[other]);
+	return !log_files_equal(&now, &shape->files);
+}
 
-		snprintf(done + n, sizeof(done) - n, " %s", f->name);
-		switch (any(3)) {
-		case 0:
-			mutate_bytes(f, (unsigned int)any(5));
-			break;
-		case 1:
-			mutate_frames(f, from, (unsigned int)any(5));
-			break;
-		default:
-			mutate_files(f, &logs[other], (unsigned int)any(5));
-			break;
-		}
+static void put_beside(const char *directory, const char *name, const char *text)
+{
+	char file[200];
+
+	snprintf(file, sizeof(file), "%s/%s", directory, name);
+	if (text)
+		need(fs_replace_file(file, text, strlen(text), 0600, NULL) == 0, file);
+	else
+		unlink(file);
+}
+
+/* What verification is given: a checkpoint and a key, one of them, or none. */
+static void choose(const char *directory, struct audit_verify_options *ret)
+{
+	static struct note_verifier verifier;
+	const struct log_shape *of = any(20) ? shape : &shapes[any(LOG_SHAPES)];
+	const char *checkpoint = any(2) ? of->late : of->early;
+	unsigned int what = (unsigned int)any(4);
+	bool key = *shape->key && what >= 2;
+
+	*ret = (struct audit_verify_options){.threads = 1 + (unsigned int)any(2)};
+	if (checkpoint && what % 2) {
+		ret->checkpoint = checkpoint;
+		ret->checkpoint_length = strlen(checkpoint);
 	}
-	return !same(&now, &logs[which]);
+	put_beside(directory, "checkpoint", ret->checkpoint);
+	put_beside(directory, "key", key ? shape->key : NULL);
+	if (key) {
+		need(note_verifier_parse(shape->key, &verifier, NULL) == 0, "key");
+		ret->key = &verifier;
+	}
+	said(ret->checkpoint ? "given" : "alone", (size_t)(of - shapes), key);
+}
+
+static void ask(uint64_t number, const char *directory)
+{
+	struct audit_verify_options options;
+	struct audit_verdict v;
+	struct fault f = {0};
+
+	choose(directory, &options);
+	log_files_write(&now, &there, path);
+	log_files_copy(&there, &now);
+	if (audit_verify_with(path, &options, &v, &f) < 0)
+		printf("%" PRIu64 " error 0 %s %s\n", number, f.code, done);
+	else
+		printf("%" PRIu64 " %s %" PRIu64 " %s %s\n", number,
+		       v.status == AUDIT_OK ? "ok" : "bad",
+		       v.status == AUDIT_OK ? v.records : v.index, audit_finding_to_str(v.finding),
+		       done);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t seed, first, count;
-	char line[16];
+	char line[16], keys[160];
 
 	if (argc != 5 || parse_u64(argv[2], 0, UINT32_MAX, &seed) < 0 ||
 	    parse_u64(argv[3], 0, UINT32_MAX, &first) < 0 ||
@@ -382,26 +429,19 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	snprintf(path, sizeof(path), "%s/log", argv[1]);
+	snprintf(keys, sizeof(keys), "%s/keys", argv[1]);
+	log_shapes_make(shapes, path, keys);
 	need(mkdir(path, 0700) == 0, path);
-	make_logs();
 	for (uint64_t i = first; i < first + count; i++) {
-		struct audit_verdict v;
-		struct fault f = {0};
-
 		random_state = seed << 32 ^ i * 7919;
 		while (!mutate())
 			;
-		put_files();
-		if (audit_verify(path, &v, &f) < 0)
-			printf("%" PRIu64 " error 0 %s %s\n", i, f.code, done);
-		else
-			printf("%" PRIu64 " %s %" PRIu64 " %s %s\n", i,
-			       v.status == AUDIT_OK ? "ok" : "bad",
-			       v.status == AUDIT_OK ? v.records : v.index,
-			       audit_finding_to_str(v.finding), done);
-		fflush(stdout);
+		ask(i, argv[1]);
 		if (!fgets(line, sizeof(line), stdin))
 			return 1;
 	}
+	log_files_done(&now);
+	log_files_done(&there);
+	log_shapes_done(shapes);
 	return 0;
 }
