@@ -190,6 +190,8 @@ check 'but not from a scan' test "$(find_offline --scan --address 198.18.5.4 | w
 check 'the check finds it out' exits 1 weir audit index check "$STATE/audit"
 check 'and names it' grep -q "hides record [0-9]* from searches for.*$subject" \
 	<<<"$(weir audit index check "$STATE/audit" || true)"
+check 'so does verification' test \
+	"$(weir audit verify "$STATE/audit" -o json | jq -r .finding)" = index.changed
 check 'a rebuilt index hides nothing' weir audit index rebuild "$STATE/audit"
 check 'it is there again' test "$(find_offline --address 198.18.5.4 | wc -l)" = "$before"
 check 'the log itself was in order all the time' verify

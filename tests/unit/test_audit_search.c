@@ -301,6 +301,18 @@ static struct findings check_index(const struct log *l)
 	return findings;
 }
 
+/* What `weir audit verify` says. */
+static struct audit_verdict verdict_with_indexes(const struct log *l)
+{
+	const struct audit_verify_options options = {.indexes = true};
+	struct audit_verdict v;
+	struct fault f = {0};
+
+	if (audit_verify_with(l->path, &options, &v, &f) < 0)
+		fail_msg("%s", f.text);
+	return v;
+}
+
 /* Take a record away from a term of the first segment's index: the one with the key of @address. */
 static void hide(const struct log *l, const char *address)
 {
@@ -336,6 +348,7 @@ static void a_hidden_record_is_found_by_a_scan_and_by_the_check(void **state)
 	const struct log *l = *state;
 	static struct found before, after, scanned;
 	struct findings findings;
+	struct audit_verdict v;
 	struct audit_query q;
 
 	make_log(l);
@@ -354,9 +367,40 @@ static void a_hidden_record_is_found_by_a_scan_and_by_the_check(void **state)
 	assert_int_equal(findings.count, 1);
 	assert_int_equal(findings.last.record, 3);
 	assert_non_null(strstr(findings.last.words, "198.18.3.3"));
+	v = verdict_with_indexes(l);
+	assert_int_equal(v.finding, AUDIT_FINDING_INDEX);
+	assert_int_equal(v.index, 3);
+	assert_string_equal(v.segment, "index/00000000000000000000.idx");
+	assert_int_equal(verdict(l).status, AUDIT_OK);
 	rebuild(l);
 	assert_int_equal(check_index(l).count, 0);
+	v = verdict_with_indexes(l);
+	assert_int_equal(v.status, AUDIT_OK);
+	assert_true(v.indexed > 0);
 	assert_all_found(l, false);
+}
+
+/* One that cannot be an index is not used, so it is no finding; it is made again. */
+static void a_cut_index_hides_nothing(void **state)
+{
+	const struct log *l = *state;
+	struct bytes file;
+	char name[48];
+
+	make_log(l);
+	rebuild(l);
+	index_name(0, name);
+	file = file_get(l, name);
+	for (size_t length = 0; length < file.length; length += length < 300 ? 85 : 1999) {
+		file_put(l, name, file.data, length);
+		assert_int_equal(check_index(l).count, 1);
+		if (length < SIDECAR_HEADER_SIZE)
+			assert_int_equal(verdict_with_indexes(l).status, AUDIT_OK);
+		assert_all_found(l, false);
+	}
+	file_remove(l, name);
+	assert_int_equal(verdict_with_indexes(l).status, AUDIT_OK);
+	bytes_done(&file);
 }
 
 /* Whatever stands in an index, what is shown meets the query and is in the log. */
@@ -584,6 +628,7 @@ int main(void)
 		TEST(questions_mean_what_they_say),
 		TEST(records_behind_the_index_are_found),
 		TEST(a_hidden_record_is_found_by_a_scan_and_by_the_check),
+		TEST(a_cut_index_hides_nothing),
 		TEST(an_index_cannot_make_up_a_record),
 		TEST(a_changed_record_is_not_shown),
 		TEST(a_log_that_was_cut_off_is_not_searched_as_if_it_were_whole),

@@ -26,6 +26,7 @@ struct index_finding {
 	uint64_t segment; /* its first index */
 	uint64_t
 		record; /* the first one that is hidden or misplaced, if that can be told: else the first */
+	bool used; /* searches go by it: what it hides they do not find */
 	char words[160];
 };
 
@@ -41,8 +42,12 @@ int audit_index_rebuild(const char *path, struct index_report *ret, struct fault
 int audit_index_check(const char *path,
 		      void (*fn)(const struct index_finding *finding, void *userdata),
 		      void *userdata, struct index_report *ret, struct fault *reterr);
+/** The same of the segments that begin with record @first to @last only. */
+int audit_index_check_part(const char *path, uint64_t first, uint64_t last,
+			   void (*fn)(const struct index_finding *finding, void *userdata),
+			   void *userdata, struct index_report *ret, struct fault *reterr);
 
-/* For the two above and the indexer, @dir being the log's directory. */
+/* For those above and the indexer, @dir being the log's directory. */
 
 /**
  * The index of the first @count records of @r, which end at @end and was opened without an index, from

@@ -15,7 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "audit/index.h"
 #include "audit/sealing.h"
+#include "audit/sidecar.h"
 #include "audit/verify_internal.h"
 #include "base/cleanup.h"
 
@@ -465,6 +467,37 @@ static int judge_end(struct verification *v)
 			     end, next);
 }
 
+/* The first one by which searches would go. */
+static void on_index(const struct index_finding *finding, void *userdata)
+{
+	struct verification *v = userdata;
+	char name[SIDECAR_NAME_SIZE];
+
+	if (!finding->used || v->problem.finding != AUDIT_FINDING_NONE)
+		return;
+	audit_problem(&v->problem, AUDIT_FINDING_INDEX, finding->record, 0,
+		      "the index of the segment from record %" PRIu64 " on: %s; make it anew by "
+		      "'weir audit index rebuild'",
+		      finding->segment, finding->words);
+	v->problem.segment = SEGMENT_NONE;
+	sidecar_name(finding->segment, name);
+	snprintf(v->verdict.segment, sizeof(v->verdict.segment), SIDECAR_DIR "/%s", name);
+}
+
+/* All is in order: are the indexes of what was read? */
+static int check_indexes(struct verification *v, struct fault *reterr)
+{
+	struct index_report report;
+	int r;
+
+	if (!v->options->indexes || v->to <= v->from)
+		return 0;
+	r = audit_index_check_part(v->path, v->segments[v->from], v->segments[v->to - 1], on_index,
+				   v, &report, reterr);
+	v->verdict.indexed = report.covered;
+	return r < 0 ? r : v->problem.finding == AUDIT_FINDING_NONE ? 0 : -EBADMSG;
+}
+
 static int report(struct verification *v, const struct audit_problem *p)
 {
 	if (p->finding == AUDIT_FINDING_NONE)
@@ -500,7 +533,8 @@ static int verify(struct verification *v, struct fault *reterr)
 	r = r ?: report(v, &v->forged);
 	r = r ?: cover_judge(v);
 	r = r ?: report(v, &v->unaccounted);
-	return r ?: check_stubs(v);
+	r = r ?: check_stubs(v);
+	return r ?: check_indexes(v, reterr);
 }
 
 static void judge(struct verification *v)

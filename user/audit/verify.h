@@ -29,6 +29,7 @@ struct audit_verify_options {
 	size_t checkpoint_length;
 	/* Whose signatures count, and those of the keys that it leads to (rotation.h); NULL: those of the log's own keys. */
 	const struct note_verifier *key;
+	bool indexes; /* compare indexes with records, too: nothing is hidden from searches */
 	/* Called about five times a second: bytes of segments that were read, and that there are, of this incarnation. */
 	void (*progress)(uint64_t done, uint64_t total, void *userdata);
 	/* Called with the verdict on each incarnation, one after another. */
@@ -89,6 +90,7 @@ struct audit_verdict {
 	struct audit_covered own, given; /* the log's checkpoint; that of the options */
 	uint64_t tiles_equal,
 		tiles_missing;		    /* files of tiles; missing ones can be computed again */
+	uint64_t indexed;		    /* of the records: their indexes are what they make */
 	bool anchored;			    /* the last audit.anchored that was read: */
 	uint64_t anchor_index, anchor_size; /* its index, and the records it handed out */
 	uint64_t anchor_ns;		    /* CLOCK_REALTIME */

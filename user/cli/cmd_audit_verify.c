@@ -71,6 +71,7 @@ static json_t *json_verdict(const struct audit_verdict *v)
 			    json_pack("{s:I, s:I}", "equal", (json_int_t)v->tiles_equal, "missing",
 				      (json_int_t)v->tiles_missing));
 	json_object_set_new(verdict, "expired", json_integer((json_int_t)v->expired));
+	json_object_set_new(verdict, "indexed", json_integer((json_int_t)v->indexed));
 	json_object_set_new(verdict, "evidence", json_integer((json_int_t)v->evidence));
 	json_object_set_new(verdict, "evidence_gone", json_integer((json_int_t)v->evidence_gone));
 	json_object_set_new(verdict, "anchor", json_anchor(v));
@@ -160,6 +161,9 @@ static void say_more(const struct cli *cli, const struct audit_verdict *v)
 	if (v->tiles_missing)
 		cli_say(cli, "%" PRIu64 " tiles are missing; weir makes them again when it starts",
 			v->tiles_missing);
+	if (v->indexed)
+		cli_say(cli, "the indexes of %" PRIu64 " records hide none of them from searches",
+			v->indexed);
 	if (v->evidence || v->evidence_gone)
 		cli_say(cli,
 			"events one by one: %" PRIu64 " files in order, %" PRIu64
@@ -327,7 +331,8 @@ int cmd_audit_verify(struct cli *cli)
 {
 	const char *dir = cli_operand(cli, 0, CLI_STATE_DIR "/audit");
 	struct progress progress = {.bar = {.err = cli->err}};
-	struct audit_verify_options options = {.incarnation = keep_verdict, .userdata = &progress};
+	struct audit_verify_options options = {
+		.indexes = true, .incarnation = keep_verdict, .userdata = &progress};
 	_cleanup_free_ char *note = NULL;
 	struct note_verifier key;
 	struct audit_verdict verdict;
