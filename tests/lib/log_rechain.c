@@ -43,20 +43,21 @@ static bool overwrite(char *from, char *end, const char *key, const char *value)
 	return at != NULL;
 }
 
-static void change_a_digit(char *from, char *end)
+static bool change_a_digit(char *from, char *end)
 {
 	for (char *at = end; at-- > from;)
 		if (isdigit((unsigned char)*at)) {
 			*at = *at == '1' ? '2' : '1';
-			return;
+			return true;
 		}
+	return false;
 }
 
 /* The record with the index, id and hash that belong here. Returns its length; 0: it is none. */
 static size_t write_record(struct forger *f, const struct frame *frame, bool change, char *ret)
 {
 	uint8_t id[AUDIT_ID_SIZE];
-	char text[40], hash[AUDIT_HASH_TEXT], index[40], *tail, *end;
+	char text[40], hash[AUDIT_HASH_TEXT], index[40], *tail, *end, *details;
 	struct record_view view;
 	size_t head, length;
 
@@ -70,22 +71,20 @@ static size_t write_record(struct forger *f, const struct frame *frame, bool cha
 		return 0;
 	head = (size_t)(tail - (const char *)frame->payload);
 	memcpy(ret, frame->payload, head);
-	if (change)
-		change_a_digit(ret + (view.details.data - (const char *)frame->payload),
-			       ret + (view.details.data - (const char *)frame->payload) +
-				       view.details.length);
 	memcpy(ret + head, index, strlen(index));
 	length = head + strlen(index);
 	memcpy(ret + length, tail + strlen(text), frame->length - head - strlen(text));
 	length += frame->length - head - strlen(text);
 	end = ret + length;
+	details = ret + (view.details.data - (const char *)frame->payload);
+	if (change && !change_a_digit(details, details + view.details.length))
+		change_a_digit(ret, end);
 	hash_event_id(&f->hasher, f->tip.chain_id, f->next, id);
 	hex_format(id, sizeof(id), hash);
 	snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s", hash, hash + 8, hash + 12,
 		 hash + 16, hash + 20);
 	hex_format(f->last, sizeof(f->last), hash);
-	if (!overwrite(ret + (view.details.data - (const char *)frame->payload), end,
-		       ",\"event_id\":\"", text) ||
+	if (!overwrite(details, end, ",\"event_id\":\"", text) ||
 	    !overwrite(ret + head, end, ",\"previous_hash\":\"", hash))
 		return 0;
 	return length;

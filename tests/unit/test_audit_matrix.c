@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Whatever is done to whole segments is found, with the first record that is missing or in a wrong place; whatever is done to a
- * checkpoint or a tile is found by the sealer before it signs again. Frames and bytes of segments are test_audit_tamper's.
+ * checkpoint or a tile is found by verification, and by the sealer before it signs again. Frames and bytes of segments are test_audit_tamper's.
  *
- * WEIR_TORTURE=full flips every bit of a tile, not one of every 61st byte.
+ * WEIR_TORTURE=full flips every bit of a tile for verification and one of every byte for the sealer, not of every 61st.
  */
 #include "test_audit.h"
 
@@ -188,7 +188,7 @@ static void any_bit_of_a_tile(void **state)
 	note = file_get(l, "checkpoint");
 	assert_int_equal(tile.length, TILE_WIDTH * AUDIT_HASH_SIZE);
 	for (size_t at = 0; at < tile.length; at += full ? 1 : 61)
-		for (unsigned int bit = full ? 0 : at % 8; bit < 8; bit += full ? 1 : 8) {
+		for (unsigned int bit = at % 8; bit < 8; bit += 8) {
 			file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << bit));
 			assert_int_equal(seal(l, NULL), 0);
 			now = file_get(l, "tile/0/000");
@@ -203,6 +203,54 @@ static void any_bit_of_a_tile(void **state)
 	bytes_done(&now);
 	bytes_done(&note);
 	bytes_done(&tile);
+}
+
+/* The first leaf that it does not fit is named; of a tile of another size its first one. */
+static void any_bit_of_a_tile_verified(void **state)
+{
+	const char *torture = getenv("WEIR_TORTURE");
+	bool full = torture && strcmp(torture, "full") == 0;
+	const struct log *l = *state;
+	struct bytes tile;
+
+	log_make(l, 0, 2, 140);
+	assert_int_equal(seal(l, NULL), 0);
+	tile = file_get(l, "tile/0/000");
+	for (size_t at = 0; at < tile.length; at += full ? 1 : 61) {
+		for (unsigned int bit = full ? 0 : at % 8; bit < 8; bit += full ? 1 : 8) {
+			file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << bit));
+			assert_finding(l, AUDIT_FINDING_TILE, at / AUDIT_HASH_SIZE);
+		}
+		file_poke(l, "tile/0/000", at, tile.data[at]);
+	}
+	for (size_t length = 0; length < tile.length; length += full ? 1 : 1000) {
+		file_put(l, "tile/0/000", tile.data, length);
+		assert_finding(l, AUDIT_FINDING_TILE, 0);
+	}
+	file_remove(l, "tile/0/000");
+	assert_in_order(l, 280);
+	bytes_done(&tile);
+}
+
+static void any_bit_of_a_checkpoint_verified(void **state)
+{
+	const struct log *l = *state;
+	struct bytes b;
+
+	log_make(l, 0, 2, 3);
+	assert_int_equal(seal(l, NULL), 0);
+	b = file_get(l, "checkpoint");
+	for (size_t at = 0; at < b.length; at++)
+		for (unsigned int bit = 0; bit < 8; bit++) {
+			file_poke(l, "checkpoint", at, (uint8_t)(b.data[at] ^ 1U << bit));
+			assert_finding(l, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0);
+			file_poke(l, "checkpoint", at, b.data[at]);
+		}
+	for (size_t length = 0; length < b.length; length++) {
+		file_put(l, "checkpoint", b.data, length);
+		assert_finding(l, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0);
+	}
+	bytes_done(&b);
 }
 
 int main(void)
@@ -221,6 +269,10 @@ int main(void)
 		     any_bit_of_a_checkpoint),
 		TEST("a checkpoint of another log by the same key does, too", a_foreign_checkpoint),
 		TEST("any flipped bit of a tile is put right and never signed", any_bit_of_a_tile),
+		TEST("any flipped bit of a tile, and any part of it, is found, with the first leaf",
+		     any_bit_of_a_tile_verified),
+		TEST("any flipped bit of a checkpoint, and any part of it, is found",
+		     any_bit_of_a_checkpoint_verified),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
