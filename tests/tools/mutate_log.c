@@ -282,7 +282,7 @@ static void mutate_files(struct log_file *f, const struct log_files *other, unsi
 /* What somebody does who understands the format and has no key. */
 static void mutate_whole(void)
 {
-	unsigned int how = (unsigned int)any(LOG_FORGE_MAX + 2);
+	unsigned int how = (unsigned int)any(LOG_FORGE_MAX + 3);
 
 	if (how < LOG_FORGE_MAX) {
 		uint64_t victim = any(shape->files.count > 20 ? 500 : 30);
@@ -306,6 +306,14 @@ static void mutate_whole(void)
 		log_files_done(&now);
 		now = mixed;
 		said("roll-back", 0, 0);
+	} else if (how == LOG_FORGE_MAX + 1) {
+		struct log_file *note = log_files_find(&now, "checkpoint");
+
+		if (note) {
+			free(note->data);
+			*note = now.list[--now.count];
+			said("unsign", 0, 0);
+		}
 	} else if (shape->unexpired.count) {
 		size_t i = any(shape->unexpired.count);
 		struct log_file *f = log_files_find(&now, shape->unexpired.list[i].name);

@@ -3,7 +3,7 @@
  * Whatever is done to whole segments is found, with the first record that is missing or in a wrong place; whatever is done to a
  * checkpoint or a tile is found by verification, and by the sealer before it signs again. Frames and bytes of segments are test_audit_tamper's.
  *
- * WEIR_TORTURE=full flips every bit of a tile for verification and one of every byte for the sealer, not of every 61st.
+ * WEIR_TORTURE=full flips a bit of every byte of a tile, not of every 61st.
  */
 #include "test_audit.h"
 
@@ -187,16 +187,14 @@ static void any_bit_of_a_tile(void **state)
 	tile = file_get(l, "tile/0/000");
 	note = file_get(l, "checkpoint");
 	assert_int_equal(tile.length, TILE_WIDTH * AUDIT_HASH_SIZE);
-	for (size_t at = 0; at < tile.length; at += full ? 1 : 61)
-		for (unsigned int bit = at % 8; bit < 8; bit += 8) {
-			file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << bit));
-			assert_int_equal(seal(l, NULL), 0);
-			now = file_get(l, "tile/0/000");
-			if (now.length != tile.length ||
-			    memcmp(now.data, tile.data, tile.length) != 0)
-				fail_msg("byte %zu bit %u was not put right", at, bit);
-			bytes_done(&now);
-		}
+	for (size_t at = 0; at < tile.length; at += full ? 1 : 61) {
+		file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << at % 8));
+		assert_int_equal(seal(l, NULL), 0);
+		now = file_get(l, "tile/0/000");
+		if (now.length != tile.length || memcmp(now.data, tile.data, tile.length) != 0)
+			fail_msg("byte %zu was not put right", at);
+		bytes_done(&now);
+	}
 	now = file_get(l, "checkpoint");
 	assert_int_equal(now.length, note.length);
 	assert_memory_equal(now.data, note.data, note.length);
@@ -217,13 +215,11 @@ static void any_bit_of_a_tile_verified(void **state)
 	assert_int_equal(seal(l, NULL), 0);
 	tile = file_get(l, "tile/0/000");
 	for (size_t at = 0; at < tile.length; at += full ? 1 : 61) {
-		for (unsigned int bit = full ? 0 : at % 8; bit < 8; bit += full ? 1 : 8) {
-			file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << bit));
-			assert_finding(l, AUDIT_FINDING_TILE, at / AUDIT_HASH_SIZE);
-		}
+		file_poke(l, "tile/0/000", at, (uint8_t)(tile.data[at] ^ 1U << at % 8));
+		assert_finding(l, AUDIT_FINDING_TILE, at / AUDIT_HASH_SIZE);
 		file_poke(l, "tile/0/000", at, tile.data[at]);
 	}
-	for (size_t length = 0; length < tile.length; length += full ? 1 : 1000) {
+	for (size_t length = 0; length < tile.length; length += full ? 31 : 1000) {
 		file_put(l, "tile/0/000", tile.data, length);
 		assert_finding(l, AUDIT_FINDING_TILE, 0);
 	}
@@ -268,8 +264,9 @@ int main(void)
 		     "signing",
 		     any_bit_of_a_checkpoint),
 		TEST("a checkpoint of another log by the same key does, too", a_foreign_checkpoint),
-		TEST("any flipped bit of a tile is put right and never signed", any_bit_of_a_tile),
-		TEST("any flipped bit of a tile, and any part of it, is found, with the first leaf",
+		TEST("a flipped bit of any byte of a tile is put right and never signed",
+		     any_bit_of_a_tile),
+		TEST("a flipped bit of any byte of a tile, and a part of it, is found, with the first leaf",
 		     any_bit_of_a_tile_verified),
 		TEST("any flipped bit of a checkpoint, and any part of it, is found",
 		     any_bit_of_a_checkpoint_verified),

@@ -367,8 +367,8 @@ static unsigned int cut_power(const struct disk_trace *t, size_t end, const stru
 	const struct crash x = {t, end, lost};
 	size_t unsynced[UNSYNCED_MAX];
 	size_t count = disk_unsynced(t, end, unsynced, UNSYNCED_MAX);
-	size_t all = !full() ? 4 : sealed ? 6 : 10; /* a log that fills a tile takes its time */
-	unsigned int some = !full() ? 12 : sealed ? 100 : 600;
+	size_t all = !full() ? 4 : sealed ? 5 : 7; /* a log that fills a tile takes its time */
+	unsigned int some = !full() ? 12 : sealed ? 30 : 120;
 	unsigned int cases = count <= all ? 1U << count : some;
 
 	for (unsigned int i = 0; i < cases; i++) {

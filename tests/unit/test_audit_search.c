@@ -391,7 +391,7 @@ static void a_cut_index_hides_nothing(void **state)
 	rebuild(l);
 	index_name(0, name);
 	file = file_get(l, name);
-	for (size_t length = 0; length < file.length; length += length < 300 ? 85 : 1999) {
+	for (size_t length = 0; length < file.length; length += length < 300 ? 85 : 9973) {
 		file_put(l, name, file.data, length);
 		assert_int_equal(check_index(l).count, 1);
 		if (length < SIDECAR_HEADER_SIZE)
