@@ -146,7 +146,7 @@ class Account:
             return
         size = number(d, "event_bytes")
         leaves = [hashlib.sha256(b"\0" + data[i * size:(i + 1) * size]).digest() for i in range(count)]
-        if len(data) != count * size or hashlib.sha256(data).hexdigest() != name or root_of(leaves).hex() != d.get("root"):
+        if size != 64 or len(data) != count * size or hashlib.sha256(data).hexdigest() != name or root_of(leaves).hex() != d.get("root"):
             raise Bad("evidence.changed", index, "the events of a record were changed")
 
 

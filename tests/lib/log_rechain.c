@@ -43,10 +43,16 @@ static bool overwrite(char *from, char *end, const char *key, const char *value)
 	return at != NULL;
 }
 
-static bool change_a_digit(char *from, char *end)
+/* One of them, by @number. */
+static bool change_a_digit(char *from, char *end, uint64_t number)
 {
-	for (char *at = end; at-- > from;)
-		if (isdigit((unsigned char)*at)) {
+	uint64_t digits = 0;
+
+	for (char *at = from; at < end; at++)
+		digits += isdigit((unsigned char)*at) != 0;
+	number = digits ? number % digits : 0;
+	for (char *at = from; at < end; at++)
+		if (isdigit((unsigned char)*at) && !number--) {
 			*at = *at == '1' ? '2' : '1';
 			return true;
 		}
@@ -77,8 +83,8 @@ static size_t write_record(struct forger *f, const struct frame *frame, bool cha
 	length += frame->length - head - strlen(text);
 	end = ret + length;
 	details = ret + (view.details.data - (const char *)frame->payload);
-	if (change && !change_a_digit(details, details + view.details.length))
-		change_a_digit(ret, end);
+	if (change && !change_a_digit(details, details + view.details.length, f->next))
+		change_a_digit(end - 12, end, 0);
 	hash_event_id(&f->hasher, f->tip.chain_id, f->next, id);
 	hex_format(id, sizeof(id), hash);
 	snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s", hash, hash + 8, hash + 12,

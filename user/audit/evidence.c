@@ -141,6 +141,8 @@ static int compare(struct hasher *h, uint64_t index, const struct record_slice *
 	uint8_t is[AUDIT_HASH_SIZE], said[AUDIT_HASH_SIZE];
 	uint64_t count = account_u64(details, "events");
 
+	if (account_u64(details, "event_bytes") != EVIDENCE_EVENT_SIZE)
+		return changed(index, p, "are of another size than weir's");
 	if (size != count * EVIDENCE_EVENT_SIZE || hex_parse(hash.data, sizeof(said), said) < 0)
 		return changed(index, p, "are more or fewer than it says");
 	hash_bytes(h, events, size, is);
