@@ -47,6 +47,9 @@ if wanted unit; then
 		run "${program#build/tests/} (sanitizers)" "build/san/tests/unit/${program##*/}"
 	done
 fi
+if [[ $ONLY == all ]]; then
+	run 'agree (two verifiers of damaged logs)' tests/tools/agree.py build/tests/tools/mutate_log --count 500
+fi
 if wanted bpf; then
 	for program in build/tests/bpf/test_*; do
 		[[ -x $program && ! $program == *.* ]] || continue
