@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define DISK_OPS_MAX   2048
+#define DISK_OPS_MAX   8192
 #define DISK_NAMES_MAX 256
 #define DISK_PATH_MAX  96
 #define DISK_SECTOR    512

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A writer and a sealer are watched, call by call (tests/lib/disk.h), and then die after every one of these calls: killed, and by
+ * A writer and a sealer are watched, call by call (tests/lib/crash.h), and then die after every one of these calls: killed, and by
  * power cuts that leave any part of what was not synced. What was promised by then is there, what was signed too,
  * the log verifies, goes on being signed, and looking a second time changes nothing.
  *
@@ -8,13 +8,10 @@
  */
 #include "test_audit.h"
 
-#include <sys/mman.h>
-
-#include "../lib/disk.h"
+#include "../lib/crash.h"
 #include "audit/sealing.h"
 
 #define PROMISES_MAX   64
-#define UNSYNCED_MAX   512
 #define WRITER_SEGMENT 9000
 
 /* What a commit returned with. */
@@ -28,23 +25,9 @@ struct plan {
 	const struct log *log;
 	struct promise *promises; /* shared with the process that is watched */
 	int (*steps)(struct plan *p, volatile uint64_t *acked);
+	bool sealed;
 	uint64_t signed_size;
 };
-
-static unsigned int seed = 1;
-
-static unsigned int number(void)
-{
-	seed = seed * 1103515245 + 12345;
-	return seed >> 16;
-}
-
-static bool full(void)
-{
-	const char *torture = getenv("WEIR_TORTURE");
-
-	return torture && strcmp(torture, "full") == 0;
-}
 
 static void put(struct chain *c, unsigned int count)
 {
@@ -208,53 +191,6 @@ static int work(volatile uint64_t *acked, void *userdata)
 	return p->steps(p, acked);
 }
 
-/* One crash: the words for it, if it finds anything. */
-struct crash {
-	const struct disk_trace *trace;
-	size_t end;
-	const bool *lost;
-};
-
-static void broken(const struct crash *c, const char *what, const char *words)
-{
-	const struct disk_op *op = &c->trace->ops[c->end - 1];
-
-	fprintf(stderr, "after call %u (%d %s %s), without:\n", op->number, (int)op->call, op->path,
-		op->to);
-	for (size_t i = 0; c->lost && i < c->end; i++)
-		if (c->lost[i])
-			fprintf(stderr, "  call %u (%d %s %s) %llu+%zu\n", c->trace->ops[i].number,
-				(int)c->trace->ops[i].call, c->trace->ops[i].path,
-				c->trace->ops[i].to, (unsigned long long)c->trace->ops[i].offset,
-				c->trace->ops[i].length);
-	fail_msg("%s: %s", what, words);
-}
-
-static uint64_t sum; /* of the bytes of all files */
-
-static int add_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	uint8_t data[4096];
-	FILE *f = type == FTW_F ? fopen(path, "re") : NULL;
-
-	(void)st;
-	(void)ftw;
-	for (const char *c = path; *c; c++)
-		sum = sum * 31 + (uint8_t)*c;
-	for (size_t n; f && (n = fread(data, 1, sizeof(data), f)) > 0;)
-		sum += (uint64_t)crc32c(0, data, n) << 20;
-	if (f)
-		fclose(f);
-	return 0;
-}
-
-static uint64_t checksum(const struct log *l)
-{
-	sum = 0;
-	nftw(l->root, add_file, 8, FTW_PHYS);
-	return sum;
-}
-
 static void look_at_log(const struct crash *x, const struct log *l, const struct promise *promise)
 {
 	const struct chain_options options = {.segment_bytes = WRITER_SEGMENT};
@@ -266,35 +202,35 @@ static void look_at_log(const struct crash *x, const struct log *l, const struct
 	uint64_t length, before;
 
 	if (chain_open(l->path, &options, &c, &f) < 0)
-		broken(x, "opening", f.text);
+		crash_broken(x, "opening", f.text);
 	if (chain_origin(c) == CHAIN_VIOLATED)
-		broken(x, "called a violation", chain_origin_words(c));
+		crash_broken(x, "called a violation", chain_origin_words(c));
 	if (chain_commit(c, &f) < 0)
-		broken(x, "commit", f.text);
+		crash_broken(x, "commit", f.text);
 	length = chain_length(c);
 	chain_close(c);
 	if (promise && length < promise->length)
-		broken(x, "promised records", "are gone");
+		crash_broken(x, "promised records", "are gone");
 	v = verdict(l);
 	if (v.status != AUDIT_OK)
-		broken(x, audit_finding_to_str(v.finding), v.words);
+		crash_broken(x, audit_finding_to_str(v.finding), v.words);
 	if (promise && promise->length) {
 		assert_int_equal(reader_open(l->path, &r, NULL), 0);
 		assert_int_equal(reader_seek(r, promise->length - 1, NULL), 0);
 		assert_int_equal(reader_next(r, &record, NULL), 1);
 		if (memcmp(record.hash, promise->hash, AUDIT_HASH_SIZE) != 0)
-			broken(x, "promised records", "are others");
+			crash_broken(x, "promised records", "are others");
 	}
-	before = checksum(l);
+	before = crash_checksum(l->root);
 	c = NULL;
 	assert_int_equal(chain_open(l->path, &options, &c, NULL), 0);
 	if (chain_origin(c) == CHAIN_VIOLATED || chain_origin(c) == CHAIN_RECOVERED)
-		broken(x, "recovered a second time", chain_origin_words(c));
+		crash_broken(x, "recovered a second time", chain_origin_words(c));
 	commit(c);
 	assert_int_equal(chain_length(c), length);
 	chain_close(c);
-	if (checksum(l) != before)
-		broken(x, "a second recovery", "changed files");
+	if (crash_checksum(l->root) != before)
+		crash_broken(x, "a second recovery", "changed files");
 }
 
 static void look_at_tree(const struct crash *x, const struct log *l, const struct promise *promise)
@@ -304,29 +240,23 @@ static void look_at_tree(const struct crash *x, const struct log *l, const struc
 	struct seal s;
 
 	if (seal_open(&s, l, &f) < 0)
-		broken(x, "keys", f.text);
+		crash_broken(x, "keys", f.text);
 	assert_int_equal(sealing_tip(&s.sealing, &tip, NULL), 0);
 	if (tip.next_index && seal_turn(&s, &f) < 0)
-		broken(x, "sealing", f.text);
+		crash_broken(x, "sealing", f.text);
 	if (promise && s.sealing.signed_last.size < promise->signed_size)
-		broken(x, "what was signed", "is signed no more");
+		crash_broken(x, "what was signed", "is signed no more");
 	seal_close(&s);
 }
 
-static void crash(const struct crash *x, const struct plan *p, bool sealed)
+static void look(const struct crash *x, uint64_t acked, void *userdata)
 {
-	uint64_t acked = x->trace->ops[x->end - 1].acked;
+	const struct plan *p = userdata;
 	const struct promise *promise = acked ? &p->promises[acked - 1] : NULL;
 	_cleanup_free_ char *note = NULL;
-	int r;
 
-	nftw(p->log->root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-	assert_int_equal(mkdir(p->log->root, 0700), 0);
-	r = disk_replay(x->trace, x->end, x->lost, p->log->root);
-	if (r < 0)
-		broken(x, "replay", strerror(-r));
 	look_at_log(x, p->log, promise);
-	if (!sealed)
+	if (!p->sealed)
 		return;
 	if (promise && promise->signed_size) {
 		struct checkpoint c;
@@ -336,87 +266,30 @@ static void crash(const struct crash *x, const struct plan *p, bool sealed)
 		if (sealing_read_note(p->log->path, &note, &length, NULL) < 0 ||
 		    note_parse(note, length, &parsed, NULL) < 0 ||
 		    checkpoint_parse(&parsed, &c, NULL) < 0 || c.size < promise->signed_size)
-			broken(x, "the checkpoint", "is an older one, or none");
+			crash_broken(x, "the checkpoint", "is an older one, or none");
 	}
 	look_at_tree(x, p->log, promise);
-}
-
-static bool is_name(const struct disk_op *op)
-{
-	return op->call != DISK_WRITE && op->call != DISK_RESIZE && op->call != DISK_MODE;
-}
-
-/* Filesystems keep changes of names in their order: after the first that is lost all are that were not synced. */
-static void keep_order(const struct disk_trace *t, const size_t *unsynced, size_t count, bool *lost)
-{
-	bool gone = false;
-
-	for (size_t n = 0; n < count; n++) {
-		if (!is_name(&t->ops[unsynced[n]]))
-			continue;
-		gone = gone || lost[unsynced[n]];
-		lost[unsynced[n]] = gone;
-	}
-}
-
-/* Power cuts after @end calls: every part of what was not synced, or if there are too many some of them. */
-static unsigned int cut_power(const struct disk_trace *t, size_t end, const struct plan *p,
-			      bool sealed)
-{
-	static bool lost[DISK_OPS_MAX];
-	const struct crash x = {t, end, lost};
-	size_t unsynced[UNSYNCED_MAX];
-	size_t count = disk_unsynced(t, end, unsynced, UNSYNCED_MAX);
-	size_t all = !full() ? 4 : sealed ? 5 : 7; /* a log that fills a tile takes its time */
-	unsigned int some = !full() ? 12 : sealed ? 30 : 120;
-	unsigned int cases = count <= all ? 1U << count : some;
-
-	for (unsigned int i = 0; i < cases; i++) {
-		/* Now most of it is lost, now little. */
-		unsigned int odds = 1 + number() % 9;
-
-		memset(lost, 0, sizeof(lost));
-		for (size_t n = 0; n < count; n++)
-			lost[unsynced[n]] = count <= all ? i >> n & 1
-					    : i == 0	 ? true
-							 : number() % 10 < odds;
-		keep_order(t, unsynced, count, lost);
-		crash(&x, p, sealed);
-	}
-	return cases;
 }
 
 static void run(const struct log *l, int (*steps)(struct plan *p, volatile uint64_t *acked),
 		bool sealed)
 {
-	static struct disk_trace trace;
-	struct plan p = {.log = l, .steps = steps};
-	unsigned int kills = 0, cuts = 0;
-	int r;
+	struct plan p = {.log = l, .steps = steps, .sealed = sealed};
+	const struct crash_plan plan = {
+		.root = l->root,
+		.work = work,
+		.look = look,
+		.userdata = &p,
+		.all = !crash_full() ? 4
+		       : sealed	     ? 6
+				     : 10, /* a log that fills a tile takes its time */
+		.some = !crash_full() ? 12
+			: sealed      ? 100
+				      : 600,
+	};
 
-	p.promises = mmap(NULL, PROMISES_MAX * sizeof(*p.promises), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(p.promises != MAP_FAILED);
-	r = disk_watch(l->root, work, &p, &trace);
-	if (r == -EPERM || r == -ENOSYS) {
-		print_message("# no process can be watched here (ptrace)\n");
-		skip();
-	}
-	assert_int_equal(r, 0);
-	assert_true(trace.acked && trace.count > 20);
-	for (size_t end = 1; end <= trace.count; end++) {
-		const struct crash x = {&trace, end, NULL};
-
-		if (end < trace.count && trace.ops[end].number == trace.ops[end - 1].number)
-			continue;
-		crash(&x, &p, sealed);
-		kills++;
-		cuts += cut_power(&trace, end, &p, sealed);
-	}
-	print_message("# %u calls, %u kills, %u power cuts, %llu promises\n", trace.calls, kills,
-		      cuts, (unsigned long long)trace.acked);
-	disk_done(&trace);
-	munmap(p.promises, PROMISES_MAX * sizeof(*p.promises));
+	p.promises = crash_shared(PROMISES_MAX * sizeof(*p.promises));
+	crash_run(&plan);
 }
 
 static void a_writer(void **state)
