@@ -15,9 +15,10 @@
 #include "audit/personal.h"
 #include "vault/vault.h"
 
-#define VALUES	     64 /* subjects of one life, at most */
-#define PROMISES     200
-#define VALUE_LENGTH 40 /* of their rows in the file, with the tag: nobody meets 40 random bytes by chance */
+#define VALUES	 64 /* subjects of one life, at most */
+#define PROMISES 200
+#define VALUE_LENGTH                                                                               \
+	40 /* of their rows in the file, with the tag: nobody meets 40 random bytes by chance */
 
 static const uint8_t id[AUDIT_ID_SIZE] = {1, 2, 3};
 static const struct personal_place place = {id, "resource.id"};
@@ -40,6 +41,7 @@ struct life {
 	struct personal_sealed sealed[VALUES];
 	uint8_t row[VALUES][VALUE_LENGTH]; /* as the file has it: encrypted */
 	uint64_t acked;			   /* promises[acked - 1] is the last */
+	volatile uint64_t *watched;	   /* the same, for who watches; NULL: nobody does */
 	struct promise promises[PROMISES];
 };
 
@@ -93,6 +95,13 @@ static struct promise *begin_promise(struct life *life)
 	return next;
 }
 
+static void promise(struct life *life)
+{
+	life->acked++;
+	if (life->watched)
+		*life->watched = life->acked;
+}
+
 static int put_values(struct vault *v, struct life *life, unsigned int from, unsigned int to)
 {
 	struct promise *p;
@@ -107,7 +116,8 @@ static int put_values(struct vault *v, struct life *life, unsigned int from, uns
 		r = remember(life, path, n);
 	p = begin_promise(life);
 	memset(p->fate + from, DURABLE, to - from);
-	life->acked += r == 0;
+	if (r == 0)
+		promise(life);
 	return r;
 }
 
@@ -117,10 +127,11 @@ static int erase_value(struct vault *v, struct life *life, unsigned int n)
 	int r;
 
 	begin_promise(life)->fate[n] = DOOMED;
-	life->acked++;
+	promise(life);
 	r = vault_erase(v, &life->sealed[n].subject, 1, &erased, NULL);
 	begin_promise(life)->fate[n] = ERASED;
-	life->acked += r == 0;
+	if (r == 0)
+		promise(life);
 	return r;
 }
 
@@ -130,11 +141,12 @@ static int rotate(struct vault *v, struct life *life)
 	int r;
 
 	begin_promise(life)->key_id[0] = '\0';
-	life->acked++;
+	promise(life);
 	r = vault_rotate(v, NULL);
 	vault_get_status(v, &status);
 	memcpy(begin_promise(life)->key_id, status.key_id, sizeof(status.key_id));
-	life->acked += r == 0;
+	if (r == 0)
+		promise(life);
 	return r;
 }
 
@@ -152,19 +164,13 @@ static int live(volatile uint64_t *acked, void *userdata)
 	struct vault *v = open_vault(life);
 	int r = v && vault_state(v) == VAULT_WORKS ? 0 : -EIO;
 
-	/* What whoever watches knows of a promise is that it was made before the next call. */
-#define STEP(call)                                                                                 \
-	do {                                                                                       \
-		r = r ?: (call);                                                                   \
-		*acked = life->acked;                                                              \
-	} while (0)
-	STEP(put_values(v, life, 0, 3));
-	STEP(erase_value(v, life, 1));
-	STEP(put_values(v, life, 3, 5));
-	STEP(rotate(v, life));
-	STEP(erase_value(v, life, 3));
-	STEP(put_values(v, life, 5, 6));
-#undef STEP
+	life->watched = acked;
+	r = r ?: put_values(v, life, 0, 3);
+	r = r ?: erase_value(v, life, 1);
+	r = r ?: put_values(v, life, 3, 5);
+	r = r ?: rotate(v, life);
+	r = r ?: erase_value(v, life, 3);
+	r = r ?: put_values(v, life, 5, 6);
 	vault_close(v);
 	return r;
 }
@@ -185,8 +191,8 @@ static void look_for_erased(const struct crash *x, struct life *life, const stru
 			fail_as(x, "what was erased is in a file", when);
 }
 
-static void look_at_value(const struct crash *x, struct life *life, struct vault *v,
-			  enum fate fate, unsigned int n)
+static void look_at_value(const struct crash *x, struct life *life, struct vault *v, enum fate fate,
+			  unsigned int n)
 {
 	_cleanup_(text_done) struct text value = {.growing = true};
 	const struct personal_opener *o = vault_opener(v);

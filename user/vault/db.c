@@ -197,6 +197,10 @@ int db_open(struct db *d, const char *path, bool read_only, bool check, struct f
 			    reterr);
 	if (r == 0)
 		r = migrate(d, read_only, reterr);
+	/* Who died in the midst of erasing left the row in the log. A reader or a full disk may hold that up: then the
+	 * next erasure does it. */
+	if (r == 0 && !read_only)
+		db_forget(d, NULL);
 	return r < 0 ? r : prepare(d, reterr);
 }
 
@@ -288,11 +292,26 @@ int db_delete(struct db *d, uint64_t id, bool *ret_found, struct fault *reterr)
 	return r;
 }
 
+/* SQLite cuts the file and leaves it at that: without this a power cut brings back what was in it. */
+static int sync_log(struct db *d, struct fault *reterr)
+{
+	char path[sizeof(d->path) + 8];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s-wal", d->path);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	return fd < 0 || fsync(fd) < 0 ? fault(reterr, -errno, "vault.io", "cannot sync %.200s: %s",
+					       path, strerror(errno))
+				       : 0;
+}
+
 int db_forget(struct db *d, struct fault *reterr)
 {
 	int rc = sqlite3_wal_checkpoint_v2(d->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : db_fault(d, rc, reterr);
+	return rc == SQLITE_OK ? sync_log(d, reterr) : db_fault(d, rc, reterr);
 }
 
 /* A blob of a known size; @ret stays as it is otherwise. */

@@ -54,7 +54,7 @@ void db_rollback(struct db *d);
 int db_put(struct db *d, const struct db_row *row, struct fault *reterr);
 /** *@ret_found: there was such a row. */
 int db_delete(struct db *d, uint64_t id, bool *ret_found, struct fault *reterr);
-/* Nothing of rows that were deleted stays in the log of the database. -EBUSY: somebody reads. */
+/* Nothing of rows that were deleted stays in the log of the database, durably. -EBUSY: somebody reads. */
 int db_forget(struct db *d, struct fault *reterr);
 
 /** The row, by its token or its number; db_reset() when it is no longer needed. -ENOENT: there is none. */

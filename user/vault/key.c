@@ -156,27 +156,19 @@ static int sync_directory(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Durable under this name, or not there. */
+/* Whole and durable under this name, or not there: half a key in its place would lock us out for good. */
 static int write_key(const char *path, const uint8_t bytes[static CRYPTO_KEY], struct fault *reterr)
 {
-	_cleanup_close_ int fd = -1;
 	char text[KEY_TEXT + 2], parent[PATH_MAX];
+	struct fault why = {0};
 	int r = fault_point(reterr, "vault.key");
 
 	hex_format(bytes, CRYPTO_KEY, text);
 	text[KEY_TEXT] = '\n';
 	if (r == 0)
 		r = parent_of(path, parent);
-	if (r == 0) {
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
-		r = fd < 0 ? -errno : 0;
-	}
-	if (r == 0 && (write(fd, text, KEY_TEXT + 1) != KEY_TEXT + 1 || fsync(fd) < 0)) {
-		r = errno ? -errno : -EIO;
-		unlink(path);
-	}
 	if (r == 0)
-		r = sync_directory(parent);
+		r = fs_replace_file(path, text, KEY_TEXT + 1, 0400, &why);
 	OPENSSL_cleanse(text, sizeof(text));
 	return r < 0 ? fault(reterr, r, "vault.key", "cannot write the key of the vault to %s: %s",
 			     path, strerror(-r))
