@@ -13,6 +13,7 @@
 #include "audit/directory.h"
 #include "audit/merkle.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 
 #define PATH_SIZE (sizeof(EVIDENCE_DIR) + AUDIT_HASH_TEXT + 8)
 
@@ -67,7 +68,7 @@ static void format_path(const char *hash, const char *suffix, char ret[static PA
 }
 
 /* Written beside its place, synced, renamed: a file of this name is whole. */
-static int write_file(const struct evidence *e, const char *hash)
+static int write_file(struct evidence *e, const char *hash)
 {
 	char path[PATH_SIZE], staged[PATH_SIZE];
 	_cleanup_close_ int fd = -1, dir = -1;
@@ -80,6 +81,12 @@ static int write_file(const struct evidence *e, const char *hash)
 	dir = openat(e->dir, EVIDENCE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
+	if (!e->named) { /* also one that was made by somebody who died before this */
+		r = fs_sync_name(dir);
+		if (r < 0)
+			return r;
+		e->named = true;
+	}
 	fd = openat(e->dir, staged, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;

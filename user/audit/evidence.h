@@ -8,6 +8,7 @@
 #ifndef AUDIT_EVIDENCE_H
 #define AUDIT_EVIDENCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,8 @@
 #define EVIDENCE_EVENTS_MAX 65536 /* of a batch: 4 MiB; further ones are counted and left out */
 
 struct evidence {
-	int dir; /* of the log */
+	int dir;    /* of the log */
+	bool named; /* the directory of the files is durable, by name */
 	struct hasher hasher;
 	uint8_t *events; /* NULL: nothing is kept */
 	size_t count;

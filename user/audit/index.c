@@ -69,7 +69,7 @@ int index_write(int dir, uint64_t first, const uint8_t *data, size_t length)
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	/* Synced: half of one that a power cut left would look like one that was changed. */
+	/* Synced before it has its name: where a power cut left holes in it, records would be hidden. */
 	error = file_write(fd, data, length, 0);
 	if (error == 0 && fdatasync(fd) < 0)
 		error = -errno;

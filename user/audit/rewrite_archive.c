@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/fs.h"
 
 #define CHUNK	  (64U << 10)
 #define DIRECTORY "archive"
@@ -155,10 +156,14 @@ int rewrite_archive(int dir, const struct rewrite *w, struct fault *reterr)
 	archive = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (archive < 0)
 		return failed(-errno, w, reterr);
+	r = fs_sync_name(archive);
+	if (r < 0)
+		return failed(r, w, reterr);
 	rewrite_archive_name(w, name);
 	there = openat(archive, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (there >= 0 && check_file(there, w) == 0)
-		return 0;
-	r = make(dir, w, archive, name);
+		r = fsync(archive) < 0 ? -errno : 0; /* by somebody who died before he had */
+	else
+		r = make(dir, w, archive, name);
 	return r < 0 ? failed(r, w, reterr) : 0;
 }
