@@ -30,6 +30,8 @@ readonly TARGETS='
 	audit 144 600 a damaged log is never taken for a whole one
 	note 4096 20000 a note, key or checkpoint means the same when written and read again, or is refused in words
 	proof 8192 3000 no proof but the true one is believed, and tiles that were changed make none
+	tlogproof 16384 20000 a file that proves a record is believed only for what was signed, and is written in one way
+	archive 4096 1500 whatever lies where an archive belongs, a right one lies there afterwards
 	index 4096 400 whatever an index says, what is found is in the log and was asked for
 	record 8192 6000 a record is read back whatever it quotes
 	text 512 15000 numbers, addresses and list entries are the same when written and read again

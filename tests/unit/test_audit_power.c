@@ -281,11 +281,11 @@ static void run(const struct log *l, int (*steps)(struct plan *p, volatile uint6
 		.look = look,
 		.userdata = &p,
 		.all = !crash_full() ? 4
-		       : sealed	     ? 6
-				     : 10, /* a log that fills a tile takes its time */
+		       : sealed	     ? 5
+				     : 7, /* a log that fills a tile takes its time */
 		.some = !crash_full() ? 12
-			: sealed      ? 100
-				      : 600,
+			: sealed      ? 30
+				      : 120,
 	};
 
 	p.promises = crash_shared(PROMISES_MAX * sizeof(*p.promises));

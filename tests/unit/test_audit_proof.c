@@ -920,6 +920,21 @@ static void what_a_former_key_signs_after_its_rotation_does_not_count(void **sta
 	note_signer_done(&former);
 }
 
+/* Found by fuzz_tlogproof: what stands behind a NUL would be carried along unread. */
+static void a_number_ends_with_its_line_not_with_a_nul(void **state)
+{
+	static const char good[] = "c2sp.org/tlog-proof@v1\nindex 10\n\n",
+			  bad[] = "c2sp.org/tlog-proof@v1\nindex 10\0x\n\n";
+	struct proof p;
+	struct fault f = {0};
+
+	(void)state;
+	assert_int_equal(proof_parse(good, sizeof(good) - 1, &p, &f), -EINVAL);
+	assert_string_equal(f.code, "note.format"); /* which is missing */
+	assert_int_equal(proof_parse(bad, sizeof(bad) - 1, &p, &f), -EINVAL);
+	assert_string_equal(f.code, "proof.format");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, log_set_up, log_tear_down)
 
 int main(void)
@@ -943,6 +958,7 @@ int main(void)
 		T(an_expired_record_is_proved_from_its_archive_or_by_its_hash),
 		T(a_tlog_directory_lacks_only_entries_that_nobody_has),
 		T(a_proof_with_one_changed_bit_or_a_missing_end_proves_nothing),
+		T(a_number_ends_with_its_line_not_with_a_nul),
 		T(each_tree_is_proved_to_begin_with_each_earlier_one),
 		T(a_tlog_directory_has_the_tiles_and_entries_of_its_checkpoint),
 	};

@@ -63,7 +63,9 @@ static int parse_leaf(const char *text, size_t length, uint64_t *ret)
 {
 	char digits[24];
 
-	if (!length || length >= sizeof(digits) || (length > 1 && *text == '0'))
+	/* A NUL would end the digits for whoever reads them as a string. */
+	if (!length || length >= sizeof(digits) || (length > 1 && *text == '0') ||
+	    memchr(text, '\0', length))
 		return -EINVAL;
 	memcpy(digits, text, length);
 	digits[length] = '\0';
