@@ -4,62 +4,19 @@
 # A full disk: packets are judged as before, changes are refused, and the log says from when to when.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/e2e/disk.sh
+. "$(dirname "${BASH_SOURCE[0]}")/disk.sh"
 need_root
-
-write_policy() { # ON_FULL
-	policy <<-YAML
-		apiVersion: weir/v1
-		mode: enforce
-		lists:
-		  block: {entries: [198.18.66.6]}
-		limits:
-		  - {name: all, scope: source, rate: 10/s, burst: 100}
-		audit: {on_full: $1}
-	YAML
-}
 
 # A disk of three megabytes in a mount namespace of its own: it is gone when the lab is.
 small_disk() {
-	mkdir "$LAB_DIR/disk"
 	# shellcheck disable=SC2016 # of the inner shell
-	lab_spawn host unshare --mount --propagation private sh -c \
-		'mount -t tmpfs -o size=3m,mode=700 tmpfs "$0" && exec sleep infinity' \
-		"$LAB_DIR/disk"
-	HOLDER=$LAB_PID
-	DISK=/proc/$HOLDER/root$LAB_DIR/disk
-	wait_for 5 eval "grep -q ' $LAB_DIR/disk tmpfs ' /proc/$HOLDER/mounts"
-	# shellcheck disable=SC2034 # for lib.sh
-	WEIR_INSIDE=(nsenter "--mount=/proc/$HOLDER/ns/mnt" --)
-	STATE=$DISK/state
+	private_mounts 'mount -t tmpfs -o size=3m,mode=700 tmpfs "$0"'
 }
 
 fill_the_disk() {
 	cat /dev/zero >>"$DISK/ballast" 2>/dev/null || true
 	[[ $(stat -f -c %a "$DISK") == 0 ]]
-}
-
-degraded() { # true|false
-	[[ $(status .audit.degraded) == "$1" ]]
-}
-
-# block_until_refused - at most twenty changes; what is said to the first that is refused.
-block_until_refused() {
-	local n
-
-	for n in $(seq 20); do
-		weir block "198.18.70.$n" --reason 'disk test' >"$LAB_DIR/answer" 2>&1 || break
-	done
-	cat "$LAB_DIR/answer"
-	grep -q 'nothing can be changed while the audit log cannot be written' "$LAB_DIR/answer"
-}
-
-cannot_write() {
-	[[ $(status .audit.degraded_because) == *'cannot write'* ]]
-}
-
-# As the daemon reads it: its vault is on a disk that only it can see.
-tells() { # FILTER
-	[[ $(weir audit tail -n 1000 -o json | jq -c "select($1)") ]]
 }
 
 write_policy refuse
