@@ -3,9 +3,13 @@
 #include "test_audit.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
+#include "../lib/crash.h"
 #include "base/target.h"
 #include "export/ship.h"
 #include "export/sink.h"
@@ -163,6 +167,179 @@ static void test_a_socket_that_comes_late_gets_all_and_no_datagram_is_too_long(v
 	close(fd);
 }
 
+static void test_a_half_line_that_a_death_left_is_cut_off(void **state)
+{
+	static const char *const left[] = {"{\"index\":0,\"half", "{\"index\":0}\n{\"ind"};
+	struct log *l = *state;
+	char out[160], to[176], line[8192];
+	json_t *o;
+
+	make_small_log(l);
+	snprintf(out, sizeof(out), "%s/out", l->root);
+	snprintf(to, sizeof(to), "file:%s", out);
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+		struct shipper *s = make_shipper(l);
+		FILE *f = fopen(out, "we");
+		unsigned int lines = 0;
+		char cursor[160];
+
+		snprintf(cursor, sizeof(cursor), "%s/export/one", l->root);
+		unlink(cursor);
+		assert_non_null(f);
+		fputs(left[i], f);
+		assert_int_equal(fclose(f), 0);
+		start(s, to, EXPORT_NDJSON);
+		wait_until_confirmed(s, RECORDS);
+		shipper_free(s);
+		f = fopen(out, "re");
+		while (fgets(line, sizeof(line), f)) {
+			o = json_loads(line, 0, NULL);
+			assert_non_null(o);
+			json_decref(o);
+			lines++;
+		}
+		fclose(f);
+		assert_int_equal(lines, RECORDS + i);
+	}
+}
+
+#define KILLED_RECORDS_MAX 100000
+
+/* A daemon: write, and send on what was written, until killed. */
+static void write_and_ship(struct log *l, const char *to)
+{
+	const struct chain_options options = {.segment_bytes = 60000};
+	struct chain *c = NULL;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (chain_open(l->path, &options, &c, NULL) < 0)
+		_exit(1);
+	start(make_shipper(l), to, EXPORT_NDJSON);
+	for (unsigned int i = 0; i < 300; i++) {
+		add(c, 1 + i % 7);
+		commit(c);
+		poll(NULL, 0, 1);
+	}
+	pause();
+}
+
+static unsigned int take(uint8_t *seen, const char *line, size_t length)
+{
+	json_t *o = json_loadb(line, length, 0, NULL);
+	json_int_t index = json_integer_value(json_object_get(o, "index"));
+
+	if (!o)
+		fail_msg("half a record: %.*s", (int)length, line);
+	json_decref(o);
+	assert_in_range(index, 0, KILLED_RECORDS_MAX - 1);
+	return seen[index]++ == 0;
+}
+
+static void drain(int fd, uint8_t *seen, unsigned int most)
+{
+	static char message[65536];
+	ssize_t n;
+
+	while (most-- && (n = recv(fd, message, sizeof(message), MSG_DONTWAIT)) > 0)
+		take(seen, message, (size_t)n);
+}
+
+static void assert_all_seen(const uint8_t *seen, uint64_t records)
+{
+	for (uint64_t i = 0; i < records; i++)
+		if (!seen[i])
+			fail_msg("record %llu of %llu never came", (unsigned long long)i,
+				 (unsigned long long)records);
+}
+
+/* @fd: a socket that takes little, and is dead every third time; -1: the target is a file. */
+static uint64_t kill_daemons(struct log *l, const char *to, const char *path, int *fd,
+			     uint8_t *seen)
+{
+	unsigned int rounds = crash_full() ? 200 : 12, seed = 3;
+
+	for (unsigned int round = 0; round < rounds; round++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			write_and_ship(l, to);
+		assert_true(child > 0);
+		seed = seed * 1103515245 + 12345;
+		poll(NULL, 0, (int)(seed >> 16) % 120);
+		if (*fd >= 0)
+			drain(*fd, seen, 5);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		if (*fd >= 0 && round % 3 == 1) { /* with what it had not read */
+			close(*fd);
+			unlink(path);
+			*fd = bind_to(path);
+		}
+	}
+	log_make(l, 0, 1, 1);
+	return verdict(l).records;
+}
+
+static void test_kill_9_loses_nothing_that_a_file_is_to_have(void **state)
+{
+	struct log *l = *state;
+	uint8_t *seen = calloc(1, KILLED_RECORDS_MAX);
+	char out[160], to[176], line[8192];
+	struct shipper *s;
+	uint64_t records;
+	int none = -1;
+	FILE *f;
+
+	assert_non_null(seen);
+	snprintf(out, sizeof(out), "%s/out", l->root);
+	snprintf(to, sizeof(to), "file:%s", out);
+	log_make(l, 0, 1, 1);
+	records = kill_daemons(l, to, NULL, &none, seen);
+	s = make_shipper(l);
+	start(s, to, EXPORT_NDJSON);
+	wait_until_confirmed(s, records);
+	shipper_free(s);
+	f = fopen(out, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		take(seen, line, strlen(line));
+	fclose(f);
+	assert_all_seen(seen, records);
+	print_message("# %llu records\n", (unsigned long long)records);
+	free(seen);
+}
+
+static void test_kill_9_loses_nothing_that_a_slow_or_dead_socket_is_to_have(void **state)
+{
+	struct log *l = *state;
+	uint8_t *seen = calloc(1, KILLED_RECORDS_MAX);
+	struct ship_stats stats[SHIP_TARGETS_MAX];
+	char path[100], to[120];
+	struct shipper *s;
+	uint64_t records;
+	int fd;
+
+	assert_non_null(seen);
+	snprintf(path, sizeof(path), "%s/socket", l->root);
+	snprintf(to, sizeof(to), "unix:%s", path);
+	fd = bind_to(path);
+	log_make(l, 0, 1, 1);
+	records = kill_daemons(l, to, path, &fd, seen);
+	s = make_shipper(l);
+	start(s, to, EXPORT_NDJSON);
+	do {
+		poll(&(struct pollfd){fd, POLLIN, 0}, 1, 20);
+		drain(fd, seen, UINT_MAX);
+		shipper_get_stats(s, stats);
+	} while (stats[0].confirmed < records);
+	shipper_free(s);
+	drain(fd, seen, UINT_MAX);
+	close(fd);
+	assert_all_seen(seen, records);
+	print_message("# %llu records\n", (unsigned long long)records);
+	free(seen);
+}
+
 static void test_targets_are_read_strictly(void **state)
 {
 	static const char *const good[] = {"file:/a", "unix:/dev/log", "udp://192.0.2.1:514",
@@ -202,6 +379,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_socket_that_comes_late_gets_all_and_no_datagram_is_too_long,
 			log_set_up, log_tear_down),
+		cmocka_unit_test_setup_teardown(test_a_half_line_that_a_death_left_is_cut_off,
+						log_set_up, log_tear_down),
+		cmocka_unit_test_setup_teardown(test_kill_9_loses_nothing_that_a_file_is_to_have,
+						log_set_up, log_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_kill_9_loses_nothing_that_a_slow_or_dead_socket_is_to_have, log_set_up,
+			log_tear_down),
 		cmocka_unit_test(test_targets_are_read_strictly),
 	};
 

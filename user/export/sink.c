@@ -76,17 +76,36 @@ static int connect_as(struct sink *s, const struct target *d, int type)
 	return -err;
 }
 
+/* A last line without its end is what a death in the midst of writing left: its records come again, whole. */
+static int cut_half_line(int fd, off_t size)
+{
+	char part[4096];
+
+	for (off_t end = size; end > 0;) {
+		off_t at = end > (off_t)sizeof(part) ? end - (off_t)sizeof(part) : 0;
+		const char *newline;
+
+		if (pread(fd, part, (size_t)(end - at), at) != end - at)
+			return -EIO;
+		newline = memrchr(part, '\n', (size_t)(end - at));
+		end = newline ? at + (newline - part) + 1 : at;
+		if (newline || !end)
+			return end == size || ftruncate(fd, end) == 0 ? 0 : -errno;
+	}
+	return 0;
+}
+
 static int open_file(struct sink *s)
 {
 	struct stat st;
 
 	if (s->fd >= 0)
 		close(s->fd);
-	s->fd = open(s->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+	s->fd = open(s->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
 		     0600);
 	if (s->fd < 0 || fstat(s->fd, &st) < 0)
 		return -errno;
-	return S_ISREG(st.st_mode) ? 0 : -EBADFD;
+	return S_ISREG(st.st_mode) ? cut_half_line(s->fd, st.st_size) : -EBADFD;
 }
 
 int sink_open(const char *to, int stop_fd, struct sink **ret, struct fault *reterr)
