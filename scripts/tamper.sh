@@ -13,6 +13,9 @@
 #   crash           batches, headers and files cut where a crash may cut them
 #   power           death after every call of writer, recovery, sealer and rotation; power cuts that keep any sectors
 #   kill            kill -9 at random points, with sealer and indexer at work
+#   beside          the same as power for retention, archives, evidence and indexes
+#   ship            kill -9 of a daemon that sends records on
+#   vault_crash     the same as power and kill for the vault
 #
 # What stays in order: the beginning of a batch behind the last commit, which is what a crash leaves; the older slot of
 # the state file under a hash that was computed anew, which counts only where the newer one is damaged; what is written
@@ -39,8 +42,8 @@ run() { # NAME COMMAND...
 	echo "# $(date +%T) $name took $((SECONDS - began)) s"
 }
 
-for name in tamper files matrix forged search sealer crash power kill; do
-	run "test_audit_$name" "build/tests/unit/test_audit_$name"
+for name in audit_{tamper,files,matrix,forged,search,sealer,crash,power,kill,beside,ship} vault_crash; do
+	run "test_$name" "build/tests/unit/test_$name"
 done
 for seed in "${SEED:-1}" "$((${SEED:-1} + 1))"; do
 	run "agree, seed $seed" tests/tools/agree.py build/tests/tools/mutate_log --count "${LOGS:-10000}" --seed "$seed"

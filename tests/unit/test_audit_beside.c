@@ -323,6 +323,7 @@ static void look_at_index(const struct crash *x, uint64_t acked, void *userdata)
 {
 	const struct plan *p = userdata;
 	struct indexer *indexer = NULL;
+	static unsigned int crashes;
 
 	look_at_log(x, p, acked);
 	look_for(x, p, QUERY_ADDRESS, "198.51.100.7");
@@ -331,7 +332,8 @@ static void look_at_index(const struct crash *x, uint64_t acked, void *userdata)
 	look_for(x, p, QUERY_SEVERITY, "1");
 	if (!indexes_are_right(p, false))
 		crash_broken(x, "an index", "is not as it should be");
-	if (indexes_are_right(p, true))
+	/* The indexer takes what nobody else wants of the CPU, so it is not asked each time. */
+	if (crashes++ % 16 || indexes_are_right(p, true))
 		return;
 	assert_int_equal(indexer_start(p->log->path, &indexer, NULL), 0);
 	while (!indexes_are_right(p, true))
@@ -347,8 +349,8 @@ static void run(const struct log *l, int (*work)(volatile uint64_t *acked, void 
 		.work = work,
 		.look = look,
 		.userdata = make_plan(l),
-		.all = crash_full() ? 8 : 2,
-		.some = crash_full() ? 200 : 6,
+		.all = crash_full() ? 6 : 2,
+		.some = crash_full() ? 60 : 6,
 	};
 
 	crash_run(&plan);
