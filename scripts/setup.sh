@@ -46,9 +46,9 @@ readonly NEEDS='
 	sqlite3 sqlite3 tests: what a crash leaves in the store
 	qemu-system-x86 qemu-system-x86_64 tests on other kernels
 	xz-utils xz tests on other kernels: unpacks modules
-	nftables nft bench: a peer
-	iptables iptables-legacy bench: a peer
-	ipset ipset bench: a peer
+	nftables nft bench: a peer; tests: what is imported
+	iptables iptables-legacy bench: a peer; tests: what is imported
+	ipset ipset bench: a peer; tests: what is imported
 	xdp-tools xdp-filter bench: a peer
 	clang-format clang-format lint
 	shellcheck shellcheck lint

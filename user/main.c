@@ -44,6 +44,10 @@
 	 CLI_TAKES(FRAMEWORK) | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(DIR) |             \
 	 CLI_TAKES(VAULT_KEY))
 
+#define IMPORT_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(AS) | CLI_TAKES(APPLY) |     \
+	 CLI_TAKES(FORCE) | CLI_TAKES(STRICT))
+
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
 	 "enforce a policy on an interface until told to stop", .main = daemon_main},
@@ -91,6 +95,9 @@ static const struct command commands[] = {
 	 .fn = cmd_policy_diff},
 	{"policy show", "[GENERATION]", "the policy in force, or a former one", CLI_ONLINE,
 	 .fn = cmd_policy_show},
+	{"import", "TOOL [FILE]",
+	 "make a policy of what nft, ipset, fail2ban, crowdsec or xdp-filter prints; needs no daemon",
+	 IMPORT_OPTIONS, .fn = cmd_import},
 	{"flags list", "", "the flags: for whom they are on, since when, by whom and why",
 	 CLI_ONLINE, .fn = cmd_flags_list},
 	{"flags set", "FLAG on|off", "switch a flag on or off, whatever the policy says",

@@ -112,6 +112,8 @@ each_command() {
 	both policy explain
 	check 'weir policy fmt prints something' says apiVersion weir policy fmt "$LAB_DIR/policy.yaml"
 	tried+=('policy fmt')
+	echo 'create n hash:ip' >"$LAB_DIR/n.save"
+	both import ipset "$LAB_DIR/n.save"
 	both policy apply
 	both policy plan
 	check 'weir policy apply --confirm -o json prints JSON' \

@@ -36,7 +36,10 @@
 #define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
 #define CHECK_OPTIONS  (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
 #define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
-#define APPLY_OPTIONS  (CLI_ONLINE | CLI_TAKES(PROFILE))
+#define IMPORT_OPTIONS                                                                             \
+	(CLI_ONLINE | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(AS) | CLI_TAKES(APPLY) |     \
+	 CLI_TAKES(FORCE) | CLI_TAKES(STRICT))
+#define APPLY_OPTIONS (CLI_ONLINE | CLI_TAKES(PROFILE))
 
 /* Stands for the daemon: takes its arguments as they are. */
 static inline int count_arguments(int argc, char **argv)
@@ -69,6 +72,7 @@ static const struct command commands[] = {
 	{"flags target", "FLAG", "", ENTRY_OPTIONS | CLI_TAKES(SOURCES) | CLI_TAKES(TENANTS),
 	 .fn = cmd_flags_target},
 	{"flags unset", "FLAG", "", CLI_ONLINE, .fn = cmd_flags_unset},
+	{"import", "TOOL [FILE]", "", IMPORT_OPTIONS, .fn = cmd_import},
 	{"detach", "", "", DETACH_OPTIONS, .fn = cmd_detach},
 	{"help", "[COMMAND] [COMMAND]", "", CLI_OFFLINE, .fn = cmd_help},
 };

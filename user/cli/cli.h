@@ -82,6 +82,8 @@ enum cli_option {
 	CLI_OPTION_NO_PROGRESS,
 	CLI_OPTION_EXEC,
 	CLI_OPTION_URL,
+	CLI_OPTION_AS,
+	CLI_OPTION_APPLY,
 	CLI_OPTION_MAX,
 };
 
@@ -155,6 +157,7 @@ int cmd_unallow(struct cli *cli);
 int cmd_block(struct cli *cli);
 int cmd_unblock(struct cli *cli);
 int cmd_source(struct cli *cli);
+int cmd_import(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
 int cmd_policy_fmt(struct cli *cli);

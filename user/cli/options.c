@@ -77,7 +77,8 @@ static const struct option {
 	[CLI_OPTION_FORMAT] =
 		{"format", 0, "FORMAT",
 		 "json, ndjson (export's default), csv, cef, leef, ocsf, ecs or syslog; "
-		 "of a report: html (its default), json or csv"},
+		 "of a report: html (its default), json or csv; "
+		 "of import: policy (its default), fragment (to include) or list"},
 	[CLI_OPTION_GZIP] = {"gzip", 0, NULL, "compress it"},
 	[CLI_OPTION_DAYS] = {"days", 0, "COUNT",
 			     "so many days up to --until, or now (default: 30)"},
@@ -92,6 +93,11 @@ static const struct option {
 	[CLI_OPTION_NO_PROGRESS] = {"no-progress", 0, NULL, "no progress bar on a terminal"},
 	[CLI_OPTION_EXEC] = {"exec", 0, "COMMAND", "run it by sh; it gets the checkpoint on stdin"},
 	[CLI_OPTION_URL] = {"url", 0, "URL", "POST it there: http or https"},
+	[CLI_OPTION_AS] =
+		{"as", 0, "LIST",
+		 "what sets and lists are for that do not say so: block (the default) or allow"},
+	[CLI_OPTION_APPLY] = {"apply", 0, NULL,
+			      "have the daemon put the entries on its lists, at most 1000"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the
