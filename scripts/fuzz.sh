@@ -34,6 +34,7 @@ readonly TARGETS='
 	archive 4096 1500 whatever lies where an archive belongs, a right one lies there afterwards
 	index 4096 400 whatever an index says, what is found is in the log and was asked for
 	record 8192 6000 a record is read back whatever it quotes
+	import 8192 4000 what another tool prints becomes a policy that is one, or is refused in words
 	text 512 15000 numbers, addresses and list entries are the same when written and read again
 '
 
