@@ -18,7 +18,11 @@ static __always_inline struct weir_entry *lists_entry(__u32 number)
 	__u32 index = number / WEIR_ENTRY_WAYS;
 	struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
 
-	return set ? &set->entries[number & (WEIR_ENTRY_WAYS - 1)] : NULL;
+	if (!set)
+		return NULL;
+	/* The verifier wants the sum behind the question. */
+	__asm__ volatile("" : "+r"(set));
+	return &set->entries[number & (WEIR_ENTRY_WAYS - 1)];
 }
 
 static __always_inline int lists_is(const struct weir_entry *entry, __u64 high, __u64 low,
@@ -52,24 +56,30 @@ __noinline int lists_find(__u64 high, __u64 low, __u32 bits)
 }
 
 /*
- * The number of the entry of an IPv4 address by itself: nearly all that is listed. In the set, which of
- * the two it is depends on nothing that a processor could guess, so that is no branch.
+ * The entry of an IPv4 address by itself: nearly all that is listed. In the set, which of the two it is depends
+ * on nothing that a processor could guess, so that is no branch. *@number: LISTS_NONE if it is not in its
+ * own set, and *@elsewhere whether it may be in another one.
  */
-static __always_inline int lists_find_address(__u64 low)
+static __always_inline struct weir_entry *lists_find_address(__u64 low, int *number, int *elsewhere)
 {
 	__u64 address[2] = {0, low}, second;
 	__u32 index = weir_entry_set_index(address, 128, weir_seed, weir_entry_mask);
-	const struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
+	struct weir_entry_set *set = bpf_map_lookup_elem(&weir_entries, &index);
+	struct weir_entry *entry;
 
+	*number = LISTS_NONE;
+	*elsewhere = 0;
 	if (!set)
-		return LISTS_NONE;
+		return NULL;
 	second = weir_equal(set->entries[1].address[1], low);
-	if (lists_is(&set->entries[second & 1], 0, low, 128))
-		return (int)(index * WEIR_ENTRY_WAYS + second);
+	entry = &set->entries[second & 1];
+	if (lists_is(entry, 0, low, 128)) {
+		*number = (int)(index * WEIR_ENTRY_WAYS + second);
+		return entry;
+	}
 	/* A shorter prefix may have the same address, and what did not fit is in the next set. */
-	if (second || set->entries[1].state & WEIR_ENTRY_SPILLED)
-		return lists_find(0, low, 128);
-	return LISTS_NONE;
+	*elsewhere = second || set->entries[1].state & WEIR_ENTRY_SPILLED;
+	return NULL;
 }
 
 /* The first @bits of a word in network order, as a mask. */
@@ -102,51 +112,51 @@ __noinline int lists_find_longest(__u64 high, __u64 low, __u64 lengths, __u32 lo
 	return LISTS_NONE;
 }
 
-/* Which IPv4 lengths to look for, as lists_find_longest() takes them, the lowest bit for 128. */
-static __always_inline __u64 lists_ip4_lengths(__u32 address)
+/* What the index says of an IPv4 address: a byte as the one of a /24 is. */
+static __always_inline __u32 lists_ip4_code(__u32 address)
 {
 	__u32 half = address >> 16, code;
-	__u64 lengths = 0;
 
 	/* Older verifiers do not know what a byte swap leaves, and clang sees no need for the mask. */
 	__asm__ volatile("" : "+r"(half));
 	code = *(volatile __u8 *)&weir_config.index16[half & 0xffff];
-	if (code & WEIR_INDEX_DESCEND) {
+	if (code & WEIR_INDEX_DESCEND)
 		code = *(volatile __u8 *)&weir_config.index24[address >> 8];
-		if (code & WEIR_INDEX_EXACT)
-			lengths = WEIR_LENGTH_BIT(128);
-		if (code & WEIR_INDEX_LONGEST)
-			lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONGEST;
-		if (code & WEIR_INDEX_LONG)
-			lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONG;
-	}
-	code &= WEIR_INDEX_COVER;
-	if (code) /* 1 is /0 */
-		lengths |= 1ULL << (33 - code);
-	return lengths;
+	return code;
 }
 
-static __always_inline int lists_find_ip4(const struct packet *packet)
+/* The longest entry that @code speaks of. */
+static __always_inline int lists_find_coded(__u64 low, __u32 code)
 {
-	__u32 address = wire_u32(packet->source_quads[3]);
-	__u64 lengths = lists_ip4_lengths(address), again;
-	__u64 low = packet->source_words[1];
+	__u64 lengths = code & WEIR_INDEX_EXACT ? WEIR_LENGTH_BIT(128) : 0;
+	__u32 cover = code & WEIR_INDEX_COVER;
+
+	if (code & WEIR_INDEX_LONGEST)
+		lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONGEST;
+	if (code & WEIR_INDEX_LONG)
+		lengths |= weir_config.live.long_ip4_lengths & WEIR_LENGTHS_LONG;
+	if (cover) /* 1 is /0 */
+		lengths |= 1ULL << (33 - cover);
+	return lists_find_longest(0, low, lengths, 128);
+}
+
+/* The entry of an IPv4 address that is not in its place, or none by itself. @code: what the index said;
+ * @elsewhere: the address may be an entry. Global for the verifier's sake. */
+__noinline int lists_find_ip4(const struct packet *packet, __u32 code, __u32 elsewhere)
+{
+	__u32 again;
+	__u64 low;
 	int number;
 
-	if (!lengths)
+	if (!packet)
 		return LISTS_NONE;
-	/* Nearly always, if anything, and then a processor need not wait for the index to go on. */
-	if (lengths & WEIR_LENGTH_BIT(128)) {
-		number = lists_find_address(low);
-		if (number != LISTS_NONE)
-			return number;
-	}
-	number = lists_find_longest(0, low, lengths & ~WEIR_LENGTH_BIT(128), 128);
+	low = packet->source_words[1];
+	number = lists_find_coded(low, elsewhere ? code : code & ~WEIR_INDEX_EXACT);
 	if (number != LISTS_NONE)
 		return number;
 	/* The entry that the index spoke of was removed meanwhile: the index knows what covers us now. */
-	again = lists_ip4_lengths(address);
-	return again == lengths ? LISTS_NONE : lists_find_longest(0, low, again, 128);
+	again = lists_ip4_code(wire_u32(packet->source_quads[3]));
+	return again == code ? LISTS_NONE : lists_find_coded(low, again);
 }
 
 static __always_inline int lists_find_ip6(const struct packet *packet)
@@ -170,6 +180,8 @@ static __always_inline void lists_hit(struct weir_cpu *cpu, int number)
 	struct weir_hits *hits = &cpu->hits[weir_hits_slot & 1];
 	struct weir_entry *entry;
 
+	/* One pointer, instead of the same sum in front of every access. */
+	__asm__ volatile("" : "+r"(hits));
 	if (hits->entry == (__u32)number && hits->packets < WEIR_HITS_MAX) {
 		hits->packets++;
 		return;
@@ -188,30 +200,44 @@ static __always_inline int lists_in_force(struct weir_cpu *cpu, __u32 until, str
 	       (until && until > clock_now_ns(cpu, packet) >> WEIR_UNTIL_SHIFT);
 }
 
+/* What @entry says of the packet. */
+static __always_inline int lists_decide(struct weir_cpu *cpu, struct packet *packet,
+					const struct weir_entry *entry, int number)
+{
+	__u64 word = *(const volatile __u64 *)&entry->until_word;
+	struct weir_until until = {.allow = (__u32)word, .block = word >> 32};
+	int reason = WEIR_REASON_BLOCKED;
+
+	if (lists_in_force(cpu, until.allow, packet))
+		reason = WEIR_REASON_ALLOWED;
+	else if (!lists_in_force(cpu, until.block, packet))
+		return WEIR_NEXT;
+	lists_hit(cpu, number);
+	return reason;
+}
+
 static __always_inline int lists_check(struct weir_cpu *cpu, struct packet *packet)
 {
-	const struct weir_entry *entry;
-	struct weir_until until;
-	__u64 word;
-	int number;
+	const struct weir_entry *entry = NULL;
+	int number = LISTS_NONE;
 
-	number = packet->is_ip6 ? lists_find_ip6(packet) : lists_find_ip4(packet);
-	if (number == LISTS_NONE)
-		return WEIR_NEXT;
-	entry = lists_entry((__u32)number);
-	if (!entry)
-		return WEIR_NEXT;
-	word = *(const volatile __u64 *)&entry->until_word;
-	until = (struct weir_until){.allow = (__u32)word, .block = word >> 32};
-	if (lists_in_force(cpu, until.allow, packet)) {
-		lists_hit(cpu, number);
-		return WEIR_REASON_ALLOWED;
+	if (packet->is_ip6) {
+		number = lists_find_ip6(packet);
+	} else {
+		__u32 code = lists_ip4_code(wire_u32(packet->source_quads[3]));
+		int elsewhere = 0;
+
+		if (!code)
+			return WEIR_NEXT;
+		/* Nearly always, if anything, and then a processor need not wait for the index to go on. */
+		if (code & WEIR_INDEX_EXACT)
+			entry = lists_find_address(packet->source_words[1], &number, &elsewhere);
+		if (!entry)
+			number = lists_find_ip4(packet, code, elsewhere);
 	}
-	if (lists_in_force(cpu, until.block, packet)) {
-		lists_hit(cpu, number);
-		return WEIR_REASON_BLOCKED;
-	}
-	return WEIR_NEXT;
+	if (!entry && number != LISTS_NONE)
+		entry = lists_entry((__u32)number);
+	return entry ? lists_decide(cpu, packet, entry, number) : WEIR_NEXT;
 }
 
 #endif
