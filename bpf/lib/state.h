@@ -140,12 +140,43 @@ __noinline __u64 state_shared_word(const struct weir_limit *limit, struct packet
 	return algorithm_is_idle(coarse.word, packet->time) ? 0 : coarse.word;
 }
 
-/* The set has a cell that is idle at @time. */
-static __always_inline int state_has_idle(const struct weir_charge *charge, __u64 time)
+/* The set of @charge has a cell that is idle at the packet's time, or is by the exact one. @tick: of the
+ * coarse clock. */
+static __always_inline int state_has_room(const struct weir_charge *charge, struct packet *packet,
+					  __u64 tick)
 {
-	struct weir_cell_set *set = state_set(charge);
+	const struct weir_cell_set *set = state_set(charge);
 
-	return set && cells_find_idle(set, charge->tag, time) < WEIR_CELL_WAYS;
+	/* In a full set that is all. */
+	if (!set || !cells_has_idle(set, packet->time + tick))
+		return 0;
+	if (cells_has_idle(set, packet->time))
+		return 1;
+	/* What is idle by now may not be by the coarse clock. */
+	if (packet->time_is_exact)
+		return 0;
+	weigh_make_time_exact(packet);
+	return cells_has_idle(set, packet->time);
+}
+
+/* Read the cell that sources share into @charge, or find that there is room for one. 0: neither. */
+static __always_inline int state_find_coarse(const struct weir_limit *limit, struct packet *packet,
+					     struct weir_charge *charge)
+{
+	const struct weir_cell_set *set;
+
+	state_locate_coarse(limit, packet, charge);
+	set = state_set(charge);
+	charge->word = 0;
+	charge->way = CELLS_NONE;
+	if (!set)
+		return 0;
+	/* Where few sets have room, its place is anybody's guess, and a processor's would be wrong. */
+	charge->way = (__u8)cells_search(set, charge->tag);
+	if (charge->way >= CELLS_NONE)
+		return cells_has_idle(set, packet->time);
+	charge->word = cells_read(&set->cells[charge->way & (WEIR_CELL_WAYS - 1)].word);
+	return 1;
 }
 
 /* The table of cells is being replaced by one of another size: bring the cell along, if it is still in
@@ -190,23 +221,13 @@ __noinline int state_find_room(const struct weir_limit *limit, struct packet *pa
 
 	if (!limit || !packet || !charge || !cpu)
 		return 1;
-	if (state_has_idle(charge, packet->time))
+	if (state_has_room(charge, packet, tick))
 		return 0;
-	/* What is idle by now may not be by the coarse clock. */
-	if (!packet->time_is_exact && state_has_idle(charge, packet->time + tick)) {
-		weigh_make_time_exact(packet);
-		if (state_has_idle(charge, packet->time))
-			return 0;
-	}
 	count = state_count(cpu, limit);
-	if (limit->key_parts & WEIR_KEY_SOURCE) {
-		state_locate_coarse(limit, packet, charge);
-		state_read(charge, packet);
-		if (charge->way < CELLS_NONE || state_has_idle(charge, packet->time)) {
-			count->coarse++;
-			state_note_coarse(limit, packet);
-			return 0;
-		}
+	if (limit->key_parts & WEIR_KEY_SOURCE && state_find_coarse(limit, packet, charge)) {
+		count->coarse++;
+		state_note_coarse(limit, packet);
+		return 0;
 	}
 	count->full++;
 	return 1;

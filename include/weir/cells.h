@@ -92,6 +92,15 @@ cells_inline __u32 cells_find_idle(const struct weir_cell_set *set, __u64 tag, _
 	return CELLS_NONE;
 }
 
+/** Some way is idle at @time. */
+cells_inline int cells_has_idle(const struct weir_cell_set *set, __u64 time)
+{
+	for (__u32 way = 0; way < WEIR_CELL_WAYS; way++)
+		if (algorithm_is_idle(cells_read(&set->cells[way].word), time))
+			return 1;
+	return 0;
+}
+
 /* Nobody else has the tag, or will have. */
 cells_inline int cells_is_only(struct weir_cell_set *set, __u32 own, __u64 tag, __u64 time)
 {
