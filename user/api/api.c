@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "api/internal.h"
+#include "api/job.h"
 
 static void api_free(struct api *a)
 {
 	close_fdp(&a->control_fd);
 	close_fdp(&a->metrics_fd);
+	jobs_free(a->jobs);
 	free(a);
 }
 DEFINE_CLEANUP(struct api *, api_free)
@@ -60,12 +62,21 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
 		http.groups[i] = identity_role_group(i);
 	a->engine = engine;
+	r = jobs_new(a, &a->jobs, reterr);
+	if (r < 0)
+		return r;
 	r = serve(&http, &a->control_fd, &a->control, reterr);
 	if (r < 0 || a->metrics_fd < 0)
 		return r;
 	http.handle = entry_metrics;
 	http.completed = NULL;
 	return serve(&http, &a->metrics_fd, &a->metrics, reterr);
+}
+
+void api_quiesce(struct api *a)
+{
+	if (a)
+		jobs_stop(a->jobs);
 }
 
 void api_stop(struct api *a)

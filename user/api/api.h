@@ -30,6 +30,9 @@ struct api_options {
 int api_open(const struct api_options *options, struct api **ret, struct fault *reterr);
 /** Answer requests about @engine. On failure only api_stop() makes sense. */
 int api_serve(struct api *a, struct engine *engine, struct fault *reterr);
+/* End what is being done for clients on other threads, while the engine is still there; then the engine may stop.
+ * Accepts NULL. */
+void api_quiesce(struct api *a);
 /* The engine's recorder must have stopped before. Finishes when the loop runs next. Accepts NULL. */
 void api_stop(struct api *a);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The audit log: records that meet a query, page by page as NDJSON, and counts. All on the loop, so a request
- * gets a slice of time; what is not done by then is a page that ends early and says where to go on.
+ * The audit log: records that meet a query, page by page as NDJSON, and counts. Files are read by jobs, not by the
+ * loop. Each has a slice of time, so that others have their turn; what is not done by then is a page that ends early
+ * and says where to go on.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/job.h"
 #include "audit/search.h"
 #include "audit/stats.h"
 #include "base/clock.h"
@@ -17,7 +20,8 @@
 #define RECORDS_DEFAULT	  100
 #define RECORDS_MAX	  10000
 #define PAGE_BYTES_MAX	  (8U << 20) /* a page is full with the record that goes beyond */
-#define SEARCH_TIME_NSEC  (50 * NSEC_PER_MSEC)
+#define SEARCH_TIME_NSEC  NSEC_PER_SEC
+#define STATS_TIME_NSEC	  (5 * NSEC_PER_SEC) /* there is no next page of counts */
 #define STATS_NAMES_SHOWN 100
 
 /* ?@name, ?@name=true, ?@name=false. */
@@ -77,6 +81,17 @@ static int read_order(struct call *c, struct audit_search_options *options)
 	return -EINVAL;
 }
 
+struct search_job {
+	struct job job;
+	const char *dir;
+	struct vault *vault;
+	struct audit_query query;
+	struct audit_search_options options;
+	struct audit_search_result result;
+	struct text body;
+	struct fault fault; /* err 0: it has an answer */
+};
+
 static int on_record(const struct reader_record *record, void *userdata)
 {
 	struct text *body = userdata;
@@ -86,65 +101,149 @@ static int on_record(const struct reader_record *record, void *userdata)
 	return body->truncated ? -ENOMEM : body->length > PAGE_BYTES_MAX;
 }
 
+static void run_search(struct job *job)
+{
+	struct search_job *s = (struct search_job *)job;
+	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
+
+	if (vault_mean(s->vault, &s->query, &meant, &s->fault) < 0)
+		return;
+	s->options.deadline_ns = clock_monotonic_ns() + SEARCH_TIME_NSEC;
+	s->options.is_cancelled = job_is_cancelled;
+	s->options.userdata = job;
+	audit_search(s->dir, &s->query, &s->options, on_record, &s->body, &s->result, &s->fault);
+}
+
+static void finish_search(struct call *c, struct job *job)
+{
+	struct search_job *s = (struct search_job *)job;
+	char cursor[SEARCH_CURSOR_SIZE];
+
+	if (s->fault.err)
+		return reply_fault(c, &s->fault);
+	audit_cursor_format(s->result.next, s->options.oldest, cursor);
+	http_response_header(c->response, "X-Weir-Page", "%s", audit_page_to_str(s->result.page));
+	http_response_header(c->response, "X-Weir-Cursor", "%s", cursor);
+	http_response_header(c->response, "X-Weir-Tip", "%llu", (unsigned long long)s->result.tip);
+	reply_text(c, "application/x-ndjson", &s->body);
+}
+
+static void free_search(struct job *job)
+{
+	struct search_job *s = (struct search_job *)job;
+
+	text_done(&s->body);
+	free(s);
+}
+
+/* Fill in @s, which is zeroed, and have it recorded that somebody asks. Answers itself if that cannot be. */
+static int read_search(struct call *c, struct search_job *s)
+{
+	struct audit_details asked = {0};
+	struct fault f = {0};
+
+	if (read_limit_argument(c, RECORDS_DEFAULT, RECORDS_MAX, &s->options.limit) < 0 ||
+	    read_switch(c, "scan", &s->options.scan) < 0 ||
+	    read_switch(c, "sealed", &s->options.sealed) < 0 || read_order(c, &s->options) < 0 ||
+	    read_query(c, &s->query, &asked) < 0)
+		return -EINVAL;
+	if (engine_audit_read(c->engine, &c->actor, "events", &asked, &f) < 0) {
+		reply_fault(c, &f);
+		return f.err;
+	}
+	s->options.opener = engine_audit_opener(c->engine);
+	s->dir = engine_audit_dir(c->engine);
+	s->vault = engine_vault(c->engine);
+	text_init_growing(&s->body);
+	text_puts(&s->body, "");
+	return 0;
+}
+
 void handle_audit_events(struct call *c)
 {
-	struct audit_search_options options = {0};
-	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
+	struct search_job *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return reply_problem(c, 500, "api.memory", "out of memory");
+	s->job = (struct job){
+		.kind = JOB_READ, .run = run_search, .finish = finish_search, .free = free_search};
+	if (read_search(c, s) < 0)
+		free_search(&s->job);
+	else
+		job_start(c, &s->job);
+}
+
+struct stats_job {
+	struct job job;
+	const char *dir;
+	struct vault *vault;
+	struct audit_stats_options options;
+	struct audit_stats stats;
+	struct fault fault; /* err 0: it has an answer */
+};
+
+static void run_stats(struct job *job)
+{
+	struct stats_job *s = (struct stats_job *)job;
+
+	s->options.deadline_ns = clock_monotonic_ns() + STATS_TIME_NSEC;
+	s->options.is_cancelled = job_is_cancelled;
+	s->options.userdata = job;
+	if (audit_stats(s->dir, &s->options, &s->stats, &s->fault) == 0)
+		vault_name_actors(s->vault, &s->stats);
+}
+
+static void finish_stats(struct call *c, struct job *job)
+{
+	struct stats_job *s = (struct stats_job *)job;
+
+	if (s->fault.err)
+		return reply_fault(c, &s->fault);
+	reply_json(c, 200, audit_stats_json(&s->stats, STATS_NAMES_SHOWN));
+}
+
+static void free_stats(struct job *job)
+{
+	struct stats_job *s = (struct stats_job *)job;
+
+	audit_stats_done(&s->stats);
+	free(s);
+}
+
+/* As read_search(). */
+static int read_stats(struct call *c, struct stats_job *s)
+{
 	struct audit_details asked = {0};
-	struct audit_search_result result;
-	char cursor[SEARCH_CURSOR_SIZE];
 	struct audit_query query;
 	struct fault f = {0};
-	struct text body;
-	int r;
 
-	if (read_limit_argument(c, RECORDS_DEFAULT, RECORDS_MAX, &options.limit) < 0 ||
-	    read_switch(c, "scan", &options.scan) < 0 ||
-	    read_switch(c, "sealed", &options.sealed) < 0 || read_order(c, &options) < 0 ||
-	    read_query(c, &query, &asked) < 0)
-		return;
-	if (engine_audit_read(c->engine, &c->actor, "events", &asked, &f) < 0 ||
-	    vault_mean(engine_vault(c->engine), &query, &meant, &f) < 0)
-		return reply_fault(c, &f);
-	options.deadline_ns = clock_monotonic_ns() + SEARCH_TIME_NSEC;
-	options.opener = engine_audit_opener(c->engine);
-	text_init_growing(&body);
-	text_puts(&body, "");
-	r = audit_search(engine_audit_dir(c->engine), &query, &options, on_record, &body, &result,
-			 &f);
-	if (r < 0) {
-		text_done(&body);
-		return reply_fault(c, &f);
+	if (read_switch(c, "scan", &s->options.scan) < 0)
+		return -EINVAL;
+	audit_query_init(&query);
+	if (read_criterion(c, &query, QUERY_SINCE, &asked) < 0 ||
+	    read_criterion(c, &query, QUERY_UNTIL, &asked) < 0)
+		return -EINVAL;
+	if (engine_audit_read(c->engine, &c->actor, "stats", &asked, &f) < 0) {
+		reply_fault(c, &f);
+		return f.err;
 	}
-	audit_cursor_format(result.next, options.oldest, cursor);
-	http_response_header(c->response, "X-Weir-Page", "%s", audit_page_to_str(result.page));
-	http_response_header(c->response, "X-Weir-Cursor", "%s", cursor);
-	http_response_header(c->response, "X-Weir-Tip", "%llu", (unsigned long long)result.tip);
-	reply_text(c, "application/x-ndjson", &body);
+	s->options.since_ns = query.since_ns;
+	s->options.until_ns = query.until_ns;
+	s->dir = engine_audit_dir(c->engine);
+	s->vault = engine_vault(c->engine);
+	return 0;
 }
 
 void handle_audit_stats(struct call *c)
 {
-	struct audit_stats_options options = {0};
-	struct audit_details asked = {0};
-	struct audit_query query;
-	struct audit_stats stats;
-	struct fault f = {0};
+	struct stats_job *s = calloc(1, sizeof(*s));
 
-	if (read_switch(c, "scan", &options.scan) < 0)
-		return;
-	audit_query_init(&query);
-	if (read_criterion(c, &query, QUERY_SINCE, &asked) < 0 ||
-	    read_criterion(c, &query, QUERY_UNTIL, &asked) < 0)
-		return;
-	if (engine_audit_read(c->engine, &c->actor, "stats", &asked, &f) < 0)
-		return reply_fault(c, &f);
-	options.since_ns = query.since_ns;
-	options.until_ns = query.until_ns;
-	options.deadline_ns = clock_monotonic_ns() + SEARCH_TIME_NSEC;
-	if (audit_stats(engine_audit_dir(c->engine), &options, &stats, &f) < 0)
-		return reply_fault(c, &f);
-	vault_name_actors(engine_vault(c->engine), &stats);
-	reply_json(c, 200, audit_stats_json(&stats, STATS_NAMES_SHOWN));
-	audit_stats_done(&stats);
+	if (!s)
+		return reply_problem(c, 500, "api.memory", "out of memory");
+	s->job = (struct job){
+		.kind = JOB_READ, .run = run_stats, .finish = finish_stats, .free = free_stats};
+	if (read_stats(c, s) < 0)
+		free_stats(&s->job);
+	else
+		job_start(c, &s->job);
 }

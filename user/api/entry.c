@@ -221,7 +221,8 @@ void entry_released(struct http_response *response, bool durable, void *api)
 {
 	struct api *a = api;
 
-	reply_add(response, "audit", durable ? "durable" : "degraded");
+	if (!response->as_is)
+		reply_add(response, "audit", durable ? "durable" : "degraded");
 	if (a->detach_when_sent)
 		a->options.detached(a->options.userdata);
 }

@@ -167,6 +167,14 @@ static enum MHD_Result send_response(struct exchange *x)
 
 static void on_timer(uv_timer_t *handle);
 
+static void resume(struct exchange *x)
+{
+	x->held = false;
+	MHD_resume_connection(x->connection);
+	/* It is served by the next MHD_run(), which nothing else would bring about. */
+	uv_timer_start(&x->server->timer, on_timer, 0, 0);
+}
+
 static void release(bool durable, void *token)
 {
 	struct exchange *x = token;
@@ -174,10 +182,7 @@ static void release(bool durable, void *token)
 
 	if (s->options.released)
 		s->options.released(&x->response, durable, s->options.userdata);
-	x->held = false;
-	MHD_resume_connection(x->connection);
-	/* It is served by the next MHD_run(), which nothing else would bring about. */
-	uv_timer_start(&s->timer, on_timer, 0, 0);
+	resume(x);
 }
 
 static enum MHD_Result answer(struct exchange *x, const char *method, const char *path)
@@ -199,12 +204,40 @@ static enum MHD_Result answer(struct exchange *x, const char *method, const char
 		return MHD_NO; /* no memory to know who it is */
 	request.peer = *(const struct http_peer *)peer->socket_context;
 	o->handle(&request, &x->response, o->userdata);
-	if (!x->response.when_durable)
+	if (!x->response.when_durable && !x->response.later)
 		return send_response(x);
 	x->held = true;
 	MHD_suspend_connection(x->connection);
-	o->hold(release, x, o->userdata);
+	if (!x->response.later)
+		o->hold(release, x, o->userdata);
 	return MHD_YES;
+}
+
+struct http_response *http_later(void *exchange)
+{
+	struct exchange *x = exchange;
+
+	return &x->response;
+}
+
+void http_answer(void *exchange)
+{
+	struct exchange *x = exchange;
+	struct http_options *o = &x->server->options;
+
+	if (x->response.when_durable)
+		o->hold(release, x, o->userdata);
+	else
+		resume(x);
+}
+
+int http_client_fd(const struct http_request *request)
+{
+	const struct exchange *x = request->exchange;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
 }
 
 /* MHD calls this when the headers are in, for each piece of the body, and at the end; and once more

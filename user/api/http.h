@@ -59,7 +59,9 @@ struct http_response {
 		char value[96];
 	} headers[HTTP_RESPONSE_HEADERS_MAX];
 	unsigned int header_count;
+	bool later;	   /* whoever handles it makes it later, and calls http_answer() then */
 	bool when_durable; /* hold back until http_options.hold says so */
+	bool as_is;	   /* and do not say in it whether it is */
 	/*
 	 * Instead of body: up to @size bytes of it at a time. 0: none yet, ask again; -ENODATA: that was all; other -errno: break off, so that
 	 * the client sees that it is not whole. Has to be quick. stream_end is called once, whatever happens.
@@ -72,6 +74,12 @@ struct http_response {
 
 void http_response_header(struct http_response *response, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/** Of a request that is answered later: what to fill in; then send it. On the loop. */
+struct http_response *http_later(void *exchange);
+void http_answer(void *exchange);
+/** The descriptor of the client's connection, to see that it went away; -1: there is none. */
+int http_client_fd(const struct http_request *request);
 
 struct http_options {
 	uv_loop_t *loop;

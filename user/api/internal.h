@@ -21,6 +21,7 @@ struct api {
 	int control_fd, metrics_fd; /* -1 = none, or handed to its server */
 	struct http_server *control, *metrics;
 	struct allowance allowance;
+	struct jobs *jobs;
 	bool detach_when_sent;
 };
 

@@ -53,7 +53,7 @@ void reply_migrate(struct call *c)
 	struct http_response *r = c->response;
 	json_t *body;
 
-	if (c->version == API_V1 || r->status >= 300 || !r->body || !r->content_type ||
+	if (c->version == API_V1 || r->as_is || r->status >= 300 || !r->body || !r->content_type ||
 	    strcmp(r->content_type, "application/json") != 0)
 		return;
 	body = json_loadb(r->body, r->length, 0, NULL);
@@ -100,6 +100,8 @@ static const char *status_title(unsigned int status)
 		return "Unprocessable content";
 	case 429:
 		return "Too many requests";
+	case 503:
+		return "Service unavailable";
 	case 507:
 		return "Insufficient storage";
 	default:
@@ -153,6 +155,8 @@ static unsigned int status_of(const struct fault *f)
 		return 422;
 	case EAGAIN:
 		return 429;
+	case ECANCELED:
+		return 503;
 	case ENOSPC:
 		return 507;
 	default:

@@ -45,9 +45,17 @@ static int damaged(struct search *s, uint64_t index)
 	return -EBADMSG;
 }
 
-static bool time_is_over(const struct search *s)
+/* DONE if the time is over. */
+static int look_at_clock(struct search *s)
 {
-	return s->options->deadline_ns && clock_monotonic_ns() >= s->options->deadline_ns;
+	const struct audit_search_options *o = s->options;
+
+	if (o->is_cancelled && o->is_cancelled(o->userdata))
+		return -ECANCELED;
+	if (!o->deadline_ns || clock_monotonic_ns() < o->deadline_ns)
+		return 0;
+	s->result->page = AUDIT_PAGE_PARTIAL;
+	return DONE;
 }
 
 /* Read the candidate, show it if it is one. */
@@ -97,10 +105,9 @@ static int try_all(struct search *s, struct records *r, const struct bitset *set
 			s->result->page = AUDIT_PAGE_FULL;
 			return DONE;
 		}
-		if (n % LOOK_AT_CLOCK == 0 && time_is_over(s)) {
-			s->result->page = AUDIT_PAGE_PARTIAL;
-			return DONE;
-		}
+		error = n % LOOK_AT_CLOCK == 0 ? look_at_clock(s) : 0;
+		if (error)
+			return error;
 		at = oldest ? bitset_next(set, at + 1) : bitset_previous(set, at - 1);
 	}
 	return 0;
@@ -182,11 +189,10 @@ static int search_segments(struct search *s)
 
 		if (passes_by(s, i))
 			continue;
-		if (s->result->segments && time_is_over(s)) {
-			s->result->page = AUDIT_PAGE_PARTIAL;
-			return 0;
-		}
-		error = search_segment(s, i);
+		if (s->result->segments)
+			error = look_at_clock(s);
+		if (error == 0)
+			error = search_segment(s, i);
 		if (error)
 			return error < 0 ? error : 0;
 		if (!oldest)
@@ -243,6 +249,8 @@ int audit_search(const char *path, const struct audit_query *q,
 		return fault(reterr, error, "audit.damaged",
 			     "the audit log is damaged near record %llu: run 'weir audit verify'",
 			     (unsigned long long)s.damaged_index);
+	if (error == -ECANCELED)
+		return fault(reterr, error, "audit.cancelled", "nobody waits for it any more");
 	if (error < 0)
 		return fault(reterr, error, "audit.read", "cannot search the audit log: %s",
 			     strerror(-error));

@@ -26,6 +26,8 @@ struct audit_search_options {
 	bool sealed; /* show records as they stand in the log: their view gets no opener */
 	uint64_t
 		deadline_ns; /* CLOCK_MONOTONIC: soon after this it ends with what there is; 0 = never */
+	bool (*is_cancelled)(void *userdata); /* asked now and then; NULL: never */
+	void *userdata;
 };
 
 enum audit_page {
@@ -47,7 +49,8 @@ struct audit_search_result {
 
 /**
  * Call @fn for each record of the page, in order; if it returns 1, the page is full. What it returns below 0 ends
- * the search with that. Faults: audit.read; audit.damaged (-EBADMSG): a record is not as it was written, run verify.
+ * the search with that. Faults: audit.read; audit.damaged (-EBADMSG): a record is not as it was written, run verify;
+ * audit.cancelled (-ECANCELED).
  */
 int audit_search(const char *path, const struct audit_query *q,
 		 const struct audit_search_options *options,

@@ -375,6 +375,8 @@ static int count_all(struct counting *c)
 		size_t i = c->count - 1 - n;
 		int r;
 
+		if (c->options->is_cancelled && c->options->is_cancelled(c->options->userdata))
+			return -ECANCELED;
 		if (n && c->options->deadline_ns &&
 		    clock_monotonic_ns() >= c->options->deadline_ns) {
 			c->stats->partial = true;
@@ -440,6 +442,8 @@ int audit_stats(const char *path, const struct audit_stats_options *options,
 		return fault(reterr, r, "audit.damaged",
 			     "the audit log is damaged near record %llu: run 'weir audit verify'",
 			     (unsigned long long)c.damaged_index);
+	if (r == -ECANCELED)
+		return fault(reterr, r, "audit.cancelled", "nobody waits for it any more");
 	if (r < 0)
 		return fault(reterr, r, "audit.read", "cannot read the audit log: %s",
 			     strerror(-r));

@@ -34,7 +34,9 @@ struct audit_counts {
 struct audit_stats_options {
 	uint64_t since_ns, until_ns; /* rounded down to seconds */
 	bool scan;
-	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0 = never */
+	uint64_t deadline_ns;		      /* CLOCK_MONOTONIC; 0 = never */
+	bool (*is_cancelled)(void *userdata); /* asked before each segment; NULL: never */
+	void *userdata;
 };
 
 struct audit_stats {

@@ -294,6 +294,8 @@ static int join_all(struct verification *v)
 	for (size_t at = v->from; r == 0 && at < v->to; at++) {
 		_cleanup_(stretch_freep) struct stretch *s = NULL;
 
+		if (v->options->is_cancelled && v->options->is_cancelled(v->options->userdata))
+			return -ECANCELED;
 		r = crew_next(crew, tick, v, &s);
 		if (r < 0)
 			break;

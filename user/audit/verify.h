@@ -34,6 +34,7 @@ struct audit_verify_options {
 	void (*progress)(uint64_t done, uint64_t total, void *userdata);
 	/* Called with the verdict on each incarnation, one after another. */
 	void (*incarnation)(const struct audit_verdict *verdict, void *userdata);
+	bool (*is_cancelled)(void *userdata); /* asked before each segment; NULL: never */
 	void *userdata;
 };
 
@@ -104,7 +105,7 @@ struct audit_verdict {
  * one that is not in order; a second incarnation is a finding by itself. Its `given` is what the checkpoint given says of
  * the incarnation that it is of. Returns 0 whenever there is a verdict, however bad it is;
  * -errno "audit.read" if the directory or a file in it cannot be read; -EINVAL "note.format", "checkpoint.format": the
- * checkpoint that was given is none.
+ * checkpoint that was given is none; -ECANCELED.
  */
 int audit_verify_with(const char *path, const struct audit_verify_options *options,
 		      struct audit_verdict *ret, struct fault *reterr);

@@ -250,6 +250,7 @@ static void stop(struct daemon *d)
 	watch_stop(&d->interfaces);
 	if (d->anchor.engine)
 		anchor_stop(&d->anchor);
+	api_quiesce(d->api);
 	engine_close(take_ptr(d->engine));
 	api_stop(take_ptr(d->api));
 	uv_close((uv_handle_t *)&d->terminate, NULL);

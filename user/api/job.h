@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Work for a client that reads files, on a thread of its own: the loop goes on with other requests meanwhile. A few at a
+ * time, the next ones wait in line, and who comes to a line that is full is told to come again. A client that goes away,
+ * or a daemon that stops, cancels.
+ */
+#ifndef API_JOB_H
+#define API_JOB_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "api/correlate.h"
+#include "api/version.h"
+#include "base/fault.h"
+
+struct api;
+struct call;
+
+enum job_kind {
+	JOB_READ,   /* a page of records, counts: seconds */
+	JOB_REPORT, /* minutes */
+	JOB_KIND_MAX
+};
+
+/* So many run at a time, and so many wait for them. */
+#define JOB_READS_MAX	    2
+#define JOB_READS_WAITING   16
+#define JOB_REPORTS_MAX	    1
+#define JOB_REPORTS_WAITING 0
+
+/* The first member of what a job works on. The owner sets what is above the line; the rest is zero to begin with. */
+struct job {
+	enum job_kind kind;
+	void (*run)(struct job *j); /* on the thread; not if it is cancelled before */
+	/* On the loop, after run(): replies as a handler does, with a call that has no request. */
+	void (*finish)(struct call *c, struct job *j);
+	void (*free)(struct job *j); /* on the loop, at the end */
+
+	struct jobs *jobs;
+	struct job *next, *next_done;
+	void *exchange;
+	int fd; /* the client's */
+	bool ran;
+	pthread_t thread;
+	struct correlation correlation; /* of the call, as is what follows */
+	enum api_version version;
+	char path[64];
+};
+
+struct jobs;
+
+int jobs_new(struct api *a, struct jobs **ret, struct fault *reterr);
+/* End all jobs and answer their clients, while the engine is still there. Accepts NULL. */
+void jobs_stop(struct jobs *jobs);
+/* After that. Finishes when the loop runs next. Accepts NULL. */
+void jobs_free(struct jobs *jobs);
+
+/** Run @j, which is taken over, and answer @c when it is done; or answer at once that there are too many. */
+void job_start(struct call *c, struct job *j);
+/** Nobody waits for it any more. From its thread; @job is a struct job, for use as a callback. */
+bool job_is_cancelled(void *job);
+
+#endif
