@@ -155,7 +155,7 @@ FUZZ_API := $(addprefix $(BUILD)/,user/api/api.o user/api/entry.o user/api/reply
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/anchor.o user/api/seal.o user/api/limits.o user/api/flags.o \
 	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o \
 	$(addprefix tests/fuzz/fake_,engine.o http.o log.o))
-FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,detect metrics backup import lists policy risk audit identity base,$(BUILD)/user/$(m).a)
+FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report detect metrics backup import lists policy risk audit identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
 $(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o lib/packets.o)

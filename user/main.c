@@ -42,7 +42,7 @@
 #define REPORT_OPTIONS                                                                             \
 	(CLI_ONLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(DAYS) |                      \
 	 CLI_TAKES(FRAMEWORK) | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(DIR) |             \
-	 CLI_TAKES(VAULT_KEY))
+	 CLI_TAKES(CHECKPOINT) | CLI_TAKES(KEY) | CLI_TAKES(VAULT_KEY))
 
 #define IMPORT_OPTIONS                                                                             \
 	(CLI_ONLINE | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(AS) | CLI_TAKES(APPLY) |     \

@@ -93,6 +93,33 @@ check 'it has the drops, the change and who had it made' \
 	grep -qE '198\.18\.6\.1.*list\.add.*audit\.reported' <<<"$(tr '\n' ' ' <"$LAB_DIR/live.html")"
 check 'what stands in it is for its owner alone' \
 	test "$(stat -c %a "$LAB_DIR/live.html")" = 600
+get() { # QUERY [CURL-OPTION...]
+	curl -gsS --unix-socket "$WEIR_SOCKET" -D "$LAB_DIR/head" "${@:2}" "http://weir/v1/audit/report?$1"
+}
+
+same_document() {
+	[[ $(get 'days=1&format=json' | jq -c '.figures | keys') == \
+		"$(weir audit report --days 1 --format json --dir "$STATE/audit" | jq -c '.figures | keys')" ]]
+}
+
+check 'the API gives the same document' same_document
+check 'and says beside it whether the log is in order' grep -qi '^X-Weir-Integrity: ok' "$LAB_DIR/head"
+check 'no days are refused' test "$(get 'days=0' | jq -r .code)" = report.range
+check 'without one, nothing outside vouches for it' \
+	grep -q 'Not covered by an external checkpoint' "$LAB_DIR/live.html"
+weir audit checkpoint >"$LAB_DIR/kept"
+weir block 198.18.6.9 >/dev/null
+check 'a checkpoint that was kept elsewhere is compared' \
+	weir audit report --checkpoint "$LAB_DIR/kept" --key "$(weir audit keys -o json | jq -r '.keys[-1].key')" \
+	--file "$LAB_DIR/covered.html"
+check 'and the page says what it covers and what not' grep -qE \
+	'Covered by an external checkpoint.*records are those that it was signed for.*after them are not covered.*by the key that was given' \
+	"$LAB_DIR/covered.html"
+sed 's/^[0-9]*$/7/' "$LAB_DIR/kept" >"$LAB_DIR/forged"
+check 'one that this log contradicts makes it fail' exits 1 \
+	weir audit report --checkpoint "$LAB_DIR/forged" --file "$LAB_DIR/forged.html"
+check 'a file that is none is refused before the log is read' test \
+	"$(get 'days=1' --data-binary 'no note' -X POST | jq -r .code)" = note.format
 check 'who may not read the log gets none' exits 4 \
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$WEIR" audit report
 check 'a framework that is not known is refused' exits 2 weir audit report --framework iso9001

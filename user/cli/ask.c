@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/diagnostics.h"
 #include "cli/render.h"
+
+#define RETRY_SECONDS_MAX 5 /* whoever is told to wait longer hears that */
 
 int ask_unreachable(const struct cli *cli, const struct fault *f)
 {
@@ -49,12 +53,32 @@ int ask_refused(const struct cli *cli, const struct client_response *response)
 	return exit;
 }
 
+/* The daemon is busy and says when to come again: wait until then, if that is within the time there is. */
+static bool comes_again(const struct client_response *response, uint64_t until_ns)
+{
+	uint64_t pause_ns = (uint64_t)response->retry_after * NSEC_PER_SEC;
+	struct timespec pause = {.tv_sec = response->retry_after};
+
+	if (response->status != 503 || response->retry_after <= 0 ||
+	    response->retry_after > RETRY_SECONDS_MAX ||
+	    clock_monotonic_ns() + pause_ns >= until_ns)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 int ask(const struct cli *cli, const struct client_request *request, struct client_response *ret)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
+	uint64_t until_ns = clock_monotonic_ns() + cli->timeout_ms * NSEC_PER_MSEC;
 	struct fault f = {0};
-	int r = client_call(cli->socket, cli->timeout_ms, request, &response, &f);
+	int r;
 
+	do {
+		client_response_done(&response);
+		response = (struct client_response){0};
+		r = client_call(cli->socket, cli->timeout_ms, request, &response, &f);
+	} while (r == 0 && comes_again(&response, until_ns));
 	if (r < 0)
 		return ask_unreachable(cli, &f);
 	if (response.status < 200 || response.status > 299)

@@ -135,6 +135,7 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	_cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
 	_cleanup_(client_response_done) struct client_response response = {.body.growing = true};
 	struct streaming streaming = {curl, request, &response.body, false};
+	curl_off_t retry_after = 0;
 	char url[2048];
 	CURLcode code;
 
@@ -169,6 +170,10 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	get_header(curl, "X-Weir-Page", response.page, sizeof(response.page));
 	get_header(curl, "X-Weir-Cursor", response.cursor, sizeof(response.cursor));
 	get_header(curl, "X-Weir-Tip", response.tip, sizeof(response.tip));
+	get_header(curl, "X-Weir-Integrity", response.integrity, sizeof(response.integrity));
+	get_header(curl, "X-Weir-Records", response.records, sizeof(response.records));
+	curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
+	response.retry_after = (long)retry_after;
 	text_put(&response.body, "", 0); /* an empty body is a string, too */
 	if (response.body.truncated)
 		return fault(reterr, -ENOMEM, "client.memory", "out of memory");

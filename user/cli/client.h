@@ -39,6 +39,9 @@ struct client_response {
 	char page[16];	     /* X-Weir-Page */
 	char cursor[24];     /* X-Weir-Cursor */
 	char tip[24];	     /* X-Weir-Tip */
+	char integrity[16];  /* X-Weir-Integrity */
+	char records[24];    /* X-Weir-Records */
+	long retry_after;    /* seconds; 0 = it does not say */
 };
 
 /**

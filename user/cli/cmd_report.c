@@ -1,107 +1,93 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * A report of the audit log. The daemon records that it is made and says where the log is; the work is done here, from
- * the files, so that a log of years does not keep the daemon from its own.
- */
+/* A report of the audit log: made by the daemon, or from its files. */
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "audit/query.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/fs.h"
 #include "cli/ask.h"
 #include "cli/render.h"
 #include "cli/vault.h"
 #include "report/report.h"
 
-#define DAYS_DEFAULT "30"
-#define DAYS_MAX     36500
-#define REPORT_MODE  0600 /* it tells of people */
+#define REPORT_MODE	  0600	  /* it tells of people */
+#define REPORT_TIMEOUT_MS 3600000 /* a log of years takes its time */
 
-static const struct {
-	const char *name;
-	void (*put)(struct text *t, const json_t *report);
-} formats[] = {{"html", report_put_html}, {"json", report_put_json}, {"csv", report_put_csv}};
+/* What was made, whoever made it. */
+struct made {
+	struct text body;
+	uint64_t records;
+	bool ok;
+};
 
-static int read_range(const struct cli *cli, struct report_options *options)
+static void made_done(struct made *m)
 {
-	static const enum cli_option words[] = {CLI_OPTION_SINCE, CLI_OPTION_UNTIL};
-	static const enum query_criterion criteria[] = {QUERY_SINCE, QUERY_UNTIL};
-	const char *days = cli_value(cli, CLI_OPTION_DAYS, NULL);
-	struct audit_query query;
-	struct fault f = {0};
-	uint32_t count;
+	text_done(&m->body);
+}
 
-	audit_query_init(&query);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (cli->values[words[i]] &&
-		    audit_query_set(&query, criteria[i], cli->values[words[i]], &f) < 0)
-			return cli_usage(cli, "%s", f.text);
-	if (cli->values[CLI_OPTION_SINCE] && days)
-		return cli_usage(cli, "--since and --days say the same: give one of them");
-	if (parse_u32(days ?: DAYS_DEFAULT, 1, DAYS_MAX, &count) < 0)
-		return cli_usage(cli, "--days '%s' is no number from 1 to %d", days, DAYS_MAX);
-	options->until_ns = clock_real_ns() / NSEC_PER_SEC * NSEC_PER_SEC + NSEC_PER_SEC;
-	if (cli->values[CLI_OPTION_UNTIL])
-		options->until_ns = query.until_ns;
-	options->since_ns = count * 86400 * NSEC_PER_SEC;
-	options->since_ns =
-		options->until_ns > options->since_ns ? options->until_ns - options->since_ns : 0;
-	if (cli->values[CLI_OPTION_SINCE])
-		options->since_ns = query.since_ns;
-	if (options->since_ns >= options->until_ns)
-		return cli_usage(cli, "the range of the report is empty: it ends before it begins");
+static int read_words(const struct cli *cli, struct report_words *ret, char **ret_note)
+{
+	const char *file = cli_value(cli, CLI_OPTION_CHECKPOINT, NULL);
+	struct fault f = {0};
+
+	*ret = (struct report_words){
+		.days = cli_value(cli, CLI_OPTION_DAYS, NULL),
+		.since = cli_value(cli, CLI_OPTION_SINCE, NULL),
+		.until = cli_value(cli, CLI_OPTION_UNTIL, NULL),
+		.framework = cli_value(cli, CLI_OPTION_FRAMEWORK, NULL),
+		.format = cli_value(cli, CLI_OPTION_FORMAT, cli->json ? "json" : "html"),
+		.key = cli_value(cli, CLI_OPTION_KEY, NULL),
+	};
+	if (file && fs_read_file(file, NOTE_SIZE_MAX, ret_note, &ret->checkpoint_length, &f) < 0)
+		return cli_fault(cli, &f);
+	ret->checkpoint = *ret_note;
 	return CLI_OK;
 }
 
-static int read_words(const struct cli *cli, struct report_options *options, size_t *ret_format)
+static void put_argument(struct text *path, const char *name, const char *value)
 {
-	const char *framework = cli_value(cli, CLI_OPTION_FRAMEWORK, NULL);
-	const char *format = cli_value(cli, CLI_OPTION_FORMAT, cli->json ? "json" : "html");
-	int number = framework ? report_framework_from_str(framework) : REPORT_FRAMEWORK_NONE;
-
-	if (number < 0)
-		return cli_usage(
-			cli, "--framework '%s' is none of soc2, iso27001, gdpr, hipaa, pci, sox",
-			framework);
-	options->framework = (enum report_framework)number;
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (strcmp(formats[i].name, format) != 0)
-			continue;
-		*ret_format = i;
-		return CLI_OK;
-	}
-	return cli_usage(cli, "--format '%s' is none of html, json, csv", format);
+	if (!value)
+		return;
+	text_printf(path, "&%s=", name);
+	client_put_escaped(path, value);
 }
 
-/* Have it recorded, and learn where the log is. */
-static int announce(const struct cli *cli, const struct report_options *options, const char *format,
-		    json_t **ret)
+/* By the daemon, which records who asks. */
+static int make_online(const struct cli *cli, const struct report_words *w, struct made *ret)
 {
-	char since[CLOCK_RFC3339_SIZE], until[CLOCK_RFC3339_SIZE];
 	_cleanup_(client_response_done) struct client_response response = {0};
-	_cleanup_(json_decrefp) json_t *body = NULL;
-	_cleanup_free_ char *text = NULL;
+	_cleanup_(text_done) struct text path = {.growing = true};
+	struct client_request request = {
+		.method = w->checkpoint ? "POST" : "GET",
+		.type = w->checkpoint ? "text/plain; charset=utf-8" : NULL,
+		.body = w->checkpoint,
+		.length = w->checkpoint_length,
+	};
 	int exit;
 
-	clock_format_rfc3339(options->since_ns, since);
-	clock_format_rfc3339(options->until_ns, until);
-	body = json_pack("{s:s, s:s, s:s, s:s}", "since", since, "until", until, "framework",
-			 report_framework_to_str(options->framework), "format", format);
-	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	if (!text)
+	text_printf(&path, "/v1/audit/report?format=%s", w->format);
+	put_argument(&path, "days", w->days);
+	put_argument(&path, "since", w->since);
+	put_argument(&path, "until", w->until);
+	put_argument(&path, "framework", w->framework);
+	put_argument(&path, "key", w->key);
+	if (path.truncated)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
-	exit = ask(cli,
-		   &(struct client_request){.method = "POST",
-					    .path = "/v1/audit/reports",
-					    .type = "application/json",
-					    .body = text,
-					    .length = strlen(text)},
-		   &response);
-	return exit == CLI_OK ? ask_decode(cli, &response, ret) : exit;
+	request.path = path.data;
+	if (isatty(fileno(cli->err)))
+		fputs("the daemon reads the log ...", cli->err);
+	exit = ask(cli, &request, &response);
+	if (isatty(fileno(cli->err)))
+		fputs("\r\033[K", cli->err);
+	if (exit != CLI_OK)
+		return exit;
+	ret->ok = strcmp(response.integrity, "ok") == 0;
+	parse_u64(response.records, 0, UINT64_MAX, &ret->records);
+	ret->body = response.body;
+	response.body = (struct text){0};
+	return CLI_OK;
 }
 
 static void show_progress(uint64_t records, void *userdata)
@@ -110,29 +96,6 @@ static void show_progress(uint64_t records, void *userdata)
 
 	fprintf(cli->err, "\r%llu records read", (unsigned long long)records);
 	fflush(cli->err);
-}
-
-static int write_report(const struct cli *cli, const json_t *report, size_t format)
-{
-	const char *file = cli_value(cli, CLI_OPTION_FILE, NULL);
-	_cleanup_(text_done) struct text t = {.growing = true};
-	struct fault f = {0};
-
-	formats[format].put(&t, report);
-	if (t.truncated)
-		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
-	if (!file)
-		return fwrite(t.data, 1, t.length, cli->out) == t.length && fflush(cli->out) == 0
-			       ? CLI_OK
-			       : cli_fail(cli, CLI_FAILED, "cli.write", strerror(errno), NULL);
-	if (fs_replace_file(file, t.data, t.length, REPORT_MODE, &f) < 0)
-		return cli_fault(cli, &f);
-	cli_talk(cli, "%s: %llu records, %s", file,
-		 (unsigned long long)member_u64(json_object_get(report, "figures"), "records"),
-		 member_bool(json_object_get(report, "integrity"), "ok")
-			 ? "the log is in order"
-			 : "THE LOG IS NOT IN ORDER");
-	return CLI_OK;
 }
 
 static void name_user(char *ret, size_t size)
@@ -145,39 +108,73 @@ static void name_user(char *ret, size_t size)
 		snprintf(ret, size, "user %u", (unsigned int)getuid());
 }
 
-int cmd_audit_report(struct cli *cli)
+static int make_offline(const struct cli *cli, const char *dir, struct report_options *options,
+			enum report_format format, struct made *ret)
 {
-	const char *dir = cli_value(cli, CLI_OPTION_DIR, NULL);
-	_cleanup_(json_decrefp) json_t *report = NULL, *answer = NULL;
+	_cleanup_(json_decrefp) json_t *report = NULL;
 	_cleanup_(vault_closep) struct vault *vault = NULL;
 	char host[256] = "", user[64];
-	struct report_options options = {.host = host, .made_by = user, .userdata = cli};
 	struct fault f = {0};
-	size_t format = 0;
-	int exit = read_range(cli, &options);
+	int exit = cli_vault_of_log(cli, dir, &vault), r;
 
-	if (exit == CLI_OK)
-		exit = read_words(cli, &options, &format);
-	if (exit == CLI_OK && !dir) {
-		exit = announce(cli, &options, formats[format].name, &answer);
-		dir = member_text(answer, "directory");
-	}
 	if (exit != CLI_OK)
 		return exit;
 	gethostname(host, sizeof(host) - 1);
 	name_user(user, sizeof(user));
-	exit = cli_vault_of_log(cli, dir, &vault);
+	options->dir = dir;
+	options->host = host;
+	options->made_by = user;
+	options->opener = vault_opener(vault);
+	options->progress = isatty(fileno(cli->err)) ? show_progress : NULL;
+	r = report_make(options, &report, &f);
+	if (options->progress)
+		fputs("\r\033[K", cli->err);
+	if (r < 0)
+		return cli_fault(cli, &f);
+	ret->records = member_u64(json_object_get(report, "figures"), "records");
+	ret->ok = member_bool(json_object_get(report, "integrity"), "ok");
+	report_put(&ret->body, format, report);
+	return ret->body.truncated ? cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL)
+				   : CLI_OK;
+}
+
+static int write_report(const struct cli *cli, const struct made *m)
+{
+	const char *file = cli_value(cli, CLI_OPTION_FILE, NULL);
+	struct fault f = {0};
+
+	if (!file)
+		return fwrite(m->body.data, 1, m->body.length, cli->out) == m->body.length &&
+				       fflush(cli->out) == 0
+			       ? CLI_OK
+			       : cli_fail(cli, CLI_FAILED, "cli.write", strerror(errno), NULL);
+	if (fs_replace_file(file, m->body.data, m->body.length, REPORT_MODE, &f) < 0)
+		return cli_fault(cli, &f);
+	cli_talk(cli, "%s: %llu records, %s", file, (unsigned long long)m->records,
+		 m->ok ? "the log is in order" : "THE LOG IS NOT IN ORDER");
+	return CLI_OK;
+}
+
+int cmd_audit_report(struct cli *cli)
+{
+	const char *dir = cli_value(cli, CLI_OPTION_DIR, NULL);
+	struct report_options options = {.userdata = cli};
+	_cleanup_(made_done) struct made made = {.body.growing = true};
+	_cleanup_free_ char *note = NULL;
+	struct report_words words;
+	enum report_format format;
+	struct fault f = {0};
+	int exit = read_words(cli, &words, &note);
+
 	if (exit != CLI_OK)
 		return exit;
-	options.opener = vault_opener(vault);
-	options.dir = dir;
-	options.progress = isatty(fileno(cli->err)) ? show_progress : NULL;
-	exit = report_make(&options, &report, &f) < 0 ? cli_fault(cli, &f) : CLI_OK;
-	if (options.progress)
-		fputs("\r\033[K", cli->err);
+	if (report_read(&words, &options, &format, &f) < 0)
+		return cli_usage(cli, "%s", f.text);
+	if (!cli_value(cli, CLI_OPTION_TIMEOUT, NULL))
+		cli->timeout_ms = REPORT_TIMEOUT_MS;
+	exit = dir ? make_offline(cli, dir, &options, format, &made)
+		   : make_online(cli, &words, &made);
 	if (exit == CLI_OK)
-		exit = write_report(cli, report, format);
-	return exit == CLI_OK && !member_bool(json_object_get(report, "integrity"), "ok")
-		       ? CLI_FAILED
-		       : exit;
+		exit = write_report(cli, &made);
+	return exit == CLI_OK && !made.ok ? CLI_FAILED : exit;
 }

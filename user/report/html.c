@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "report/integrity.h"
 #include "report/page.h"
 #include "report/report.h"
 
@@ -103,45 +104,6 @@ static void put_cover(struct text *t, const json_t *report)
 	text_puts(t, " UTC by <bdi>");
 	page_text(t, page_member(report, "made_by"));
 	text_puts(t, "</bdi></dd></dl></header>");
-}
-
-static void put_integrity(struct text *t, const json_t *report)
-{
-	const json_t *i = json_object_get(report, "integrity");
-	bool ok = json_is_true(json_object_get(i, "ok"));
-
-	text_printf(t, "<div class=\"result%s\"><b>%s</b>", ok ? "" : " bad",
-		    ok ? "The log is in order" : "The log is not in order");
-	page_number(t, page_count(i, "records_verified"));
-	text_puts(t, " records in ");
-	page_number(t, page_count(i, "segments"));
-	text_printf(
-		t,
-		" segment%s were recomputed, from the first record on and not of the range alone. ",
-		page_count(i, "segments") == 1 ? "" : "s");
-	if (!ok) {
-		text_puts(t, "Found: ");
-		page_text(t, page_member(i, "finding"));
-		text_puts(t, ", ");
-		page_text(t, page_member(i, "words"));
-		text_puts(t, ". ");
-	}
-	if (*page_member(i, "unreadable")) {
-		text_puts(t, "Figures are of what could be read: ");
-		page_text(t, page_member(i, "unreadable"));
-	}
-	text_puts(
-		t,
-		"</div><div class=\"result warn\"><b>Not covered by an external checkpoint</b>None was given. "
-		"Whoever could write to the log's directory could have replaced the log as a whole by another "
-		"one that is in order: compare the last hash with a copy that was kept elsewhere.</div>"
-		"<dl><dt>Last hash</dt><dd><code>");
-	page_text(t, page_member(i, "last_hash"));
-	text_puts(t, "</code></dd><dt>Chain</dt><dd><code>");
-	page_text(t, page_member(i, "chain_id"));
-	text_puts(t, "</code></dd><dt>Last commit</dt><dd>");
-	page_time(t, json_object_get(i, "last_commit"));
-	text_puts(t, " UTC</dd></dl>");
 }
 
 static void put_tile(struct text *t, uint64_t number, const char *words)
@@ -457,7 +419,7 @@ void report_put_html(struct text *t, const json_t *report)
 	page_text(t, page_member(report, "host"));
 	text_printf(t, "</title><style>%s</style></head><body>", page_style);
 	put_cover(t, report);
-	put_integrity(t, report);
+	integrity_put(t, json_object_get(report, "integrity"));
 	put_gaps(t, report);
 	put_figures(t, report);
 	put_sources(t, report);

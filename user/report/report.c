@@ -11,9 +11,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "report/collect.h"
+#include "report/integrity.h"
 #include "risk/score.h"
 
-#define PROGRESS_EVERY 65536
+#define LOOK_EVERY 16384 /* records: at who waits */
 
 static const struct {
 	const char *name, *words;
@@ -114,31 +115,17 @@ static int read_records(const struct report_options *options, struct report_sums
 	reader_set_opener(reader, options->opener);
 	while ((r = reader_next(reader, &record, ret_damage)) > 0) {
 		add_record(sums, &record);
-		if (++seen % PROGRESS_EVERY == 0 && options->progress)
+		if (++seen % LOOK_EVERY)
+			continue;
+		if (options->progress)
 			options->progress(seen, options->userdata);
+		if (options->is_cancelled && options->is_cancelled(options->userdata))
+			return fault(reterr, -ECANCELED, "audit.cancelled",
+				     "nobody waits for it any more");
 	}
 	if (r < 0 && r != -EBADMSG)
 		*reterr = *ret_damage;
 	return r == -EBADMSG ? 0 : r;
-}
-
-static json_t *integrity(const struct audit_verdict *v, const struct fault *damage)
-{
-	char id[2 * AUDIT_ID_SIZE + 1], hash[AUDIT_HASH_TEXT];
-	json_t *j;
-
-	hex_format(v->chain_id, AUDIT_ID_SIZE, id);
-	hex_format(v->last_hash, AUDIT_HASH_SIZE, hash);
-	j = json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:o, s:n}", "ok",
-		      v->status == AUDIT_OK, "status", audit_status_to_str(v->status), "finding",
-		      audit_finding_to_str(v->finding), "words", v->words, "records_verified",
-		      (json_int_t)v->records, "segments", (json_int_t)v->segments, "chain_id", id,
-		      "last_hash", hash, "last_commit",
-		      v->last_commit_ns ? json_seconds((int64_t)(v->last_commit_ns / NSEC_PER_SEC))
-					: json_null(),
-		      "checkpoint");
-	json_object_set_new(j, "unreadable", json_string(damage->err ? damage->text : ""));
-	return j;
 }
 
 static json_t *tally_json(const struct tally *t, size_t most, bool packets)
@@ -328,11 +315,11 @@ static json_t *document(const struct report_options *o, struct report_sums *s,
 	tally_sort(&s->sources);
 	tally_sort(&s->actors);
 	tally_sort(&s->readers);
-	report =
-		json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "report", "weir/audit/v1", "host",
-			  o->host, "made_by", o->made_by, "made_at",
-			  json_seconds((int64_t)(clock_real_ns() / NSEC_PER_SEC)), "range",
-			  range(s), "integrity", integrity(verdict, damage), "figures", figures(s));
+	report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "report", "weir/audit/v1", "host",
+			   o->host, "made_by", o->made_by, "made_at",
+			   json_seconds((int64_t)(clock_real_ns() / NSEC_PER_SEC)), "range",
+			   range(s), "integrity", integrity_json(verdict, damage), "figures",
+			   figures(s));
 	if (!report)
 		return NULL;
 	json_object_set_new(report, "gaps",
@@ -368,6 +355,14 @@ static json_t *document(const struct report_options *o, struct report_sums *s,
 int report_make(const struct report_options *options, json_t **ret, struct fault *reterr)
 {
 	_cleanup_free_ struct report_sums *sums = calloc(1, sizeof(*sums));
+	const struct audit_verify_options verify = {
+		.threads = options->threads,
+		.checkpoint = options->checkpoint,
+		.checkpoint_length = options->checkpoint_length,
+		.key = options->has_key ? &options->key : NULL,
+		.is_cancelled = options->is_cancelled,
+		.userdata = options->userdata,
+	};
 	struct audit_verdict verdict;
 	struct fault damage = {0};
 	int r;
@@ -380,7 +375,7 @@ int report_make(const struct report_options *options, json_t **ret, struct fault
 	else
 		r = read_records(options, sums, &damage, reterr);
 	if (r == 0)
-		r = audit_verify(options->dir, &verdict, reterr);
+		r = audit_verify_with(options->dir, &verify, &verdict, reterr);
 	if (r == 0) {
 		*ret = document(options, sums, &verdict, &damage);
 		if (!*ret)

@@ -6,10 +6,12 @@
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <jansson.h>
 
+#include "audit/note.h"
 #include "audit/personal.h"
 #include "base/fault.h"
 #include "base/text.h"
@@ -44,12 +46,37 @@ struct report_options {
 	enum report_framework framework;
 	/* Called now and then with the number of records that were read; may be NULL. */
 	void (*progress)(uint64_t records, void *userdata);
+	bool (*is_cancelled)(void *userdata); /* likewise asked; may be NULL */
 	void *userdata;
+	unsigned int threads;	/* for verification; 0: as many as there are CPUs */
+	const char *checkpoint; /* a note that was kept elsewhere, not NUL-terminated; NULL */
+	size_t checkpoint_length;
+	bool has_key;
+	struct note_verifier key; /* who must have signed it */
+};
+
+enum report_format { REPORT_FORMAT_HTML, REPORT_FORMAT_JSON, REPORT_FORMAT_CSV, REPORT_FORMAT_MAX };
+
+/* As options and arguments have them; NULL: not given. */
+struct report_words {
+	const char *days, *since, *until, *framework, *format, *key;
+	const char *checkpoint; /* as in the options: it is borrowed */
+	size_t checkpoint_length;
 };
 
 /**
+ * Set range, framework, checkpoint and key of @ret, 30 days up to now and html if nothing is said. Faults, all -EINVAL:
+ * audit.query, report.range, report.framework, report.format, report.key, note.key.
+ */
+int report_read(const struct report_words *words, struct report_options *ret,
+		enum report_format *ret_format, struct fault *reterr);
+const char *report_format_to_str(enum report_format format); /* "html" */
+const char *report_format_type(enum report_format format);   /* "text/html; charset=utf-8" */
+void report_put(struct text *t, enum report_format format, const json_t *report);
+
+/**
  * Verify the log and read its records: *@ret is the caller's. A log that is damaged gets a report that says so, of
- * what can be read. Faults: audit.read, report.memory.
+ * what can be read. Faults: audit.read, note.format, checkpoint.format, audit.cancelled, report.memory.
  */
 int report_make(const struct report_options *options, json_t **ret, struct fault *reterr);
 
