@@ -41,7 +41,11 @@ policy <<-YAML
 	apiVersion: weir/v1
 	mode: enforce
 	lists: {block: {entries: [$BLOCKED]}}
-	limits: [{name: per-source, scope: source, rate: 10/s, burst: 10}]
+	services: {shop: {dst: $LAB_HOST4, proto: udp, dport: 7}}
+	limits:
+	  - {name: per-source, scope: source, rate: 10/s, burst: 10}
+	  - {name: shop, scope: source, service: shop, rate: 5/s, burst: 5}
+	risk: {assets: [{service: shop, weight: 150}]}
 YAML
 start_weir
 flood --to "$LAB_HOST4:9" --base "$MODEST" --packets 5 >/dev/null
@@ -50,6 +54,12 @@ check 'a blocked source that goes on is of higher risk than one over a limit' \
 	test "$(points "$BLOCKED")" -gt "$(points "$GREEDY")"
 check 'who repeats himself gathers points, less each time' has_points "$GREEDY" 25
 check 'a source that keeps to its limit is not listed' exits 1 weir risk show "$MODEST"
+flood --to "$LAB_HOST4:7" --base 198.18.8.1 --packets 8 >/dev/null
+wait_for 12 has_record '.details.limit == "shop"'
+check 'what was refused for something that matters more counts for more' has_record \
+	'.details.limit == "shop" and .details.risk.asset == 150'
+check 'everything else weighs 100' test "$(records '.details.risk and .details.limit != "shop" and
+	.details.risk.asset != 100' | wc -l)" = 0
 check 'a level that is reached is recorded, with what lifted it' has_record \
 	".event_type == \"security.risk_changed\" and .resource.id == \"$BLOCKED\" and .details.because == \"list.blocked\""
 check 'records alone are enough to compute every score and every point again' recomputed

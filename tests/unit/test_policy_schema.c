@@ -104,6 +104,8 @@ static const struct {
 	 "audit: {export: [{",
 	 "}]}",
 	 {"name: e", "format: cef", "to: 'file:/f'"}},
+	{OBJECT_RISK, NULL, "risk: {", "}", {NULL}},
+	{OBJECT_ASSET, NULL, "risk: {assets: [{", "}]}", {"service: web", "weight: 100"}},
 	{OBJECT_ANCHOR, NULL, "audit: {anchor: {", "}}", {"every: 1h", "exec: keep"}},
 };
 

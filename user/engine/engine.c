@@ -37,13 +37,18 @@ static int event_counts(struct weir_event_count *ret, void *userdata)
 	return 0;
 }
 
-static void limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
+static unsigned int limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
 {
 	struct engine *e = userdata;
+	unsigned int weight = POLICY_ASSET_NEUTRAL;
 
 	pthread_mutex_lock(&e->names);
 	snprintf(ret, WEIR_NAME_BYTES + 1, "%s", datapath_slot_name(e->datapath, slot));
+	for (size_t i = 0; i < e->weight_count; i++)
+		if (strcmp(e->weights[i].limit, ret) == 0)
+			weight = e->weights[i].weight;
 	pthread_mutex_unlock(&e->names);
+	return weight;
 }
 
 static void wake(void *userdata)

@@ -48,8 +48,14 @@ struct engine {
 	bool undo_failed;   /* a record says so */
 	uint64_t undo_due_ns; /* CLOCK_MONOTONIC: not to be tried before */
 	struct datapath *datapath;
-	pthread_mutex_t names; /* guards the datapath's slot names against the recorder's thread */
-	struct store *store;   /* NULL: does not work; lists then live in memory and kernel only */
+	pthread_mutex_t
+		names; /* guards the datapath's slot names and the weights against the recorder's thread */
+	struct {
+		char limit[WEIR_NAME_BYTES + 1];
+		uint8_t weight;
+	} weights[WEIR_LIMITS_MAX]; /* of limits that are about an asset */
+	size_t weight_count;
+	struct store *store; /* NULL: does not work; lists then live in memory and kernel only */
 	struct engine_store store_state;
 	unsigned int
 		recover; /* kinds (a bit each) of which the kernel's entries are to be taken back */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Putting a policy in force: lists, feeds, the datapath, all of it or nothing. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/fault_point.h"
@@ -32,6 +33,23 @@ static void take_back(struct engine *e)
 		log_error("the lists are not those of the policy in force yet", "error", f.text);
 }
 
+static void take_weights(struct engine *e, const struct policy *policy,
+			 const struct policy_image *image)
+{
+	e->weight_count = 0;
+	for (uint32_t i = 0; i < image->policy.limit_count; i++) {
+		char name[WEIR_NAME_BYTES + 1] = "";
+		unsigned int weight;
+
+		snprintf(name, sizeof(name), "%s", image->limits[i].name);
+		weight = policy_asset_weight(policy, name);
+		if (weight == POLICY_ASSET_NEUTRAL)
+			continue;
+		memcpy(e->weights[e->weight_count].limit, name, sizeof(name));
+		e->weights[e->weight_count++].weight = (uint8_t)weight;
+	}
+}
+
 static int enforce(struct engine *e, const struct policy *policy, struct policy_image *image,
 		   bool must, struct fault *reterr)
 {
@@ -52,6 +70,8 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 	if (r == 0) {
 		pthread_mutex_lock(&e->names);
 		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
+		if (r == 0)
+			take_weights(e, policy, image);
 		pthread_mutex_unlock(&e->names);
 	}
 	if (r < 0) {

@@ -208,11 +208,12 @@ static void append_window(const struct events_window *w, void *userdata)
 {
 	struct recorder *r = userdata;
 	char limit[WEIR_NAME_BYTES + 1] = "";
+	unsigned int asset = RISK_ASSET_NEUTRAL;
 
 	if (w->limit != WEIR_NO_LIMIT)
-		r->options.limit_name(w->limit, limit, r->options.userdata);
+		asset = r->options.limit_name(w->limit, limit, r->options.userdata);
 	/* The chain counts the record it refuses; we keep the packets it stood for. */
-	if (window_append(w, *limit ? limit : NULL, r->risk, r->chain) < 0) {
+	if (window_append(w, *limit ? limit : NULL, asset, r->risk, r->chain) < 0) {
 		r->unrecorded_packets += w->packets;
 		return;
 	}

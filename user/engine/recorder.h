@@ -39,8 +39,9 @@ struct recorder_options {
 		*opener; /* for what the log says of sources; by recorder_start() */
 	/* What the datapath lost and suppressed so far. Called on the recorder's thread; so is the next. */
 	int (*event_counts)(struct weir_event_count *ret, void *userdata);
-	/* The name of a limit's slot, copied to @ret. */
-	void (*limit_name)(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata);
+	/* The name of a limit's slot, copied to @ret; returns how much matters what it is about. */
+	unsigned int (*limit_name)(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1],
+				   void *userdata);
 	/* Something completed: call recorder_completions() on the thread that owns the recorder. */
 	void (*wake)(void *userdata);
 	void *userdata;

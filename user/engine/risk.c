@@ -15,12 +15,12 @@
 #include "base/words.h"
 
 static void inputs_of(const struct audit_record *record, unsigned int confidence,
-		      struct risk_inputs *ret)
+		      unsigned int asset, struct risk_inputs *ret)
 {
 	*ret = (struct risk_inputs){
 		.base = risk_base(record->severity ?: audit_event_severity(record->event)),
 		.confidence = confidence,
-		.asset = RISK_ASSET_NEUTRAL,
+		.asset = asset,
 		.reputation = RISK_REPUTATION_NEUTRAL,
 	};
 }
@@ -48,7 +48,7 @@ static void format_risk(const struct risk_inputs *in, unsigned int score,
 }
 
 void engine_risk_of_window(struct risk_sources *sources, const struct events_window *w,
-			   const char *limit, struct audit_record *record,
+			   const char *limit, unsigned int asset, struct audit_record *record,
 			   struct audit_details *details, char text[static ENGINE_RISK_TEXT_SIZE],
 			   struct risk_change *ret_change)
 {
@@ -59,7 +59,7 @@ void engine_risk_of_window(struct risk_sources *sources, const struct events_win
 	};
 	struct risk_inputs in;
 
-	inputs_of(record, risk_confidence(w->reason), &in);
+	inputs_of(record, risk_confidence(w->reason), asset, &in);
 	if (w->reason == WEIR_REASON_BLOCKED)
 		in.reputation = RISK_REPUTATION_BLOCKED;
 	if (!record->time_ns)
@@ -78,7 +78,7 @@ void engine_risk_of_event(const struct audit_record *record, struct audit_detail
 {
 	struct risk_inputs in;
 
-	inputs_of(record, ENGINE_RISK_EVENT_CONFIDENCE, &in);
+	inputs_of(record, ENGINE_RISK_EVENT_CONFIDENCE, RISK_ASSET_NEUTRAL, &in);
 	format_risk(&in, risk_score(&in), NULL, text);
 	audit_details_json(details, "risk", text);
 }

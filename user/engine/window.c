@@ -94,8 +94,8 @@ static void append_risk_change(struct chain *chain, const char *source,
 	chain_append(chain, &record);
 }
 
-int window_append(const struct events_window *w, const char *limit, struct risk_sources *risk,
-		  struct chain *chain)
+int window_append(const struct events_window *w, const char *limit, unsigned int asset,
+		  struct risk_sources *risk, struct chain *chain)
 {
 	uint64_t offset_ns = clock_real_ns() - clock_monotonic_ns();
 	char first[CLOCK_RFC3339_SIZE], last[CLOCK_RFC3339_SIZE], examples[EXAMPLES_SIZE];
@@ -122,7 +122,7 @@ int window_append(const struct events_window *w, const char *limit, struct risk_
 		add_crowd(w->crowd, &details, examples);
 	if (limit)
 		audit_details_string(&details, "limit", limit);
-	engine_risk_of_window(risk, w, limit ?: "", &record, &details, scored, &change);
+	engine_risk_of_window(risk, w, limit ?: "", asset, &record, &details, scored, &change);
 	r = chain_append(chain, &record);
 	if (r == 0 && change.rose)
 		append_risk_change(chain, source, &change, record.event);

@@ -9,9 +9,9 @@
 
 /**
  * Append the record of @w, with its risk, and one more if that lifts its source to a higher level. @limit is the name of the
- * one that refused, NULL if none did. Errors of chain_append().
+ * one that refused, NULL if none did; @asset how much matters what it is about. Errors of chain_append().
  */
-int window_append(const struct events_window *w, const char *limit, struct risk_sources *risk,
-		  struct chain *chain);
+int window_append(const struct events_window *w, const char *limit, unsigned int asset,
+		  struct risk_sources *risk, struct chain *chain);
 
 #endif

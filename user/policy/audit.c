@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "policy/lint.h"
 #include "policy/schema.h"
 
 const char *word_audit_evidence(unsigned int i)
@@ -21,6 +22,7 @@ int value_audit_evidence(struct reader *r, const struct node *n, void *into)
 
 	if (err == 0)
 		*(enum policy_evidence *)into = (enum policy_evidence)word;
+	r->policy->audit.evidence_place = (struct place){n->file, n->line, n->column, n->width};
 	return err;
 }
 
@@ -81,4 +83,21 @@ int value_anchor_exec(struct reader *r, const struct node *n, void *into)
 	if (err == 0)
 		memcpy(into, n->text, strlen(n->text) + 1);
 	return err;
+}
+
+/*
+ * Evidence has addresses as they are, and nothing can be erased from it but by removing its files: what `personal`
+ * promises of records about traffic does not hold for it.
+ */
+void lint_audit(const struct policy *policy, struct policy_report *report)
+{
+	enum policy_personal traffic = policy->audit.personal.traffic;
+
+	if (policy->audit.evidence != POLICY_FULL || traffic == POLICY_CLEAR)
+		return;
+	diagnose_warning(
+		report, &policy->audit.evidence_place, "policy.audit.evidence",
+		"records about traffic are %s (audit.personal.traffic), but evidence: full keeps the "
+		"address of each event as it is, where no erasure reaches it",
+		word_personal(traffic));
 }

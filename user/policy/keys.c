@@ -24,6 +24,7 @@ static const char *const object_names[] = {
 	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
 	[OBJECT_AUDIT] = "audit",	[OBJECT_PERSONAL] = "personal",
 	[OBJECT_EXPORT] = "an export",	[OBJECT_ANCHOR] = "anchor",
+	[OBJECT_RISK] = "risk",		[OBJECT_ASSET] = "an asset",
 	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
@@ -158,6 +159,14 @@ SCALAR(audit_on_full, value_audit_on_full, "refuse or allow", .word = word_audit
 OBJECT(anchor, read_inner, "a mapping such as {every: 1h, exec: keep}", OBJECT_ANCHOR);
 SCALAR(anchor_every, value_anchor_every, "a duration such as 1h", .pattern = pattern_duration);
 SCALAR(anchor_exec, value_anchor_exec, "the name of a program", .pattern = pattern_name, DIGITS);
+OBJECT(risk, read_inner, "a mapping", OBJECT_RISK);
+TYPE(assets, NODE_SEQUENCE, FORM_LIST, value_assets, "a list of assets",
+     .inner = OBJECT_ASSET, .most = POLICY_ASSETS_MAX);
+LISTED(asset_dst, value_asset_dst, "addresses or prefixes", .pattern = pattern_cidr,
+       .most = POLICY_PREFIXES_MAX);
+SCALAR(asset_tenant, value_asset_tenant, "the name of a tenant", .pattern = pattern_name, DIGITS);
+SCALAR(asset_weight, value_number, "a number from 50 to 150",
+       NUMBER(POLICY_ASSET_MIN, POLICY_ASSET_MAX));
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 TYPE(exports, NODE_SEQUENCE, FORM_LIST, value_exports, "a list of exports",
@@ -177,6 +186,7 @@ SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 #define IN_POLICY(member)   offsetof(struct policy, member)
 #define IN_ENTRY(member)    offsetof(struct policy_entry, member)
 #define IN_FEED(member)	    offsetof(struct policy_feed, member)
+#define IN_ASSET(member)    offsetof(struct policy_asset, member)
 #define IN_EXPORT(member)   offsetof(struct policy_export, member)
 #define IN_SERVICE(member)  offsetof(struct policy_service, member)
 #define IN_FLAG(member)	    offsetof(struct policy_flag, member)

@@ -280,6 +280,10 @@ int policy_lint(const struct policy *policy, int64_t unix_time, struct policy_re
 		lint_units(&l, &policy->limits[i]);
 		lint_rates(&l, &policy->limits[i]);
 	}
+	if (r == 0) {
+		lint_assets(policy, report);
+		lint_audit(policy, report);
+	}
 	lint_done(&l);
 	return r;
 }

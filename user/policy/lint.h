@@ -27,6 +27,11 @@ void lint_done(struct lint *l);
 /** Look at the entries of both lists. -ENOMEM. */
 int lint_lists(struct lint *l);
 
+/* Assets that nothing belongs to. */
+void lint_assets(const struct policy *policy, struct policy_report *report);
+/* What the audit log is told to do and to keep, taken together. */
+void lint_audit(const struct policy *policy, struct policy_report *report);
+
 /* Order prefixes by address, shorter first. */
 void lint_sort(struct prefix *prefixes, size_t count);
 /** The sorted @others cover all of @p together; @longer: only those count that are longer than it. */

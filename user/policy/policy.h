@@ -283,6 +283,7 @@ struct policy_audit {
 		char exec[POLICY_NAME_MAX + 1];
 	} anchor;
 	enum policy_evidence evidence;
+	struct place evidence_place;
 	enum policy_on_full on_full;
 	struct {
 		enum policy_personal traffic, security, lists, policy, access, system, audit,
@@ -301,6 +302,21 @@ struct policy_export {
 	char *to;	      /* "tcp://192.0.2.1:601" */
 	uint32_t categories;  /* a bit per enum audit_category; 0 = all */
 	uint8_t min_severity; /* 0 = all */
+};
+
+#define POLICY_ASSETS_MAX    64
+#define POLICY_ASSET_MIN     50 /* as risk/score.h has them */
+#define POLICY_ASSET_NEUTRAL 100
+#define POLICY_ASSET_MAX     150
+
+/* What matters more, or less, than the rest: what meets all that is given. */
+struct policy_asset {
+	struct place place;
+	const struct policy_service *service; /* one of the policy's; NULL = any */
+	struct prefix *dsts;		      /* sorted, no duplicates; none = any */
+	size_t dst_count;
+	uint16_t tenant; /* its number; 0 = any */
+	uint8_t weight;
 };
 
 struct policy {
@@ -332,6 +348,8 @@ struct policy {
 	struct policy_audit audit;
 	struct policy_export *exports; /* in the order of the text */
 	size_t export_count;
+	struct policy_asset *assets; /* likewise */
+	size_t asset_count;
 };
 
 /**
@@ -406,6 +424,13 @@ unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int 
 /** Which rule a limit of the datapath came from, by its name there. NULL: of another policy. */
 const struct policy_limit *policy_rule_of(const struct policy *policy,
 					  const char name[static WEIR_NAME_BYTES]);
+
+/**
+ * How much matters what a limit of the datapath is about: the weight of the first asset that all of it belongs to,
+ * POLICY_ASSET_NEUTRAL if there is none or it is of another policy.
+ */
+unsigned int policy_asset_weight(const struct policy *policy,
+				 const char name[static WEIR_NAME_BYTES]);
 
 /** @other lies within @p; IPv4 does not lie within an IPv6 prefix as short as ::/0, which is not meant. */
 bool policy_prefix_means(const struct prefix *p, const struct prefix *other);

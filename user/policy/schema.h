@@ -11,7 +11,7 @@
 
 #define SCHEMA_API_VERSION     "weir/v1"
 #define SCHEMA_SUGGESTION_SIZE 360
-#define SCHEMA_KEYS_MAX	       128 /* of all objects */
+#define SCHEMA_KEYS_MAX	       256 /* of all objects */
 
 enum object {
 	OBJECT_NONE,
@@ -42,6 +42,8 @@ enum object {
 	OBJECT_PERSONAL,
 	OBJECT_EXPORT,
 	OBJECT_ANCHOR,
+	OBJECT_RISK,
+	OBJECT_ASSET,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -279,6 +281,11 @@ const char *word_personal(unsigned int i);
 int value_anchor_every(struct reader *r, const struct node *n, void *into);
 int value_anchor_exec(struct reader *r, const struct node *n, void *into);
 int value_personal(struct reader *r, const struct node *n, void *into);
+/* assets.c */
+int value_assets(struct reader *r, const struct node *n, void *into);
+int value_asset_dst(struct reader *r, const struct node *n, void *into);
+int value_asset_tenant(struct reader *r, const struct node *n, void *into);
+void policy_assets_done(struct policy *p);
 /* export.c */
 const char *word_export_format(unsigned int i);
 const char *word_category(unsigned int i);

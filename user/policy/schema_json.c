@@ -26,7 +26,8 @@ static const char *const object_ids[] = {
 	[OBJECT_SAFETY] = "safety",	  [OBJECT_WATCHDOG] = "watchdog",
 	[OBJECT_SHORTEST] = "shortest",	  [OBJECT_AUDIT] = "audit",
 	[OBJECT_EXPORT] = "export",	  [OBJECT_PERSONAL] = "personal",
-	[OBJECT_ANCHOR] = "anchor",	  [OBJECT_PROFILE] = "profile",
+	[OBJECT_ANCHOR] = "anchor",	  [OBJECT_RISK] = "risk",
+	[OBJECT_ASSET] = "asset",	  [OBJECT_PROFILE] = "profile",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 
