@@ -7,188 +7,191 @@
 #include "cli/cli.h"
 #include "daemon/daemon.h"
 
-#define ENTRY_OPTIONS (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON) | CLI_TAKES(FORCE))
+#define ENTRY_OPTIONS CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON), CLI_TAKES(FORCE)
 #define APPLY_OPTIONS                                                                              \
-	(CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE) | CLI_TAKES(CONFIRM) |                   \
-	 CLI_TAKES(FORCE) | CLI_TAKES(PROFILE))
-#define ROLLBACK_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BASE))
-#define FLAG_OPTIONS	 (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
+	CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE), CLI_TAKES(CONFIRM), CLI_TAKES(FORCE),      \
+		CLI_TAKES(PROFILE)
+#define ROLLBACK_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE)
+#define FLAG_OPTIONS	 CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON)
 #define VERIFY_OPTIONS                                                                             \
-	(CLI_OFFLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(CHECKPOINT) |               \
-	 CLI_TAKES(KEY) | CLI_TAKES(NO_PROGRESS))
-#define ANCHOR_OPTIONS (CLI_ONLINE | CLI_TAKES(EXEC) | CLI_TAKES(FILE) | CLI_TAKES(URL))
-#define SEAL_OPTIONS   (CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(REASON))
+	CLI_OFFLINE, CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(CHECKPOINT), CLI_TAKES(KEY),    \
+		CLI_TAKES(NO_PROGRESS)
+#define ANCHOR_OPTIONS CLI_ONLINE, CLI_TAKES(EXEC), CLI_TAKES(FILE), CLI_TAKES(URL)
+#define SEAL_OPTIONS   CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(REASON)
 #define TAIL_OPTIONS                                                                               \
-	(CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+	CLI_ONLINE, CLI_TAKES(LINES), CLI_TAKES(DIR), CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
 #define SEARCH_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(TYPE) |     \
-	 CLI_TAKES(CATEGORY) | CLI_TAKES(SEVERITY) | CLI_TAKES(ACTOR) | CLI_TAKES(ADDRESS) |       \
-	 CLI_TAKES(RULE) | CLI_TAKES(RESOURCE) | CLI_TAKES(OUTCOME) | CLI_TAKES(TEXT) |            \
-	 CLI_TAKES(LIMIT) | CLI_TAKES(CURSOR) | CLI_TAKES(OLDEST) | CLI_TAKES(FOLLOW) |            \
-	 CLI_TAKES(SCAN) | CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(TYPE),           \
+		CLI_TAKES(CATEGORY), CLI_TAKES(SEVERITY), CLI_TAKES(ACTOR), CLI_TAKES(ADDRESS),    \
+		CLI_TAKES(RULE), CLI_TAKES(RESOURCE), CLI_TAKES(OUTCOME), CLI_TAKES(TEXT),         \
+		CLI_TAKES(LIMIT), CLI_TAKES(CURSOR), CLI_TAKES(OLDEST), CLI_TAKES(FOLLOW),         \
+		CLI_TAKES(SCAN), CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
 #define STATS_OPTIONS                                                                              \
-	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(SCAN) |     \
-	 CLI_TAKES(VAULT_KEY))
+	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(SCAN),           \
+		CLI_TAKES(VAULT_KEY)
 #define EXPORT_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(DIR) | CLI_TAKES(FORMAT) | CLI_TAKES(GZIP) | CLI_TAKES(SINCE) |    \
-	 CLI_TAKES(UNTIL) | CLI_TAKES(CATEGORY) | CLI_TAKES(SEVERITY) | CLI_TAKES(TYPE) |          \
-	 CLI_TAKES(SEALED) | CLI_TAKES(VAULT_KEY))
+	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(FORMAT), CLI_TAKES(GZIP), CLI_TAKES(SINCE),          \
+		CLI_TAKES(UNTIL), CLI_TAKES(CATEGORY), CLI_TAKES(SEVERITY), CLI_TAKES(TYPE),       \
+		CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
 #define DETACH_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(IFACE) |                 \
-	 CLI_TAKES(VAULT_KEY))
-#define PANIC_OPTIONS (CLI_ONLINE | CLI_TAKES(REASON) | CLI_TAKES(BPFFS))
-#define CHECK_OPTIONS (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
-#define FMT_OPTIONS   (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
+	CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE), CLI_TAKES(VAULT_KEY)
+#define PANIC_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BPFFS)
+#define CHECK_OPTIONS CLI_OFFLINE, CLI_TAKES(PROFILE), CLI_TAKES(STRICT)
+#define FMT_OPTIONS   CLI_OFFLINE, CLI_TAKES(WRITE), CLI_TAKES(CHECK), CLI_TAKES(PROFILE)
 #define REPORT_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(SINCE) | CLI_TAKES(UNTIL) | CLI_TAKES(DAYS) |                      \
-	 CLI_TAKES(FRAMEWORK) | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(DIR) |             \
-	 CLI_TAKES(CHECKPOINT) | CLI_TAKES(KEY) | CLI_TAKES(VAULT_KEY))
+	CLI_ONLINE, CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(DAYS), CLI_TAKES(FRAMEWORK),     \
+		CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(DIR), CLI_TAKES(CHECKPOINT),         \
+		CLI_TAKES(KEY), CLI_TAKES(VAULT_KEY)
 
 #define IMPORT_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(AS) | CLI_TAKES(APPLY) |     \
-	 CLI_TAKES(FORCE) | CLI_TAKES(STRICT))
+	CLI_ONLINE, CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(AS), CLI_TAKES(APPLY),           \
+		CLI_TAKES(FORCE), CLI_TAKES(STRICT)
 
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
 	 "enforce a policy on an interface until told to stop", .main = daemon_main},
-	{"status", "", "what is enforced, and what became of the packets", CLI_ONLINE,
+	{"status", "", "what is enforced, and what became of the packets", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_status},
-	{"block", "CIDR", "put an address or prefix on the block list", ENTRY_OPTIONS,
+	{"block", "CIDR", "put an address or prefix on the block list", CLI_LIST(ENTRY_OPTIONS),
 	 .fn = cmd_block},
-	{"unblock", "CIDR", "take it off the block list", CLI_ONLINE, .fn = cmd_unblock},
-	{"allow", "CIDR", "put it on the allow list, which wins over everything", ENTRY_OPTIONS,
-	 .fn = cmd_allow},
-	{"unallow", "CIDR", "take it off the allow list", CLI_ONLINE | CLI_TAKES(FORCE),
+	{"unblock", "CIDR", "take it off the block list", CLI_LIST(CLI_ONLINE), .fn = cmd_unblock},
+	{"allow", "CIDR", "put it on the allow list, which wins over everything",
+	 CLI_LIST(ENTRY_OPTIONS), .fn = cmd_allow},
+	{"unallow", "CIDR", "take it off the allow list", CLI_LIST(CLI_ONLINE, CLI_TAKES(FORCE)),
 	 .fn = cmd_unallow},
 	{"lists", "[LIST]", "the size of the lists, or the entries of one: allow or block",
-	 CLI_ONLINE, .fn = cmd_lists},
-	{"feeds", "", "the files that lists are read from, and what became of them", CLI_ONLINE,
-	 .fn = cmd_feeds},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_lists},
+	{"feeds", "", "the files that lists are read from, and what became of them",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_feeds},
 	{"limits post", "LIMIT NUMBER", "post the number that an adaptive limit follows",
-	 CLI_ONLINE, .fn = cmd_limits_post},
-	{"limits", "", "the limits, and what each let pass and dropped", CLI_ONLINE,
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_limits_post},
+	{"limits", "", "the limits, and what each let pass and dropped", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_limits},
 	{"source", "ADDRESS", "all that is known of one address, and why it passes or not",
-	 CLI_ONLINE, .fn = cmd_source},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_source},
 	{"policy check", "FILE", "say all that is wrong with a policy, or odd; needs no daemon",
-	 CHECK_OPTIONS, .fn = cmd_policy_check},
+	 CLI_LIST(CHECK_OPTIONS), .fn = cmd_policy_check},
 	{"policy fmt", "[FILE]", "write a policy (or stdin) the one way that all are written",
-	 FMT_OPTIONS, .fn = cmd_policy_fmt},
-	{"policy schema", "", "the JSON Schema of policies, for editors", CLI_OFFLINE,
+	 CLI_LIST(FMT_OPTIONS), .fn = cmd_policy_fmt},
+	{"policy schema", "", "the JSON Schema of policies, for editors", CLI_LIST(CLI_OFFLINE),
 	 .fn = cmd_policy_schema},
 	{"policy explain", "[KEY]",
-	 "what a key of a policy means, such as limits.rate; or all keys", CLI_OFFLINE,
+	 "what a key of a policy means, such as limits.rate; or all keys", CLI_LIST(CLI_OFFLINE),
 	 .fn = cmd_policy_explain},
 	{"policy apply", "[FILE]", "replace the policy; without FILE, read the daemon's file again",
-	 APPLY_OPTIONS, .fn = cmd_policy_apply},
+	 CLI_LIST(APPLY_OPTIONS), .fn = cmd_policy_apply},
 	{"policy plan", "[FILE]",
 	 "what a policy would change, and have dropped of the last minutes' traffic",
-	 CLI_ONLINE | CLI_TAKES(PROFILE), .fn = cmd_policy_plan},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(PROFILE)), .fn = cmd_policy_plan},
 	{"policy confirm", "[GENERATION]", "keep the policy that was applied with --confirm",
-	 CLI_ONLINE, .fn = cmd_policy_confirm},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_policy_confirm},
 	{"policy rollback", "[GENERATION]", "go back to a former policy; without GENERATION, one",
-	 ROLLBACK_OPTIONS, .fn = cmd_policy_rollback},
+	 CLI_LIST(ROLLBACK_OPTIONS), .fn = cmd_policy_rollback},
 	{"policy history", "", "the policies that were in force, by whom and why",
-	 CLI_ONLINE | CLI_TAKES(LINES), .fn = cmd_policy_history},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(LINES)), .fn = cmd_policy_history},
 	{"policy diff", "GENERATION [GENERATION]",
-	 "what changed since a generation, or from one to another", CLI_ONLINE | CLI_TAKES(PROFILE),
-	 .fn = cmd_policy_diff},
-	{"policy show", "[GENERATION]", "the policy in force, or a former one", CLI_ONLINE,
-	 .fn = cmd_policy_show},
+	 "what changed since a generation, or from one to another",
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(PROFILE)), .fn = cmd_policy_diff},
+	{"policy show", "[GENERATION]", "the policy in force, or a former one",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_policy_show},
 	{"import", "TOOL [FILE]",
 	 "make a policy of what nft, ipset, fail2ban, crowdsec or xdp-filter prints; needs no daemon",
-	 IMPORT_OPTIONS, .fn = cmd_import},
+	 CLI_LIST(IMPORT_OPTIONS), .fn = cmd_import},
 	{"flags list", "", "the flags: for whom they are on, since when, by whom and why",
-	 CLI_ONLINE, .fn = cmd_flags_list},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_flags_list},
 	{"flags set", "FLAG on|off", "switch a flag on or off, whatever the policy says",
-	 FLAG_OPTIONS, .fn = cmd_flags_set},
+	 CLI_LIST(FLAG_OPTIONS), .fn = cmd_flags_set},
 	{"flags rollout", "FLAG SHARE", "have it on for a share of the sources, such as 25%",
-	 FLAG_OPTIONS, .fn = cmd_flags_rollout},
+	 CLI_LIST(FLAG_OPTIONS), .fn = cmd_flags_rollout},
 	{"flags target", "FLAG", "have it on for some sources or tenants, whatever its share",
-	 FLAG_OPTIONS | CLI_TAKES(SOURCES) | CLI_TAKES(TENANTS), .fn = cmd_flags_target},
-	{"flags unset", "FLAG", "have it as the policy says again", CLI_ONLINE,
+	 CLI_LIST(FLAG_OPTIONS, CLI_TAKES(SOURCES), CLI_TAKES(TENANTS)), .fn = cmd_flags_target},
+	{"flags unset", "FLAG", "have it as the policy says again", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_flags_unset},
-	{"audit tail", "", "the last records of the audit log", TAIL_OPTIONS, .fn = cmd_audit_tail},
+	{"audit tail", "", "the last records of the audit log", CLI_LIST(TAIL_OPTIONS),
+	 .fn = cmd_audit_tail},
 	{"audit search", "", "records of the audit log: by time, type, actor, address, ...",
-	 SEARCH_OPTIONS, .fn = cmd_audit_search},
+	 CLI_LIST(SEARCH_OPTIONS), .fn = cmd_audit_search},
 	{"audit stats", "", "how many records by type, severity, actor, rule and hour",
-	 STATS_OPTIONS, .fn = cmd_audit_stats},
+	 CLI_LIST(STATS_OPTIONS), .fn = cmd_audit_stats},
 	{"audit index", "check|rebuild [DIR]",
 	 "compare the indexes of the audit log with it, or make them anew; needs no daemon",
-	 CLI_OFFLINE, .fn = cmd_audit_index},
-	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon", VERIFY_OPTIONS,
-	 .fn = cmd_audit_verify},
+	 CLI_LIST(CLI_OFFLINE), .fn = cmd_audit_index},
+	{"audit verify", "[DIR]", "recompute the audit log; needs no daemon",
+	 CLI_LIST(VERIFY_OPTIONS), .fn = cmd_audit_verify},
 	{"audit export", "[FILE]", "write records for other programs, with a manifest beside FILE",
-	 EXPORT_OPTIONS, .fn = cmd_audit_export},
+	 CLI_LIST(EXPORT_OPTIONS), .fn = cmd_audit_export},
 	{"audit prove", "RECORD",
 	 "write the proof that a record, by event_id or index, is in the log; --check: RECORD is such a file",
-	 CLI_OFFLINE | CLI_TAKES(DIR) | CLI_TAKES(CHECK) | CLI_TAKES(KEY), .fn = cmd_audit_prove},
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(DIR), CLI_TAKES(CHECK), CLI_TAKES(KEY)),
+	 .fn = cmd_audit_prove},
 	{"audit consistency", "OLD NEW",
 	 "prove that one checkpoint continues another: files, or numbers of records",
-	 CLI_OFFLINE | CLI_TAKES(DIR) | CLI_TAKES(KEY), .fn = cmd_audit_consistency},
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(DIR), CLI_TAKES(KEY)), .fn = cmd_audit_consistency},
 	{"audit tlog", "OUTPUT",
 	 "write the log as tools for transparency logs read it (C2SP tlog-tiles)",
-	 CLI_OFFLINE | CLI_TAKES(DIR), .fn = cmd_audit_tlog},
-	{"audit anchor", "", "hand the checkpoint out, and record the receipt", ANCHOR_OPTIONS,
-	 .fn = cmd_audit_anchor},
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(DIR)), .fn = cmd_audit_tlog},
+	{"audit anchor", "", "hand the checkpoint out, and record the receipt",
+	 CLI_LIST(ANCHOR_OPTIONS), .fn = cmd_audit_anchor},
 	{"audit checkpoint", "[acknowledge]",
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
-	 SEAL_OPTIONS, .fn = cmd_audit_checkpoint},
+	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_checkpoint},
 	{"audit keys", "[ACTION]", "the keys that sign the audit log: list, or rotate",
-	 SEAL_OPTIONS, .fn = cmd_audit_keys},
+	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_keys},
 	{"vault status", "", "what the log says about people, where it is kept, and how",
-	 CLI_ONLINE, .fn = cmd_vault_status},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_status},
 	{"vault rotate", "", "lock the vault with a new key, which takes the former one's place",
-	 CLI_ONLINE, .fn = cmd_vault_rotate},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_rotate},
 	{"retention list", "", "how long records are kept, by category, and what is held",
-	 CLI_ONLINE, .fn = cmd_retention_list},
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_retention_list},
 	{"retention set", "CATEGORY AGE|forever", "keep records of a category so long, such as 30d",
-	 CLI_ONLINE | CLI_TAKES(REASON), .fn = cmd_retention_set},
-	{"retention apply", "", "archive and take out now what is past its time", CLI_ONLINE,
-	 .fn = cmd_retention_apply},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_retention_set},
+	{"retention apply", "", "archive and take out now what is past its time",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_retention_apply},
 	{"retention hold", "add|list|remove [ID|KEY=VALUE] [KEY=VALUE] [KEY=VALUE] [KEY=VALUE]",
 	 "keep records that would expire: category=, since=, until=, subject=",
-	 CLI_ONLINE | CLI_TAKES(REASON), .fn = cmd_retention_hold},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_retention_hold},
 	{"gdpr inventory", "",
-	 "what is kept about people: where, why and how long; needs no daemon", CLI_OFFLINE,
-	 .fn = cmd_gdpr_inventory},
+	 "what is kept about people: where, why and how long; needs no daemon",
+	 CLI_LIST(CLI_OFFLINE), .fn = cmd_gdpr_inventory},
 	{"gdpr access", "SUBJECT", "all that is known of an address or a name",
-	 CLI_ONLINE | CLI_TAKES(REASON), .fn = cmd_gdpr_access},
-	{"gdpr export", "SUBJECT", "the records about them, as CSV", CLI_ONLINE | CLI_TAKES(REASON),
-	 .fn = cmd_gdpr_export},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_access},
+	{"gdpr export", "SUBJECT", "the records about them, as CSV",
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_export},
 	{"gdpr erase", "SUBJECT [keep-lists]",
 	 "erase them from records and lists; with keep-lists, enforcement stays",
-	 CLI_ONLINE | CLI_TAKES(REASON), .fn = cmd_gdpr_erase},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_erase},
 	{"gdpr rectify", "SUBJECT EVENT_ID STATEMENT", "put a statement beside a record about them",
-	 CLI_ONLINE | CLI_TAKES(REASON), .fn = cmd_gdpr_rectify},
-	{"gdpr list", "", "what data subjects asked for, and what became of it", CLI_ONLINE,
-	 .fn = cmd_gdpr_list},
-	{"gdpr show", "ID", "one of these requests", CLI_ONLINE, .fn = cmd_gdpr_show},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_rectify},
+	{"gdpr list", "", "what data subjects asked for, and what became of it",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_gdpr_list},
+	{"gdpr show", "ID", "one of these requests", CLI_LIST(CLI_ONLINE), .fn = cmd_gdpr_show},
 	{"audit report", "", "what the audit log shows of a time, on a page that prints",
-	 REPORT_OPTIONS, .fn = cmd_audit_report},
-	{"risk list", "", "the sources that made themselves most suspicious", CLI_ONLINE,
+	 CLI_LIST(REPORT_OPTIONS), .fn = cmd_audit_report},
+	{"risk list", "", "the sources that made themselves most suspicious", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_risk_list},
-	{"risk show", "ADDRESS", "what one source made of itself", CLI_ONLINE, .fn = cmd_risk_show},
-	{"metrics", "", "the metrics as Prometheus reads them", CLI_ONLINE, .fn = cmd_metrics},
-	{"detach", "", "end enforcement, also when no daemon is running", DETACH_OPTIONS,
+	{"risk show", "ADDRESS", "what one source made of itself", CLI_LIST(CLI_ONLINE),
+	 .fn = cmd_risk_show},
+	{"metrics", "", "the metrics as Prometheus reads them", CLI_LIST(CLI_ONLINE),
+	 .fn = cmd_metrics},
+	{"detach", "", "end enforcement, also when no daemon is running", CLI_LIST(DETACH_OPTIONS),
 	 .fn = cmd_detach},
 	{"backup create", "FILE", "write state, audit log and policy to one archive",
-	 CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(POLICY), .fn = cmd_backup_create},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(POLICY)), .fn = cmd_backup_create},
 	{"backup verify", "FILE", "check such an archive, and all that is in it; needs no daemon",
-	 CLI_OFFLINE, .fn = cmd_backup_verify},
+	 CLI_LIST(CLI_OFFLINE), .fn = cmd_backup_verify},
 	{"backup restore", "FILE", "put it back; no daemon may run, and nothing is overwritten",
-	 CLI_OFFLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(POLICY) | CLI_TAKES(FORCE),
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(POLICY), CLI_TAKES(FORCE)),
 	 .fn = cmd_backup_restore},
-	{"roles", "", "who may do what, and what you may", CLI_ONLINE, .fn = cmd_roles},
+	{"roles", "", "who may do what, and what you may", CLI_LIST(CLI_ONLINE), .fn = cmd_roles},
 	{"doctor", "", "what is wrong with this host, and the command that mends it",
-	 CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS) | CLI_TAKES(POLICY) |
-		 CLI_TAKES(IFACE),
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(POLICY),
+		  CLI_TAKES(IFACE)),
 	 .fn = cmd_doctor},
 	{"panic", "[MODE]",
 	 "override the policy at once, also without a daemon: off, monitor, enforce or clear",
-	 PANIC_OPTIONS, .fn = cmd_panic},
-	{"version", "", "the version", CLI_OFFLINE, .fn = cmd_version},
-	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_OFFLINE,
+	 CLI_LIST(PANIC_OPTIONS), .fn = cmd_panic},
+	{"version", "", "the version", CLI_LIST(CLI_OFFLINE), .fn = cmd_version},
+	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_LIST(CLI_OFFLINE),
 	 .fn = cmd_help},
 };
 

@@ -31,15 +31,15 @@
 #define ARGUMENTS_MAX 12
 #define ANSWERS_MAX   4
 
-#define ENTRY_OPTIONS  (CLI_ONLINE | CLI_TAKES(TTL) | CLI_TAKES(REASON))
-#define TAIL_OPTIONS   (CLI_ONLINE | CLI_TAKES(LINES) | CLI_TAKES(DIR))
-#define DETACH_OPTIONS (CLI_ONLINE | CLI_TAKES(STATE_DIR) | CLI_TAKES(BPFFS))
-#define CHECK_OPTIONS  (CLI_OFFLINE | CLI_TAKES(PROFILE) | CLI_TAKES(STRICT))
-#define FMT_OPTIONS    (CLI_OFFLINE | CLI_TAKES(WRITE) | CLI_TAKES(CHECK) | CLI_TAKES(PROFILE))
+#define ENTRY_OPTIONS  CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON)
+#define TAIL_OPTIONS   CLI_ONLINE, CLI_TAKES(LINES), CLI_TAKES(DIR)
+#define DETACH_OPTIONS CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS)
+#define CHECK_OPTIONS  CLI_OFFLINE, CLI_TAKES(PROFILE), CLI_TAKES(STRICT)
+#define FMT_OPTIONS    CLI_OFFLINE, CLI_TAKES(WRITE), CLI_TAKES(CHECK), CLI_TAKES(PROFILE)
 #define IMPORT_OPTIONS                                                                             \
-	(CLI_ONLINE | CLI_TAKES(FORMAT) | CLI_TAKES(FILE) | CLI_TAKES(AS) | CLI_TAKES(APPLY) |     \
-	 CLI_TAKES(FORCE) | CLI_TAKES(STRICT))
-#define APPLY_OPTIONS (CLI_ONLINE | CLI_TAKES(PROFILE))
+	CLI_ONLINE, CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(AS), CLI_TAKES(APPLY),           \
+		CLI_TAKES(FORCE), CLI_TAKES(STRICT)
+#define APPLY_OPTIONS CLI_ONLINE, CLI_TAKES(PROFILE)
 
 /* Stands for the daemon: takes its arguments as they are. */
 static inline int count_arguments(int argc, char **argv)
@@ -49,32 +49,32 @@ static inline int count_arguments(int argc, char **argv)
 
 static const struct command commands[] = {
 	{"daemon", "", "", .main = count_arguments},
-	{"status", "", "", CLI_ONLINE, .fn = cmd_status},
-	{"block", "CIDR", "", ENTRY_OPTIONS, .fn = cmd_block},
-	{"unblock", "CIDR", "", CLI_ONLINE, .fn = cmd_unblock},
-	{"lists", "[LIST]", "", CLI_ONLINE, .fn = cmd_lists},
-	{"limits post", "LIMIT NUMBER", "", CLI_ONLINE, .fn = cmd_limits_post},
-	{"limits", "", "", CLI_ONLINE, .fn = cmd_limits},
-	{"source", "ADDRESS", "", CLI_ONLINE, .fn = cmd_source},
-	{"policy check", "FILE", "", CHECK_OPTIONS, .fn = cmd_policy_check},
-	{"policy fmt", "[FILE]", "", FMT_OPTIONS, .fn = cmd_policy_fmt},
-	{"policy schema", "", "", CLI_OFFLINE, .fn = cmd_policy_schema},
-	{"policy explain", "[KEY]", "", CLI_OFFLINE, .fn = cmd_policy_explain},
-	{"policy apply", "[FILE]", "", APPLY_OPTIONS, .fn = cmd_policy_apply},
-	{"policy plan", "[FILE]", "", APPLY_OPTIONS, .fn = cmd_policy_plan},
-	{"audit tail", "", "", TAIL_OPTIONS, .fn = cmd_audit_tail},
-	{"audit verify", "[DIR]", "", CLI_OFFLINE, .fn = cmd_audit_verify},
-	{"metrics", "", "", CLI_ONLINE, .fn = cmd_metrics},
-	{"feeds", "", "", CLI_ONLINE, .fn = cmd_feeds},
-	{"flags list", "", "", CLI_ONLINE, .fn = cmd_flags_list},
-	{"flags set", "FLAG on|off", "", ENTRY_OPTIONS, .fn = cmd_flags_set},
-	{"flags rollout", "FLAG SHARE", "", ENTRY_OPTIONS, .fn = cmd_flags_rollout},
-	{"flags target", "FLAG", "", ENTRY_OPTIONS | CLI_TAKES(SOURCES) | CLI_TAKES(TENANTS),
-	 .fn = cmd_flags_target},
-	{"flags unset", "FLAG", "", CLI_ONLINE, .fn = cmd_flags_unset},
-	{"import", "TOOL [FILE]", "", IMPORT_OPTIONS, .fn = cmd_import},
-	{"detach", "", "", DETACH_OPTIONS, .fn = cmd_detach},
-	{"help", "[COMMAND] [COMMAND]", "", CLI_OFFLINE, .fn = cmd_help},
+	{"status", "", "", CLI_LIST(CLI_ONLINE), .fn = cmd_status},
+	{"block", "CIDR", "", CLI_LIST(ENTRY_OPTIONS), .fn = cmd_block},
+	{"unblock", "CIDR", "", CLI_LIST(CLI_ONLINE), .fn = cmd_unblock},
+	{"lists", "[LIST]", "", CLI_LIST(CLI_ONLINE), .fn = cmd_lists},
+	{"limits post", "LIMIT NUMBER", "", CLI_LIST(CLI_ONLINE), .fn = cmd_limits_post},
+	{"limits", "", "", CLI_LIST(CLI_ONLINE), .fn = cmd_limits},
+	{"source", "ADDRESS", "", CLI_LIST(CLI_ONLINE), .fn = cmd_source},
+	{"policy check", "FILE", "", CLI_LIST(CHECK_OPTIONS), .fn = cmd_policy_check},
+	{"policy fmt", "[FILE]", "", CLI_LIST(FMT_OPTIONS), .fn = cmd_policy_fmt},
+	{"policy schema", "", "", CLI_LIST(CLI_OFFLINE), .fn = cmd_policy_schema},
+	{"policy explain", "[KEY]", "", CLI_LIST(CLI_OFFLINE), .fn = cmd_policy_explain},
+	{"policy apply", "[FILE]", "", CLI_LIST(APPLY_OPTIONS), .fn = cmd_policy_apply},
+	{"policy plan", "[FILE]", "", CLI_LIST(APPLY_OPTIONS), .fn = cmd_policy_plan},
+	{"audit tail", "", "", CLI_LIST(TAIL_OPTIONS), .fn = cmd_audit_tail},
+	{"audit verify", "[DIR]", "", CLI_LIST(CLI_OFFLINE), .fn = cmd_audit_verify},
+	{"metrics", "", "", CLI_LIST(CLI_ONLINE), .fn = cmd_metrics},
+	{"feeds", "", "", CLI_LIST(CLI_ONLINE), .fn = cmd_feeds},
+	{"flags list", "", "", CLI_LIST(CLI_ONLINE), .fn = cmd_flags_list},
+	{"flags set", "FLAG on|off", "", CLI_LIST(ENTRY_OPTIONS), .fn = cmd_flags_set},
+	{"flags rollout", "FLAG SHARE", "", CLI_LIST(ENTRY_OPTIONS), .fn = cmd_flags_rollout},
+	{"flags target", "FLAG", "",
+	 CLI_LIST(ENTRY_OPTIONS, CLI_TAKES(SOURCES), CLI_TAKES(TENANTS)), .fn = cmd_flags_target},
+	{"flags unset", "FLAG", "", CLI_LIST(CLI_ONLINE), .fn = cmd_flags_unset},
+	{"import", "TOOL [FILE]", "", CLI_LIST(IMPORT_OPTIONS), .fn = cmd_import},
+	{"detach", "", "", CLI_LIST(DETACH_OPTIONS), .fn = cmd_detach},
+	{"help", "[COMMAND] [COMMAND]", "", CLI_LIST(CLI_OFFLINE), .fn = cmd_help},
 };
 
 struct fixture {

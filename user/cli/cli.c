@@ -136,7 +136,7 @@ static int help_command(const struct cli *cli, const struct command *command)
 	fputc('\n', cli->out);
 	cli_say(cli, "%s", command->help);
 	fputc('\n', cli->out);
-	options_help(cli, command->options);
+	options_help(cli, command);
 	return CLI_OK;
 }
 

@@ -87,9 +87,11 @@ enum cli_option {
 	CLI_OPTION_MAX,
 };
 
-#define CLI_TAKES(option) (1ULL << CLI_OPTION_##option)
-#define CLI_OFFLINE	  (CLI_TAKES(HELP) | CLI_TAKES(OUTPUT))
-#define CLI_ONLINE	  (CLI_OFFLINE | CLI_TAKES(SOCKET) | CLI_TAKES(TIMEOUT))
+/* A command's options: CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)). */
+#define CLI_TAKES(option) CLI_OPTION_##option
+#define CLI_OFFLINE	  CLI_TAKES(HELP), CLI_TAKES(OUTPUT)
+#define CLI_ONLINE	  CLI_OFFLINE, CLI_TAKES(SOCKET), CLI_TAKES(TIMEOUT)
+#define CLI_LIST(...)	  ((const enum cli_option[]){__VA_ARGS__, CLI_OPTION_MAX})
 
 struct cli;
 
@@ -97,7 +99,7 @@ struct command {
 	const char *name;     /* one word, or two: "policy check" */
 	const char *operands; /* as help shows them, "[X]" is optional: how many there may be */
 	const char *help;     /* one line */
-	uint64_t options;     /* of CLI_TAKES() */
+	const enum cli_option *options;	    /* that it takes, from CLI_LIST() */
 	int (*fn)(struct cli *cli);	    /* returns enum cli_exit */
 	int (*main)(int argc, char **argv); /* instead of fn: takes its arguments unparsed */
 };

@@ -178,6 +178,15 @@ int options_split(struct cli *cli, int argc, char **argv, size_t *ret_words)
 	return CLI_OK;
 }
 
+static bool takes(const struct command *command, enum cli_option option)
+{
+	const enum cli_option *o = command->options;
+
+	while (*o != CLI_OPTION_MAX && *o != option)
+		o++;
+	return *o == option;
+}
+
 int options_check(struct cli *cli)
 {
 	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "text");
@@ -186,7 +195,7 @@ int options_check(struct cli *cli)
 	uint64_t ns = CLI_TIMEOUT_DEFAULT_MS * NSEC_PER_MSEC;
 
 	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++)
-		if (cli->values[i] && !(cli->command->options & 1ULL << i))
+		if (cli->values[i] && !takes(cli->command, i))
 			return cli_usage(cli, "'weir %s' has no option '--%s'", cli->command->name,
 					 options[i].name);
 	cli->lines = strcmp(output, "ndjson") == 0;
@@ -196,7 +205,7 @@ int options_check(struct cli *cli)
 				 output);
 	cli->socket = cli_value(cli, CLI_OPTION_SOCKET,
 				environment && *environment ? environment : CLI_SOCKET);
-	if ((cli->command->options & CLI_TAKES(SOCKET)) &&
+	if (takes(cli->command, CLI_OPTION_SOCKET) &&
 	    strlen(cli->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return cli_usage(cli, "the path of the socket is too long: %s", cli->socket);
 	if (timeout && parse_duration_ns(timeout, &ns) < 0)
@@ -208,7 +217,7 @@ int options_check(struct cli *cli)
 	return CLI_OK;
 }
 
-void options_help(const struct cli *cli, uint64_t mask)
+void options_help(const struct cli *cli, const struct command *command)
 {
 	_cleanup_(table_done) struct table t = {0};
 
@@ -217,7 +226,7 @@ void options_help(const struct cli *cli, uint64_t mask)
 		const struct option *o = &options[i];
 		char letter[] = {'-', o->letter, ',', '\0'};
 
-		if (!(mask & 1ULL << i))
+		if (!takes(command, i))
 			continue;
 		table_cell(&t, "  %3s --%s%s%s", o->letter ? letter : "", o->name,
 			   o->arg ? " " : "", o->arg ?: "");

@@ -16,6 +16,6 @@ int options_split(struct cli *cli, int argc, char **argv, size_t *ret_words);
 /** Refuse options that cli->command does not take; interpret those that all commands share. */
 int options_check(struct cli *cli);
 /* The list for `weir COMMAND --help`. */
-void options_help(const struct cli *cli, uint64_t options);
+void options_help(const struct cli *cli, const struct command *command);
 
 #endif
