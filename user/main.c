@@ -135,7 +135,7 @@ static const struct command commands[] = {
 	{"audit checkpoint", "[acknowledge]",
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
 	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_checkpoint},
-	{"audit keys", "[ACTION]", "the keys that sign the audit log: list, or rotate",
+	{"audit keys", "[list|rotate]", "the keys that sign the audit log: list, or rotate",
 	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_keys},
 	{"vault status", "", "what the log says about people, where it is kept, and how",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_status},

@@ -142,6 +142,12 @@ check 'a cursor of the other order is refused' test \
 check 'too many at once are refused' test "$(code '/v1/audit/events?limit=10001')" = request.limit
 check 'the command line says what is wrong' exits 2 weir audit search --type list.ad
 
+for command in 'search --dir' 'stats --dir' 'tail --dir' 'export --dir' 'report --dir' 'verify' 'index check'; do
+	# shellcheck disable=SC2086 # a command and its option
+	check "audit $command: the directory above a log is not taken for an empty one" \
+		exits 2 weir audit $command "$STATE"
+done
+
 # Who looked is in the log, once, however often the same is asked.
 for i in 1 2 3; do
 	weir audit search --address 198.18.200.1 >/dev/null

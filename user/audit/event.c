@@ -79,6 +79,17 @@ const char *audit_category_words(enum audit_category category)
 	return categories[category].words;
 }
 
+const char *audit_category_names(void)
+{
+	static const char names[] =
+#define AUDIT_C(constant, name, words) ", " name
+#include "audit/category.def"
+#undef AUDIT_C
+		;
+
+	return names + 2;
+}
+
 int audit_category_from_str(const char *name)
 {
 	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++)

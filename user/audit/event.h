@@ -35,6 +35,7 @@ unsigned int audit_event_severity(enum audit_event event); /* unless a record st
 const char *audit_category_to_str(enum audit_category category); /* "traffic" */
 const char *audit_category_words(enum audit_category category);
 int audit_category_from_str(const char *name); /* -EINVAL */
+const char *audit_category_names(void);	       /* "traffic, security, ..." */
 const char *audit_outcome_to_str(enum audit_outcome outcome);
 
 #endif

@@ -152,7 +152,9 @@ static int set(struct audit_query *q, enum query_criterion criterion, const char
 		return set_glob(words, reterr);
 	case QUERY_CATEGORY:
 		q->category = audit_category_from_str(words);
-		return q->category < 0 ? bad("category", words, "there is no such category", reterr)
+		return q->category < 0 ? fault(reterr, -EINVAL, "audit.query",
+					       "category '%.40s' is none of %s", words,
+					       audit_category_names())
 				       : 0;
 	case QUERY_SEVERITY:
 		return parse_u32(words, 1, 5, &q->severity) < 0

@@ -85,9 +85,11 @@ static int unknown(const struct cli *cli, char **words, size_t count)
 			meant = command;
 		}
 	}
+	if (!meant && group)
+		return cli_usage(cli, "there is no command '%s %s': see 'weir help %s'", words[0],
+				 words[1], words[0]);
 	if (!meant)
-		return cli_usage(cli, "there is no command '%s%s%s'", words[0], group ? " " : "",
-				 group ? words[1] : "");
+		return cli_usage(cli, "there is no command '%s'", words[0]);
 	return cli_usage(cli, "there is no command '%s%s%s'; did you mean '%.*s'?", words[0],
 			 group ? " " : "", group ? words[1] : "",
 			 (int)(group ? strlen(meant->name) : first_word(meant)), meant->name);

@@ -144,6 +144,9 @@ int cli_fault(const struct cli *cli, const struct fault *f);
  */
 int cli_prefix(const struct cli *cli, size_t index, struct prefix *ret);
 
+/** A command that reads a log is given the directory above one: say so. What else may be wrong shows later. */
+int cli_check_log(const struct cli *cli, const char *dir);
+
 /* Commands: each is one row of the table in main.c. */
 int cmd_help(struct cli *cli);
 int cmd_version(struct cli *cli);

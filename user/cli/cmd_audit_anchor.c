@@ -62,6 +62,9 @@ static int read_target(const struct cli *cli, struct anchor *a)
 	}
 	if (!a->kind)
 		return cli_usage(cli, "to where? --exec COMMAND, --file PATH or --url URL");
+	if (strcmp(a->kind, "url") == 0 && strncmp(a->target, "http://", 7) != 0 &&
+	    strncmp(a->target, "https://", 8) != 0)
+		return cli_usage(cli, "--url is one of http:// or https://");
 	if (strcmp(a->kind, "url") == 0)
 		defuse_url(a->target, a->shown, sizeof(a->shown));
 	else if (strcmp(a->kind, "exec") == 0) /* its arguments may hold a secret, too */

@@ -215,8 +215,12 @@ static int read_options(struct job *j)
 	const char *format = cli_value(j->cli, CLI_OPTION_FORMAT, "ndjson");
 	int known = export_format_from_str(format);
 
-	if (known < 0)
-		return cli_usage(j->cli, "--format '%s' is not known", format);
+	if (known < 0) {
+		_cleanup_(text_done) struct text names = {.growing = true};
+
+		export_format_names(&names);
+		return cli_usage(j->cli, "--format '%s' is none of %s", format, names.data ?: "");
+	}
 	j->format = (enum export_format)known;
 	for (unsigned int i = 0; i < ARRAY_SIZE(filters); i++) {
 		const char *value = cli_value(j->cli, filters[i], NULL);

@@ -192,8 +192,12 @@ int cmd_audit_index(struct cli *cli)
 	struct findings findings = {.cli = cli, .list = json_array()};
 	struct index_report report;
 	struct fault f = {0};
-	int exit, r;
+	int exit = cli_check_log(cli, dir), r;
 
+	if (exit != CLI_OK) {
+		json_decref(findings.list);
+		return exit;
+	}
 	if (strcmp(what, "check") == 0) {
 		r = audit_index_check(dir, on_finding, &findings, &report, &f);
 	} else if (strcmp(what, "rebuild") == 0) {

@@ -339,6 +339,8 @@ int cmd_audit_verify(struct cli *cli)
 	struct fault f = {0};
 	int exit = read_options(cli, &options, &note, &key), r;
 
+	if (exit == CLI_OK)
+		exit = cli_check_log(cli, dir);
 	if (exit != CLI_OK)
 		return exit;
 	if (isatty(fileno(cli->err)) && !cli_value(cli, CLI_OPTION_NO_PROGRESS, NULL))

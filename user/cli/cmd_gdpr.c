@@ -186,6 +186,8 @@ int cmd_gdpr_access(struct cli *cli)
 	if (cli->json)
 		return render_json(cli, answer);
 	cli_say(cli, "request %s", member_text(json_object_get(answer, "request"), "id"));
+	if (!json_array_size(json_object_get(answer, "records")))
+		cli_say(cli, "no record is about '%s'", cli_operand(cli, 0, ""));
 	say_records(cli, json_object_get(answer, "records"));
 	listed = json_object_get(answer, "source");
 	if (listed)

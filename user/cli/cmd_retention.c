@@ -175,7 +175,8 @@ static int add_hold(const struct cli *cli)
 		json_object_set_new(body, "reason", json_string(reason));
 	exit = post(cli, HOLDS, body, &answer);
 	if (exit == CLI_OK && answer)
-		cli_say(cli, "held: %s", member_text(answer, "id"));
+		cli_say(cli, "held: %s%s", member_text(answer, "id"),
+			cli->operand_count > 1 ? "" : ", all records, of all times");
 	return exit;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cli/options.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -21,12 +23,14 @@ static const struct option {
 	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
 			       "the daemon's socket (default: $WEIR_SOCKET or " CLI_SOCKET ")"},
 	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "DURATION",
-				"how long to wait for an answer (default: 10s)"},
+				"how long to wait for an answer (default: 10s; for a report 1h)"},
 	[CLI_OPTION_TTL] = {"ttl", 't', "DURATION",
 			    "how long it holds: 90s, 10m, 2h, 7d (default: for ever)"},
 	[CLI_OPTION_REASON] = {"reason", 'r', "TEXT", "why; kept with it and in the audit log"},
 	[CLI_OPTION_LINES] = {"lines", 'n', "COUNT", "how many records (default: 20)"},
-	[CLI_OPTION_DIR] = {"dir", 'd', "DIR", "read the files in DIR; needs no daemon"},
+	[CLI_OPTION_DIR] = {"dir", 'd', "DIR",
+			    "read the log in DIR, such as " CLI_STATE_DIR
+			    "/audit; needs no daemon"},
 	[CLI_OPTION_STATE_DIR] = {"state-dir", 0, "DIR",
 				  "of the daemon (default: " CLI_STATE_DIR ")"},
 	[CLI_OPTION_BASE] = {"base", 0, "GENERATION",
@@ -187,6 +191,17 @@ static bool takes(const struct command *command, enum cli_option option)
 	return *o == option;
 }
 
+int cli_check_log(const struct cli *cli, const char *dir)
+{
+	char own[PATH_MAX], below[PATH_MAX];
+
+	if (snprintf(own, sizeof(own), "%s/state", dir) >= (int)sizeof(own) ||
+	    snprintf(below, sizeof(below), "%s/audit/state", dir) >= (int)sizeof(below) ||
+	    access(own, F_OK) == 0 || access(below, F_OK) != 0)
+		return CLI_OK;
+	return cli_usage(cli, "%s has no audit log; did you mean %s/audit?", dir, dir);
+}
+
 int options_check(struct cli *cli)
 {
 	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "text");
@@ -214,6 +229,8 @@ int options_check(struct cli *cli)
 	if (ns < NSEC_PER_MSEC || ns > CLI_TIMEOUT_MAX_NS)
 		return cli_usage(cli, "--timeout '%s' is not between 1ms and 1h", timeout);
 	cli->timeout_ms = (uint32_t)(ns / NSEC_PER_MSEC);
+	if (cli->values[CLI_OPTION_DIR])
+		return cli_check_log(cli, cli->values[CLI_OPTION_DIR]);
 	return CLI_OK;
 }
 

@@ -137,8 +137,8 @@ static int set_rule(struct engine *e, const char *category, uint64_t keep_s, con
 	if (r < 0)
 		return r;
 	if (number < 0)
-		return fault(reterr, -EINVAL, "retention.category", "there is no category '%.40s'",
-			     category);
+		return fault(reterr, -EINVAL, "retention.category",
+			     "category '%.40s' is none of %s", category, audit_category_names());
 	if (keep_s && never_expires(number))
 		return fault(reterr, -EINVAL, "retention.category",
 			     "records of category %s are kept for ever: they explain what is gone",
@@ -186,8 +186,8 @@ static int check_hold(const struct governance *g, const struct governance_hold *
 	int r;
 
 	if (hold->category && audit_category_from_str(hold->category) < 0)
-		return fault(reterr, -EINVAL, "hold.category", "there is no category '%.40s'",
-			     hold->category);
+		return fault(reterr, -EINVAL, "hold.category", "category '%.40s' is none of %s",
+			     hold->category, audit_category_names());
 	if (hold->since < 0 || hold->until < 0 || (hold->until && hold->until <= hold->since))
 		return fault(reterr, -EINVAL, "hold.time", "'until' is not after 'since'");
 	if (hold->subject && !*hold->subject)
