@@ -299,6 +299,11 @@ int chain_commit(struct chain *c, struct fault *reterr)
 	}
 }
 
+void chain_rotate(struct chain *c)
+{
+	c->writer.rotate = true;
+}
+
 enum chain_origin chain_origin(const struct chain *c)
 {
 	return c->origin;

@@ -85,6 +85,9 @@ int chain_append(struct chain *c, const struct audit_record *record);
  */
 int chain_commit(struct chain *c, struct fault *reterr);
 
+/* What is committed next begins a new segment: the one before is complete, and records may be taken out of it. */
+void chain_rotate(struct chain *c);
+
 bool chain_is_degraded(const struct chain *c);
 bool chain_is_full(const struct chain *c);    /* written, at the cost of the reserve */
 uint64_t chain_lost(const struct chain *c);   /* records refused since chain_open() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "audit/evidence.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -191,4 +192,58 @@ int evidence_check(int dir, struct hasher *h, uint64_t index, const struct recor
 	if (n < 0)
 		return (int)n;
 	return compare(h, index, details, events, (size_t)n, ret_problem);
+}
+
+/* 1: some event of the file is of such a source. The source is what an event begins with. */
+static int has_source(int dir, const char *name, uint8_t *buffer,
+		      bool (*is)(const uint8_t source[static 16], const void *userdata),
+		      const void *subject)
+{
+	const size_t size = (size_t)EVIDENCE_EVENTS_MAX * EVIDENCE_EVENT_SIZE;
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (uint64_t at = 0; (n = file_read(fd, buffer, size, at)) > 0; at += (uint64_t)n)
+		for (ssize_t i = 0; i + 16 <= n; i += EVIDENCE_EVENT_SIZE)
+			if (is(buffer + i, subject))
+				return 1;
+	return (int)n;
+}
+
+int evidence_remove(int dir, bool (*is)(const uint8_t source[static 16], const void *userdata),
+		    const void *subject,
+		    int (*fn)(const char *name, void *userdata, struct fault *reterr),
+		    void *userdata, struct fault *reterr)
+{
+	_cleanup_free_ uint8_t *buffer = malloc((size_t)EVIDENCE_EVENTS_MAX * EVIDENCE_EVENT_SIZE);
+	_cleanup_closedir_ DIR *stream = NULL;
+	const struct dirent *entry;
+	int r = 0, fd;
+
+	fd = openat(dir, EVIDENCE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (!buffer || fd < 0 || !(stream = fdopendir(fd))) {
+		r = fault(reterr, buffer ? -errno : -ENOMEM, "audit.evidence",
+			  "the files of events cannot be listed");
+		close_fdp(&fd);
+		return r;
+	}
+	while (r >= 0 && (entry = readdir(stream))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		r = has_source(fd, entry->d_name, buffer, is, subject);
+		if (r == 1)
+			r = fn(entry->d_name, userdata, reterr);
+		if (r == 1 && unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+			r = -errno;
+		if (r < 0 && !reterr->err)
+			fault(reterr, r, "audit.evidence", "evidence/%.80s: %s", entry->d_name,
+			      strerror(-r));
+	}
+	if (r >= 0 && fsync(fd) < 0)
+		r = fault(reterr, -errno, "audit.evidence", "evidence: %s", strerror(errno));
+	return r < 0 ? r : 0;
 }

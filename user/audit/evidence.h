@@ -53,4 +53,13 @@ void evidence_root(struct hasher *h, const uint8_t *events, size_t count,
 int evidence_check(int dir, struct hasher *h, uint64_t index, const struct record_slice *details,
 		   struct audit_problem *ret_problem);
 
+/**
+ * Call @fn with the name of each file in which an event is of a source that @is says yes to, and remove the file if it
+ * returns 1; below 0 ends it and is returned. Faults: audit.evidence: a file cannot be read or removed.
+ */
+int evidence_remove(int dir, bool (*is)(const uint8_t source[static 16], const void *userdata),
+		    const void *subject,
+		    int (*fn)(const char *name, void *userdata, struct fault *reterr),
+		    void *userdata, struct fault *reterr);
+
 #endif

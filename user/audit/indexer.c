@@ -2,10 +2,12 @@
 #include "audit/indexer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -44,6 +46,20 @@ static void note(struct indexer *i, uint64_t first, int error)
 	pthread_mutex_unlock(&i->lock);
 }
 
+/* Records were taken out of the segment meanwhile: nothing of them may be left in an index. */
+static void drop_if_replaced(struct indexer *i, uint64_t first, int fd)
+{
+	char path[sizeof("index/") + SIDECAR_NAME_SIZE] = "index/";
+	_cleanup_close_ int now = -1;
+	struct stat was, is;
+
+	if (directory_open_segment(i->dir, first, O_RDONLY, &now) == 0 && fstat(fd, &was) == 0 &&
+	    fstat(now, &is) == 0 && was.st_ino == is.st_ino)
+		return;
+	sidecar_name(first, path + strlen("index/"));
+	unlinkat(i->dir, path, 0);
+}
+
 static int build(struct indexer *i, uint64_t first, uint64_t successor)
 {
 	_cleanup_(records_done) struct records r = {.fd = -1, .sidecar.fd = -1};
@@ -56,6 +72,8 @@ static int build(struct indexer *i, uint64_t first, uint64_t successor)
 	error = index_make(&r, r.count, r.end, &i->stop, &data, &length);
 	if (error == 0)
 		error = index_write(i->dir, first, data, length);
+	if (error == 0)
+		drop_if_replaced(i, first, r.fd);
 	if (error != -ECANCELED)
 		note(i, first, error);
 	return error;

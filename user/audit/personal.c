@@ -213,12 +213,24 @@ static const char *find_address(const char *value, size_t *ret_length, struct pr
 	return NULL;
 }
 
-bool personal_has_address(const char *value)
+bool personal_any_address(const char *value, bool (*fn)(const struct prefix *found, void *userdata),
+			  void *userdata)
 {
 	struct prefix found;
+	const char *at;
 	size_t length;
 
-	return find_address(value, &length, &found);
+	while ((at = find_address(value, &length, &found))) {
+		if (!fn || fn(&found, userdata))
+			return true;
+		value = at + length;
+	}
+	return false;
+}
+
+bool personal_has_address(const char *value)
+{
+	return personal_any_address(value, NULL, NULL);
 }
 
 static void cut(struct prefix *p)

@@ -88,6 +88,10 @@ void personal_put(struct text *t, const struct personal_keeper *keeper, enum per
 
 /** Some word of @value is an address or a prefix. */
 bool personal_has_address(const char *value);
+struct prefix;
+/** @fn is true of one of them; NULL: of any. */
+bool personal_any_address(const char *value, bool (*fn)(const struct prefix *found, void *userdata),
+			  void *userdata);
 /* Append @value with each address cut to PERSONAL_CUT4 or PERSONAL_CUT6 bits. */
 void personal_put_cut(struct text *t, const char *value);
 

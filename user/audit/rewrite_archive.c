@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The segment as it was, compressed, before records are taken out of it: gunzip gives the very bytes. */
+/* The segment as it was, compressed, before records are taken out of it: gunzip gives the very bytes. What is there
+ * may be made anew without records that have to be forgotten. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,6 +21,10 @@
 #define CHUNK	  (64U << 10)
 #define DIRECTORY "archive"
 #define PARTIAL	  DIRECTORY "/partial" /* what is not complete yet */
+#define SCRATCH	  "erasing"	       /* where an archive is unpacked */
+
+#define ARCHIVE_NAME_LENGTH (20 + 1 + 16 + sizeof(".seg.gz") - 1)
+#define SEGMENT_BYTES_MAX   (256ULL << 20) /* four times what a segment may have */
 
 static int failed(int r, const struct rewrite *w, struct fault *reterr)
 {
@@ -96,21 +103,24 @@ static int check_file(int fd, const struct rewrite *w)
 	return 0;
 }
 
-static int put_manifest(int archive, const struct rewrite *w, const char *name)
+static int put_manifest(int archive, const struct rewrite *w, const char *name, const char *former)
 {
-	char text[768], before[AUDIT_HASH_TEXT], last[AUDIT_HASH_TEXT], when[CLOCK_RFC3339_SIZE];
+	char note[REWRITE_ARCHIVE_NAME_SIZE + 64] = "", text[1024], before[AUDIT_HASH_TEXT],
+					      last[AUDIT_HASH_TEXT], when[CLOCK_RFC3339_SIZE];
 	char path[REWRITE_ARCHIVE_NAME_SIZE + 8];
 	int length, r;
 
 	hex_format(w->hash_before, AUDIT_HASH_SIZE, before);
 	hex_format(w->last_hash, AUDIT_HASH_SIZE, last);
 	clock_format_rfc3339(clock_real_ns(), when);
+	if (former)
+		snprintf(note, sizeof(note), ",\"replaces\":\"%s\"", former);
 	length = snprintf(
 		text, sizeof(text),
 		"{\"archive\":\"%s\",\"archived_at\":\"%s\",\"bytes\":%llu,\"first_index\":"
-		"%llu,\"last_hash\":\"%s\",\"next_index\":%llu,\"sha256\":\"%s\"}\n",
+		"%llu,\"last_hash\":\"%s\",\"next_index\":%llu%s,\"sha256\":\"%s\"}\n",
 		name, when, (unsigned long long)w->bytes_before, (unsigned long long)w->segment,
-		last, (unsigned long long)w->next_index, before);
+		last, (unsigned long long)w->next_index, note, before);
 	snprintf(path, sizeof(path), "%s.json", name);
 	_cleanup_close_ int fd =
 		openat(archive, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -121,12 +131,14 @@ static int put_manifest(int archive, const struct rewrite *w, const char *name)
 	return r == 0 && fsync(fd) < 0 ? -errno : r;
 }
 
-static int make(int dir, const struct rewrite *w, int archive, const char *name)
+/* The segment in @from_dir, which is the log's or one beside it. */
+static int make(int from_dir, int dir, const struct rewrite *w, int archive, const char *name,
+		const char *former)
 {
 	_cleanup_close_ int from = -1,
 			    to = openat(dir, PARTIAL,
 					O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = directory_open_segment(dir, w->segment, O_RDONLY, &from);
+	int r = directory_open_segment(from_dir, w->segment, O_RDONLY, &from);
 
 	if (to < 0)
 		return -errno;
@@ -135,7 +147,7 @@ static int make(int dir, const struct rewrite *w, int archive, const char *name)
 	if (r == 0)
 		r = check_file(to, w);
 	if (r == 0)
-		r = put_manifest(archive, w, name);
+		r = put_manifest(archive, w, name, former);
 	if (r == 0 && renameat(dir, PARTIAL, archive, name) < 0)
 		r = -errno;
 	if (r == 0 && fsync(archive) < 0)
@@ -164,6 +176,201 @@ int rewrite_archive(int dir, const struct rewrite *w, struct fault *reterr)
 	if (there >= 0 && check_file(there, w) == 0)
 		r = fsync(archive) < 0 ? -errno : 0; /* by somebody who died before he had */
 	else
-		r = make(dir, w, archive, name);
+		r = make(dir, dir, w, archive, name, NULL);
 	return r < 0 ? failed(r, w, reterr) : 0;
+}
+
+/* The file decompressed, as the segment @w->segment of @scratch; the header of the one behind it, which says how much
+ * of it counts. */
+static int unpack(int dir, int archive, int scratch, const char *name, uint64_t segment,
+		  uint64_t next)
+{
+	_cleanup_close_ int fd = openat(archive, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
+			    header = -1, to = -1, behind = -1;
+	uint8_t buffer[CHUNK];
+	char path[SEGMENT_NAME_SIZE];
+	uint64_t at = 0;
+	gzFile gz;
+	int n, r;
+
+	if (fd < 0)
+		return -errno;
+	segment_name(segment, path);
+	to = openat(scratch, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	segment_name(next, path);
+	behind = openat(scratch, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0 || behind < 0)
+		return -errno;
+	r = directory_open_segment(dir, next, O_RDONLY, &header);
+	if (r == 0 && file_read(header, buffer, SEGMENT_HEADER_SIZE, 0) != SEGMENT_HEADER_SIZE)
+		r = -ENODATA;
+	r = r ?: file_write(behind, buffer, SEGMENT_HEADER_SIZE, 0);
+	gz = r == 0 ? open_gz(fd, "rb") : NULL;
+	if (!gz)
+		return r ?: -ENOMEM;
+	while (r == 0 && (n = gzread(gz, buffer, sizeof(buffer))) != 0) {
+		r = n < 0 || at > SEGMENT_BYTES_MAX ? -EBADMSG
+						    : file_write(to, buffer, (size_t)n, at);
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	if (gzclose(gz) != Z_OK && r == 0)
+		r = -EBADMSG;
+	return r;
+}
+
+static void remove_below(int scratch, uint64_t segment)
+{
+	char path[SEGMENT_NAME_SIZE];
+
+	segment_name(segment, path);
+	unlinkat(scratch, path, 0);
+}
+
+/* The first record behind the segment, as the log's files say; SEGMENT_NONE: nothing follows. */
+static uint64_t next_of(int dir, uint64_t segment)
+{
+	_cleanup_free_ uint64_t *list = NULL;
+	uint64_t next = SEGMENT_NONE;
+	size_t count = 0;
+
+	if (directory_segments(dir, &list, &count) == 0)
+		for (size_t i = 0; i < count && next == SEGMENT_NONE; i++)
+			if (list[i] > segment)
+				next = list[i];
+	return next;
+}
+
+/* Which one it is an archive of: its name begins with the digits. */
+static int segment_of(const char *name, uint64_t *ret)
+{
+	char segment[SEGMENT_NAME_SIZE];
+
+	snprintf(segment, sizeof(segment), "%.20s.seg", name);
+	return segment_name_parse(segment, ret);
+}
+
+static int renew(int dir, int archive, int scratch, const char *name, struct rewrite *w,
+		 struct fault *reterr)
+{
+	char again[REWRITE_ARCHIVE_NAME_SIZE];
+	int r = rewrite_commit(scratch, w, reterr);
+
+	if (r < 0)
+		return r;
+	memcpy(w->hash_before, w->hash_after, sizeof(w->hash_before));
+	w->bytes_before = w->bytes_after;
+	rewrite_archive_name(w, again);
+	r = make(scratch, dir, w, archive, again, name);
+	return r < 0 ? failed(r, w, reterr) : 0;
+}
+
+int rewrite_archived(int dir, const char *name,
+		     bool (*expired)(const char *data, const struct record_view *view,
+				     void *userdata),
+		     void *userdata, const bool *stop, struct rewrite *ret, struct fault *reterr)
+{
+	_cleanup_close_ int archive = -1, scratch = -1;
+	uint64_t segment = 0, next;
+	int r = segment_of(name, &segment);
+
+	*ret = (struct rewrite){.segment = segment};
+	next = next_of(dir, segment);
+	if (r < 0 || next == SEGMENT_NONE)
+		return failed(r ?: -ENOENT, ret, reterr);
+	archive = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (archive < 0 || (mkdirat(dir, SCRATCH, 0700) < 0 && errno != EEXIST))
+		return failed(-errno, ret, reterr);
+	scratch = openat(dir, SCRATCH, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (scratch < 0)
+		return failed(-errno, ret, reterr);
+	r = unpack(dir, archive, scratch, name, segment, next);
+	r = r < 0 ? failed(r, ret, reterr)
+		  : rewrite_stage(scratch, segment, expired, userdata, stop, ret, reterr);
+	if (r == 1)
+		r = renew(dir, archive, scratch, name, ret, reterr) ?: 1;
+	rewrite_abort(scratch, segment);
+	remove_below(scratch, segment);
+	remove_below(scratch, next);
+	return r;
+}
+
+int rewrite_archive_remove(int dir, const char *name, struct fault *reterr)
+{
+	char path[REWRITE_ARCHIVE_NAME_SIZE + sizeof(DIRECTORY "/.json")];
+	_cleanup_close_ int archive =
+		openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s", name);
+	if (archive < 0 || (unlinkat(dir, path, 0) < 0 && errno != ENOENT))
+		return fault(reterr, -errno, "audit.archive", "cannot remove %s: %s", path,
+			     strerror(errno));
+	snprintf(path, sizeof(path), DIRECTORY "/%s.json", name);
+	if ((unlinkat(dir, path, 0) < 0 && errno != ENOENT) || fsync(archive) < 0)
+		return fault(reterr, -errno, "audit.archive", "cannot remove %s: %s", path,
+			     strerror(errno));
+	return 0;
+}
+
+int rewrite_archives(int dir, char ***ret, size_t *ret_count, struct fault *reterr)
+{
+	_cleanup_close_ int fd =
+		openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *stream = NULL;
+	const struct dirent *entry;
+	size_t count = 0;
+	char **list = NULL;
+
+	*ret = NULL;
+	*ret_count = 0;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd >= 0 && (stream = fdopendir(fd)))
+		fd = -1;
+	if (!stream)
+		return fault(reterr, -errno, "audit.archive", "cannot list the archives: %s",
+			     strerror(errno));
+	while ((entry = readdir(stream))) {
+		size_t length = strlen(entry->d_name);
+		char **larger;
+
+		if (length != ARCHIVE_NAME_LENGTH ||
+		    strcmp(entry->d_name + length - 7, ".seg.gz") != 0)
+			continue;
+		larger = reallocarray(list, count + 1, sizeof(*list));
+		if (larger)
+			list = larger;
+		if (!larger || !(list[count] = strdup(entry->d_name))) {
+			rewrite_archives_free(list, count);
+			return fault(reterr, -ENOMEM, "audit.archive", "out of memory");
+		}
+		count++;
+	}
+	*ret = list;
+	*ret_count = count;
+	return 0;
+}
+
+void rewrite_archives_free(char **list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}
+
+void rewrite_sweep(int dir)
+{
+	_cleanup_close_ int fd =
+		openat(dir, SCRATCH, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ uint64_t *list = NULL;
+	size_t count = 0;
+
+	if (fd >= 0 && directory_segments(fd, &list, &count) == 0)
+		for (size_t i = 0; i < count; i++) {
+			rewrite_abort(fd, list[i]);
+			remove_below(fd, list[i]);
+		}
+	if (fd >= 0) {
+		unlinkat(fd, "retention", AT_REMOVEDIR);
+		unlinkat(dir, SCRATCH, AT_REMOVEDIR);
+	}
 }

@@ -169,7 +169,7 @@ static int take_batch(struct worker *w, struct stretch *s)
 		}
 		if (!record->stub && is_event(&type, AUDIT_EVENT_AUDIT_ANCHORED))
 			take_anchor(s, first + i, scan->last_commit_ns, &details);
-		if (!record->stub && is_event(&type, AUDIT_EVENT_RETENTION_ARCHIVED)) {
+		if (!record->stub && stub_is_explained_by(&type)) {
 			text_put(&s->archived, data, record->length);
 			text_put(&s->archived, "", 1);
 		}

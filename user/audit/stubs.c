@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "audit/hash.h"
+#include "base/cleanup.h"
 
 void stub_list_done(struct stub_list *list)
 {
@@ -42,15 +43,28 @@ static void explain(struct stub_list *list, const json_t *details)
 			list->items[i].explained = true;
 }
 
+bool stub_is_explained_by(const struct record_slice *event_type)
+{
+	static const enum audit_event events[] = {AUDIT_EVENT_RETENTION_ARCHIVED,
+						  AUDIT_EVENT_REQUEST_REMOVED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		const char *name = audit_event_to_str(events[i]);
+
+		if (event_type->length == strlen(name) &&
+		    memcmp(event_type->data, name, strlen(name)) == 0)
+			return true;
+	}
+	return false;
+}
+
 void stub_list_record(struct stub_list *list, const char *data, size_t length)
 {
-	const char *name = audit_event_to_str(AUDIT_EVENT_RETENTION_ARCHIVED);
 	struct record_view view;
 	json_t *details;
 
-	if (!list->count || !memmem(data, length, name, strlen(name)) ||
-	    record_parse(data, length, &view) < 0 || view.event_type.length != strlen(name) ||
-	    memcmp(view.event_type.data, name, strlen(name)) != 0)
+	if (!list->count || record_parse(data, length, &view) < 0 ||
+	    !stub_is_explained_by(&view.event_type))
 		return;
 	details = json_loadb(view.details.data, view.details.length, 0, NULL);
 	explain(list, details);

@@ -186,12 +186,13 @@ int writer_commit(struct writer *w, uint8_t *batch, size_t length, size_t count,
 	clock_both(&commit.real_ns, &commit.boot_ns);
 	/* Room for the END frame is reckoned in. A segment takes at least one batch. */
 	if (w->fd >= 0 && has_commit(w) &&
-	    w->offset + length + 2 * FRAME_SEAL_SIZE > w->segment_bytes)
+	    (w->rotate || w->offset + length + 2 * FRAME_SEAL_SIZE > w->segment_bytes))
 		r = end_segment(w);
 	if (r == 0 && w->fd < 0)
 		r = start_segment(w);
 	if (r < 0)
 		return r;
+	w->rotate = false;
 	memcpy(commit.last_hash, last_hash, AUDIT_HASH_SIZE);
 	frame_seal_encode(batch + length, FRAME_COMMIT, &commit, w->seal, w->hasher);
 	r = append(w, batch, length + FRAME_SEAL_SIZE);

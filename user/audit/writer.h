@@ -18,6 +18,7 @@ struct writer {
 	int dir;
 	struct hasher *hasher;
 	uint64_t segment_bytes;
+	bool rotate; /* the next batch begins a segment, however short this one is */
 	int (*datasync)(int fd);
 	uint8_t boot_id[AUDIT_ID_SIZE];
 
