@@ -38,7 +38,7 @@ static const char *const texts[] = {
 	[DB_BY_ID] = "SELECT " COLUMNS " FROM subject WHERE id = ?1",
 	[DB_BY_NARROW] = "SELECT " COLUMNS " FROM subject WHERE narrow = ?1",
 	[DB_BY_WIDE] = "SELECT " COLUMNS " FROM subject WHERE wide = ?1",
-	[DB_EACH] = "SELECT " COLUMNS " FROM subject",
+	[DB_EACH] = "SELECT " COLUMNS " FROM subject WHERE id > ?1 ORDER BY id LIMIT ?2",
 	[DB_COUNT] = "SELECT count(*) FROM subject",
 	[DB_DELETE] = "DELETE FROM subject WHERE id = ?1",
 	[DB_META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
@@ -385,6 +385,15 @@ int db_each_begin(struct db *d, enum db_statement which, const uint8_t *token, s
 	if (token && rc == SQLITE_OK)
 		rc = sqlite3_bind_blob64(d->statements[which], 1, token, CRYPTO_TOKEN,
 					 SQLITE_TRANSIENT);
+	return rc == SQLITE_OK ? 0 : db_fault(d, rc, reterr);
+}
+
+int db_each_page(struct db *d, int64_t after, unsigned int limit, struct fault *reterr)
+{
+	int rc = sqlite3_bind_int64(d->statements[DB_EACH], 1, after);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(d->statements[DB_EACH], 2, limit);
 	return rc == SQLITE_OK ? 0 : db_fault(d, rc, reterr);
 }
 

@@ -61,9 +61,11 @@ int db_forget(struct db *d, struct fault *reterr);
 int db_by_token(struct db *d, const uint8_t token[static CRYPTO_TOKEN], struct db_row *ret,
 		struct fault *reterr);
 int db_by_id(struct db *d, uint64_t id, struct db_row *ret, struct fault *reterr);
-/** Rows one after the other: DB_EACH, or those with @token: DB_BY_NARROW, DB_BY_WIDE. 1; 0 behind the last. */
+/** Rows one after the other: those with @token, DB_BY_NARROW or DB_BY_WIDE; or DB_EACH, at most @limit with
+ * numbers greater than @after, which are signed here. db_each_next(): 1; 0 behind the last. */
 int db_each_begin(struct db *d, enum db_statement which, const uint8_t *token,
 		  struct fault *reterr);
+int db_each_page(struct db *d, int64_t after, unsigned int limit, struct fault *reterr);
 int db_each_next(struct db *d, enum db_statement which, struct db_row *ret, struct fault *reterr);
 void db_reset(struct db *d, enum db_statement which);
 int db_count(struct db *d, uint64_t *ret, struct fault *reterr);

@@ -196,12 +196,17 @@ static int visit(struct vault *v, const struct walk *w, const struct db_row *row
 	return w->fn(&s, w->userdata);
 }
 
-static int walk(struct vault *v, const struct walk *w, const uint8_t *token, struct fault *reterr)
+/* The rows of a statement that begins. *@ret_last: the last one; *@ret_count: how many. With the lock of reading. */
+static int visit_rows(struct vault *v, const struct walk *w, uint64_t *ret_last,
+		      unsigned int *ret_count, struct fault *reterr)
 {
 	struct db_row row;
-	int r = db_each_begin(&v->reading.db, w->which, token, reterr), stop = 0;
+	int r = 0, stop = 0;
 
-	while (r >= 0 && !stop && (r = db_each_next(&v->reading.db, w->which, &row, reterr)) > 0) {
+	*ret_count = 0;
+	while (!stop && (r = db_each_next(&v->reading.db, w->which, &row, reterr)) > 0) {
+		*ret_last = row.id;
+		(*ret_count)++;
 		stop = visit(v, w, &row);
 		if (stop == -EBADMSG || stop == -ENOMEM)
 			r = unreadable(stop, reterr);
@@ -210,18 +215,29 @@ static int walk(struct vault *v, const struct walk *w, const uint8_t *token, str
 	return r < 0 ? r : stop;
 }
 
+/* All rows, a few at a time: whoever opens a value meanwhile waits for no more than these. */
+static int walk_all(struct vault *v, const struct walk *w, struct fault *reterr)
+{
+	uint64_t last = (uint64_t)INT64_MIN;
+	unsigned int count;
+	int r;
+
+	do {
+		pthread_mutex_lock(&v->reading.lock);
+		r = db_each_page(&v->reading.db, (int64_t)last, VAULT_WALK_ROWS, reterr);
+		r = r ?: visit_rows(v, w, &last, &count, reterr);
+		pthread_mutex_unlock(&v->reading.lock);
+	} while (r == 0 && count == VAULT_WALK_ROWS);
+	return r;
+}
+
 int vault_each(struct vault *v, int (*fn)(const struct vault_subject *s, void *userdata),
 	       void *userdata, struct fault *reterr)
 {
 	const struct walk w = {.which = DB_EACH, .fn = fn, .userdata = userdata};
 	int r = settle(v, false, reterr);
 
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&v->reading.lock);
-	r = walk(v, &w, NULL, reterr);
-	pthread_mutex_unlock(&v->reading.lock);
-	return r;
+	return r < 0 ? r : walk_all(v, &w, reterr);
 }
 
 int vault_each_in_prefix(struct vault *v, const struct prefix *prefix,
@@ -229,8 +245,9 @@ int vault_each_in_prefix(struct vault *v, const struct prefix *prefix,
 			 struct fault *reterr)
 {
 	struct walk w = {.which = DB_EACH, .prefix = prefix, .fn = fn, .userdata = userdata};
-	unsigned int bits = vault_narrow_bits(prefix->address);
+	unsigned int count, bits = vault_narrow_bits(prefix->address);
 	uint8_t token[CRYPTO_TOKEN];
+	uint64_t last;
 	int r = settle(v, false, reterr);
 
 	if (r < 0)
@@ -240,11 +257,13 @@ int vault_each_in_prefix(struct vault *v, const struct prefix *prefix,
 	} else if (prefix->bits >= vault_wide_bits(prefix->address)) {
 		bits = vault_wide_bits(prefix->address);
 		w.which = DB_BY_WIDE;
+	} else {
+		return walk_all(v, &w, reterr);
 	}
 	pthread_mutex_lock(&v->reading.lock);
-	if (w.which != DB_EACH)
-		r = vault_prefix_token(&v->reading.crypto, prefix->address, bits, token);
-	r = r < 0 ? unreadable(r, reterr) : walk(v, &w, w.which == DB_EACH ? NULL : token, reterr);
+	r = vault_prefix_token(&v->reading.crypto, prefix->address, bits, token);
+	r = r < 0 ? unreadable(r, reterr) : db_each_begin(&v->reading.db, w.which, token, reterr);
+	r = r ?: visit_rows(v, &w, &last, &count, reterr);
 	pthread_mutex_unlock(&v->reading.lock);
 	return r;
 }

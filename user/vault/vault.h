@@ -25,6 +25,7 @@
 #define VAULT_APPLICATION_ID 0x77656976	      /* "weiv" */
 #define VAULT_VALUE_MAX	     (16U << 10)      /* bytes of a value; longer ones are truncated */
 #define VAULT_CACHED_MAX     (64U << 10)      /* subjects that are remembered in memory */
+#define VAULT_WALK_ROWS	     256	      /* are read before others may open something */
 #define VAULT_KEY_ID_SIZE    17		      /* the name of a master key, and the NUL */
 
 struct vault;
@@ -96,7 +97,8 @@ int vault_find(struct vault *v, enum field_kind kind, const char *value, uint64_
 	       struct fault *reterr);
 /**
  * Call @fn with each subject, or with each address and prefix that @prefix covers, until it returns other than 0,
- * which is returned. Prefixes of at least 16 bits (IPv6: 48) are found by an index. @fn must not call the vault.
+ * which is returned. Prefixes of at least 16 bits (IPv6: 48) are found by an index; otherwise all rows are read,
+ * VAULT_WALK_ROWS at a time, and one that comes meanwhile may be missed. @fn must not call the vault.
  */
 int vault_each(struct vault *v, int (*fn)(const struct vault_subject *s, void *userdata),
 	       void *userdata, struct fault *reterr);
