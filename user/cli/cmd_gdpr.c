@@ -13,7 +13,8 @@
 
 #define REQUESTS "/v1/governance/requests"
 #define POLL_NS	 (100 * NSEC_PER_MSEC)
-#define WAIT_MAX 300 /* polls */
+#define PAGE_NS	 (20 * NSEC_PER_MSEC)
+#define WAIT_MAX 36000 /* polls: an hour */
 
 /* Where else something about people is kept; the log's own fields are in user/audit/field.def. */
 static const struct {
@@ -27,15 +28,16 @@ static const struct {
 	 "the last 100 generations", "by another policy"},
 	{"weir.db: holds", "personal", "whose records are held", "until the hold is removed",
 	 "by 'retention hold remove'"},
-	{"weir.db: requests", "audit", "what data subjects asked for; never who they are",
-	 "for ever", "never"},
+	{"weir.db: requests", "audit",
+	 "what data subjects asked for; who they are only while they are being erased", "for ever",
+	 "never"},
 	{"vault.db", "personal", "what records name, encrypted", "until erased", "by 'gdpr erase'"},
 	{"audit/*.seg", "audit", "commitments to what is in the vault", "as 'retention list' says",
-	 "with the vault's row; what is clear, when it expires"},
+	 "with the vault's row; what is clear, by 'gdpr erase', record by record"},
 	{"audit/archive", "audit", "segments before records expired", "until you remove it",
-	 "as audit/*.seg; what is clear, by removing the file"},
+	 "as audit/*.seg"},
 	{"audit/evidence", "personal", "events one by one, in the clear, if the policy says so",
-	 "until you remove it", "by removing the file"},
+	 "until you remove it", "by 'gdpr erase', file by file"},
 	{"kernel: limits", "personal", "the rate of each source", "until it is quiet or pushed out",
 	 "by itself"},
 	{"metrics", "operational", "counts, by limit and reason, never by source", "in memory",
@@ -104,9 +106,44 @@ static int request(const struct cli *cli, const char *kind, json_t *extra, json_
 	return exit == CLI_OK ? ask_decode(cli, &response, ret) : exit;
 }
 
+static int get_request(const struct cli *cli, const char *id, json_t **ret)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(text_done) struct text path = {.growing = true};
+	int exit;
+
+	text_puts(&path, REQUESTS "/");
+	client_put_escaped(&path, id);
+	exit = ask_get(cli, path.data, &response);
+	return exit == CLI_OK ? ask_decode(cli, &response, ret) : exit;
+}
+
+/* Until the daemon is done with it. *@r is replaced by what it is then. */
+static int wait_over(const struct cli *cli, json_t **r)
+{
+	const struct timespec pause = {.tv_nsec = (long)POLL_NS};
+	int exit = CLI_OK;
+
+	for (unsigned int i = 0; exit == CLI_OK && i < WAIT_MAX; i++) {
+		const char *state = member_text(*r, "state");
+		json_t *now = NULL;
+
+		if (strcmp(state, "erasing") != 0 && strcmp(state, "finding") != 0)
+			break;
+		nanosleep(&pause, NULL);
+		exit = get_request(cli, member_text(*r, "id"), &now);
+		if (exit != CLI_OK)
+			break;
+		json_decref(*r);
+		*r = now;
+	}
+	return exit;
+}
+
 /* All pages of records about the subject. */
 static int get_records(const struct cli *cli, const char *id, json_t *into)
 {
+	const struct timespec pause = {.tv_nsec = (long)PAGE_NS};
 	uint64_t from = 0;
 
 	for (;;) {
@@ -123,6 +160,8 @@ static int get_records(const struct cli *cli, const char *id, json_t *into)
 		if (exit != CLI_OK)
 			return exit;
 		json_array_extend(into, json_object_get(page, "items"));
+		if (!json_is_true(json_object_get(page, "ready")))
+			nanosleep(&pause, NULL);
 		if (!json_is_integer(json_object_get(page, "next")))
 			return CLI_OK;
 		from = member_u64(page, "next");
@@ -154,6 +193,11 @@ static int gather(const struct cli *cli, const char *kind, json_t **ret)
 	int exit = request(cli, kind, NULL, &answer);
 
 	if (exit == CLI_OK)
+		exit = wait_over(cli, &answer);
+	if (exit == CLI_OK && strcmp(member_text(answer, "state"), "done") != 0)
+		exit = cli_fail(cli, CLI_FAILED, "request.refused", member_text(answer, "decision"),
+				NULL);
+	if (exit == CLI_OK)
 		exit = get_records(cli, member_text(answer, "id"), records);
 	if (exit != CLI_OK) {
 		json_decref(records);
@@ -175,6 +219,16 @@ static void say_records(const struct cli *cli, const json_t *records)
 	}
 }
 
+static void say_configured(const struct cli *cli, const json_t *r)
+{
+	const json_t *place;
+	size_t i;
+
+	json_array_foreach (json_object_get(r, "configured"), i, place) {
+		cli_say(cli, "configured: %s", json_string_value(place));
+	}
+}
+
 int cmd_gdpr_access(struct cli *cli)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
@@ -189,6 +243,7 @@ int cmd_gdpr_access(struct cli *cli)
 	if (!json_array_size(json_object_get(answer, "records")))
 		cli_say(cli, "no record is about '%s'", cli_operand(cli, 0, ""));
 	say_records(cli, json_object_get(answer, "records"));
+	say_configured(cli, json_object_get(answer, "request"));
 	listed = json_object_get(answer, "source");
 	if (listed)
 		cli_say(cli, "besides the records, 'weir source %s' says what is known now",
@@ -258,16 +313,20 @@ static void say_request(const struct cli *cli, const json_t *r)
 		due, *reason ? "; " : "", reason, *decision ? "; refused: " : "", decision);
 }
 
-static int get_request(const struct cli *cli, const char *id, json_t **ret)
+static void say_places(const struct cli *cli, const json_t *r)
 {
-	_cleanup_(client_response_done) struct client_response response = {0};
-	_cleanup_(text_done) struct text path = {.growing = true};
-	int exit;
+	const json_t *place;
+	size_t i;
 
-	text_puts(&path, REQUESTS "/");
-	client_put_escaped(&path, id);
-	exit = ask_get(cli, path.data, &response);
-	return exit == CLI_OK ? ask_decode(cli, &response, ret) : exit;
+	json_array_foreach (json_object_get(r, "configured"), i, place) {
+		cli_say(cli, "still configured: %s", json_string_value(place));
+	}
+	json_array_foreach (json_object_get(r, "left"), i, place) {
+		cli_say(cli, "not erased: %s", json_string_value(place));
+	}
+	if (member_u64(r, "kept"))
+		cli_say(cli, "not erased: %" PRIu64 " records of the log about itself",
+			member_u64(r, "kept"));
 }
 
 static int show(const struct cli *cli, const json_t *r)
@@ -275,46 +334,44 @@ static int show(const struct cli *cli, const json_t *r)
 	if (cli->json)
 		return render_json(cli, r);
 	say_request(cli, r);
+	say_places(cli, r);
 	return CLI_OK;
+}
+
+static int end(const struct cli *cli, json_t *r)
+{
+	int exit = wait_over(cli, &r);
+
+	if (exit == CLI_OK) {
+		exit = show(cli, r);
+		if (strcmp(member_text(r, "state"), "done") != 0)
+			exit = CLI_FAILED;
+	}
+	json_decref(r);
+	return exit;
 }
 
 int cmd_gdpr_erase(struct cli *cli)
 {
-	const struct timespec pause = {.tv_nsec = (long)POLL_NS};
 	const char *word = cli_operand(cli, 1, NULL);
-	_cleanup_(json_decrefp) json_t *r = NULL;
+	json_t *r = NULL;
 	int exit;
 
 	if (word && strcmp(word, "keep-lists") != 0)
 		return cli_usage(cli, "'%s' is not keep-lists", word);
 	exit = request(cli, "erase", json_pack("{s:s}", "keep_lists", word ? "yes" : "no"), &r);
-	for (unsigned int i = 0; exit == CLI_OK && i < WAIT_MAX; i++) {
-		json_t *now = NULL;
-
-		if (strcmp(member_text(r, "state"), "erasing") != 0)
-			break;
-		nanosleep(&pause, NULL);
-		exit = get_request(cli, member_text(r, "id"), &now);
-		if (exit == CLI_OK) {
-			json_decref(r);
-			r = now;
-		}
-	}
-	if (exit != CLI_OK)
-		return exit;
-	exit = show(cli, r);
-	return strcmp(member_text(r, "state"), "done") == 0 ? exit : CLI_FAILED;
+	return exit == CLI_OK ? end(cli, r) : exit;
 }
 
 int cmd_gdpr_rectify(struct cli *cli)
 {
-	_cleanup_(json_decrefp) json_t *r = NULL;
+	json_t *r = NULL;
 	int exit = request(cli, "rectify",
 			   json_pack("{s:s, s:s}", "event", cli_operand(cli, 1, ""), "statement",
 				     cli_operand(cli, 2, "")),
 			   &r);
 
-	return exit == CLI_OK ? show(cli, r) : exit;
+	return exit == CLI_OK ? end(cli, r) : exit;
 }
 
 int cmd_gdpr_list(struct cli *cli)

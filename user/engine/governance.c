@@ -45,7 +45,8 @@ void governance_start(struct engine *e)
 	g->holds = json_object();
 	g->requests = json_object();
 	g->due_ns = clock_monotonic_ns() + FIRST_RUN_NS;
-	if (retention_new(e, &g->retention) < 0 ||
+	pthread_mutex_init(&g->rewriting, NULL);
+	if (retention_new(e, &g->retention) < 0 || errand_new(e, &REQUEST_CALLS, &g->errand) < 0 ||
 	    (e->store && store_document_each(e->store, take_document, g, &f) < 0)) {
 		log_error("no record expires: the rules cannot be read", "error", f.text);
 		json_object_clear(g->rules); /* a hold may be missing */
@@ -54,9 +55,11 @@ void governance_start(struct engine *e)
 
 void governance_stop(struct governance *g)
 {
-	if (!g || !g->retention)
+	if (!g || !g->retention || !g->errand)
 		return;
+	errand_stop(g->errand);
 	retention_stop(g->retention);
+	errand_join(g->errand);
 	retention_join(g->retention);
 }
 
@@ -68,12 +71,14 @@ void governance_free(struct governance *g)
 	json_decref(g->holds);
 	json_decref(g->requests);
 	retention_free(g->retention);
+	errand_free(g->errand);
+	pthread_mutex_destroy(&g->rewriting);
 	free(g);
 }
 
 int governance_usable(const struct engine *e, struct fault *reterr)
 {
-	if (!e->governance || !e->governance->retention)
+	if (!e->governance || !e->governance->retention || !e->governance->errand)
 		return fault(reterr, -ENOMEM, "store.none", "there is no memory for the rules");
 	if (!e->store)
 		return fault(reterr, -EIO, "store.none",
@@ -259,6 +264,7 @@ static int add_hold(struct engine *e, const struct governance_hold *hold,
 		return r;
 	retention_stop(e->governance->retention);
 	e->governance->again = true;
+	requests_recheck(e);
 	return 0;
 }
 
@@ -397,7 +403,7 @@ void governance_tick(struct engine *e)
 	json_t *body;
 	bool any = false;
 
-	if (!g || !g->retention || !e->store)
+	if (!g || !g->retention || !g->errand || !e->store)
 		return;
 	requests_tick(e);
 	if (!g->again && clock_monotonic_ns() < g->due_ns)

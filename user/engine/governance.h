@@ -53,8 +53,10 @@ struct governance_request {
 };
 
 /**
- * Write a request down and do what it asks. *@ret_id is valid until the daemon ends. Erasing goes on after the return:
- * the request says when it is "done". Faults: request.kind, request.subject, request.reason, request.statement, request.event
+ * Write a request down and do what it asks. *@ret_id is valid until the daemon ends. A thread does it after the return:
+ * the request says what became of it in its "state": "finding" or "erasing", and in the end "done", "incomplete" (something
+ * that is named in "left" could not be erased, or "kept" records name them) or "refused". "configured" are places
+ * that operators have to see to. Faults: request.busy (-EBUSY), request.kind, request.subject, request.reason, request.statement, request.event
  * (-EINVAL), request.held (-EPERM), request.many (-E2BIG), those of the vault and the store.
  */
 int engine_request(struct engine *e, const struct governance_request *request,
@@ -64,7 +66,8 @@ json_t *engine_request_json(const struct engine *e, const char *id);
 json_t *engine_requests_json(const struct engine *e);
 /**
  * Records about @subject from index @from on, as people read them, for the request @id to access or export: {"items":
- * [...], "next": index or null}. Reads for a short time only. Faults: request.absent (-ENOENT), those of the reader.
+ * [...], "next": index or null, "ready": bool}. A thread reads them: until a page is "ready", ask again. Faults:
+ * request.absent (-ENOENT), those of the reader.
  */
 int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
 			   json_t **ret, struct fault *reterr);

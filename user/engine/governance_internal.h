@@ -3,7 +3,10 @@
 #ifndef ENGINE_GOVERNANCE_INTERNAL_H
 #define ENGINE_GOVERNANCE_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/address.h"
+#include "engine/errand.h"
 #include "engine/governance.h"
 #include "engine/retention.h"
 
@@ -14,12 +17,24 @@
 #define HOLD	"hold"
 #define REQUEST "request"
 
+#define REQUEST_STATEMENT_MAX 2048 /* bytes */
+
+/* Who asked for what the errand is about, and what they say. */
+struct request_asked {
+	uid_t uid;
+	char username[33], role[16];
+	char event[40], statement[REQUEST_STATEMENT_MAX + 1];
+};
+
 struct governance {
 	json_t *rules, *holds, *requests; /* by category, by id, by id */
 	struct retention *retention;
 	uint64_t due_ns; /* CLOCK_MONOTONIC */
 	bool again;	 /* a run was stopped for a new hold */
-	bool resumed;	 /* requests that an earlier daemon began */
+	struct errand *errand;
+	pthread_mutex_t rewriting; /* who has it may replace files of the log */
+	uint64_t resume_ns;	   /* CLOCK_MONOTONIC: not to erase before */
+	struct request_asked asked;
 };
 
 int governance_usable(const struct engine *e, struct fault *reterr);
@@ -34,7 +49,10 @@ const char *governance_canonical(const char *subject, char ret[static ADDRESS_TE
 void governance_record(struct engine *e, struct audit_record *record, struct audit_details *details,
 		       const struct fault *f, const struct engine_actor *actor);
 
-/* Once, in the first second: go on with what a daemon that died left half erased. */
+/* Go on with what a daemon that died left half erased, and with what waits. */
 void requests_tick(struct engine *e);
+/* There is a new hold: who is being erased may be held now. */
+void requests_recheck(struct engine *e);
+extern const struct errand_calls REQUEST_CALLS;
 
 #endif

@@ -44,6 +44,7 @@ struct recorder {
 	pthread_cond_t changed;
 	bool stop;
 	bool keep_events;
+	bool rotate; /* the log is to begin a new segment */
 	struct queue waiting, completed;
 	struct recorder_stats stats;
 	uint64_t refused;		/* records that did not fit the queue */
@@ -421,6 +422,8 @@ static void commit(struct recorder *r)
 			 __ATOMIC_SEQ_CST);
 	__atomic_store_n(&meta->commit_unseen, meta->unseen_packets + r->unseen_packets,
 			 __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&r->rotate, false, __ATOMIC_ACQ_REL))
+		chain_rotate(r->chain);
 	result = chain_commit(r->chain, &f);
 	r->committed_ns = clock_monotonic_ns();
 	if (result == 0) {
@@ -599,6 +602,11 @@ void recorder_keep_events(struct recorder *r, bool keep)
 	pthread_mutex_lock(&r->lock);
 	r->keep_events = keep;
 	pthread_mutex_unlock(&r->lock);
+}
+
+void recorder_rotate(struct recorder *r)
+{
+	__atomic_store_n(&r->rotate, true, __ATOMIC_RELEASE);
 }
 
 void recorder_get_stats(struct recorder *r, struct recorder_stats *ret)

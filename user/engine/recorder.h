@@ -90,6 +90,9 @@ void recorder_completions(struct recorder *r);
 /** Keep each event, too, or no longer (user/audit/evidence.h). Takes effect with the next window. */
 void recorder_keep_events(struct recorder *r, bool keep);
 
+/* What is recorded from now on, or a little before, stands in a new segment; with the next record. Any thread. */
+void recorder_rotate(struct recorder *r);
+
 void recorder_get_stats(struct recorder *r, struct recorder_stats *ret);
 /** What was dropped of @source lately, this window and the one before. Returns how many. */
 size_t recorder_of_source(struct recorder *r, const uint8_t source[static 16],

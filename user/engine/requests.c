@@ -1,108 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What data subjects ask for. The ledger and the records name a request by its id and never say whom it is about:
- * while somebody is being erased, the ledger has the numbers that stand for them in the vault, and from these a daemon
- * that comes after a death goes on. The order: ledger, list entries (whose removal is recorded, and sealed), and once
- * those records are durable the vault, last, as it alone can tell whom the numbers are.
+ * What data subjects ask for: the ledger, and what of it is the loop's. The ledger and the records name a request by
+ * its id and never say whom it is about, but while somebody is being erased: then the ledger has the name, which a
+ * daemon that comes after a death needs, and loses it in the end. The order: ledger, list entries (whose removal is
+ * recorded), then what is in the clear (erase_records.c), the vault, and the ledger again.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "audit/hash.h"
+#include "audit/mention.h"
 #include "audit/personal.h"
-#include "audit/reader.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/governance_internal.h"
 #include "engine/internal.h"
 
-#define REQUESTS_MAX  10000
-#define DUE_NS	      (30ULL * 86400 * NSEC_PER_SEC)
-#define NUMBERS_MAX   1000		   /* of one subject */
-#define READ_NS	      (50 * NSEC_PER_MSEC) /* of the loop's time, for one page of records */
-#define STATEMENT_MAX 2048
+#define REQUESTS_MAX 10000
+#define DUE_NS	     (30ULL * 86400 * NSEC_PER_SEC)
+#define AGAIN_NS     (60 * NSEC_PER_SEC) /* after an erasure that failed */
 
 static const char *const kinds[] = {"access", "export", "erase", "rectify"};
-
-/* A subject, and what stands for it in records. */
-struct subject {
-	char canonical[GOVERNANCE_SUBJECT_MAX + 1];
-	uint64_t numbers[NUMBERS_MAX];
-	size_t count;
-	bool many;
-};
-
-static bool is_word_byte(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '_' || c == '-' || (unsigned char)c >= 0x80;
-}
-
-/* @word stands in @text by itself: 10.0.0.1 does not in 110.0.0.1 or in 10.0.0.12 or 10.0.0.1.5. */
-static bool has_word(const char *text, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (const char *at = text; (at = strstr(at, word)); at++) {
-		const char *end = at + length;
-		bool starts =
-			at == text || (!is_word_byte(at[-1]) && at[-1] != '.' && at[-1] != ':');
-		bool ends = !is_word_byte(*end) &&
-			    !((*end == '.' || *end == ':') && is_word_byte(end[1]));
-
-		if (starts && ends)
-			return true;
-	}
-	return false;
-}
-
-static int take_subject(const struct vault_subject *v, void *userdata)
-{
-	struct subject *s = userdata;
-
-	if (!has_word(v->value, s->canonical))
-		return 0;
-	if (s->count == NUMBERS_MAX)
-		s->many = true;
-	else
-		s->numbers[s->count++] = v->id;
-	return 0;
-}
-
-/* All values of the vault that are the subject, or words that name it. */
-static int find_subject(struct engine *e, const char *name, struct subject *ret,
-			struct fault *reterr)
-{
-	char address[ADDRESS_TEXT_SIZE];
-	int r;
-
-	memset(ret, 0, sizeof(*ret));
-	snprintf(ret->canonical, sizeof(ret->canonical), "%s", governance_canonical(name, address));
-	r = vault_each(e->vault, take_subject, ret, reterr);
-	if (r == 0 && ret->many)
-		return fault(reterr, -E2BIG, "request.subject",
-			     "more than %d values name the subject: say it more exactly",
-			     NUMBERS_MAX);
-	return r;
-}
-
-static bool is_about(const struct subject *s, const char *data, size_t length)
-{
-	char needle[6 * GOVERNANCE_SUBJECT_MAX + 3], id[PERSONAL_SUBJECT_TEXT + 1];
-	struct text t;
-
-	text_init(&t, needle, sizeof(needle));
-	text_put_json(&t, s->canonical);
-	if (memmem(data, length, t.data, t.length))
-		return true;
-	for (size_t i = 0; i < s->count; i++) {
-		personal_subject_format(s->numbers[i], id);
-		if (memmem(data, length, id, PERSONAL_SUBJECT_TEXT))
-			return true;
-	}
-	return false;
-}
 
 static json_t *request_of(const struct engine *e, const char *id)
 {
@@ -114,8 +32,32 @@ static const char *text_of(const json_t *request, const char *key)
 	return json_string_value(json_object_get(request, key)) ?: "";
 }
 
-static void record(struct engine *e, enum audit_event event, const json_t *request,
-		   const struct fault *f, const struct engine_actor *actor)
+static uint64_t number_of(const json_t *request, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(request, key));
+}
+
+/* @erased: what stood for them in the vault, so that a backup with an older vault can be made to forget them, too. */
+static void put_done(struct audit_details *d, const json_t *request, const char *erased)
+{
+	static const char *const counts[] = {"archives", "evidence_files", "kept", "list_entries",
+					     "removed"};
+
+	if (strcmp(text_of(request, "kind"), "erase") != 0)
+		return;
+	audit_details_bool(d, "keep_lists", json_is_true(json_object_get(request, "keep_lists")));
+	audit_details_u64(d, "subjects", number_of(request, "erased"));
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		audit_details_u64(d, counts[i], number_of(request, counts[i]));
+	audit_details_u64(d, "configured", json_array_size(json_object_get(request, "configured")));
+	audit_details_u64(d, "left", json_array_size(json_object_get(request, "left")));
+	if (*erased)
+		audit_details_string(d, "erased_subjects", erased);
+}
+
+static void record_erased(struct engine *e, enum audit_event event, const json_t *request,
+			  const char *erased, const struct fault *f,
+			  const struct engine_actor *actor)
 {
 	static const struct fault none;
 	struct audit_details details = {0};
@@ -127,18 +69,17 @@ static void record(struct engine *e, enum audit_event event, const json_t *reque
 	audit_details_string(&details, "request_kind", text_of(request, "kind"));
 	if (event == AUDIT_EVENT_REQUEST_RECEIVED)
 		audit_details_string(&details, "due", text_of(request, "due_at"));
-	if (event == AUDIT_EVENT_REQUEST_DONE) {
-		audit_details_bool(&details, "keep_lists",
-				   json_is_true(json_object_get(request, "keep_lists")));
-		audit_details_u64(&details, "subjects",
-				  (uint64_t)json_integer_value(json_object_get(request, "erased")));
-		audit_details_u64(
-			&details, "list_entries",
-			(uint64_t)json_integer_value(json_object_get(request, "list_entries")));
-	}
+	if (event == AUDIT_EVENT_REQUEST_DONE)
+		put_done(&details, request, erased);
 	if (*text_of(request, "hold"))
 		audit_details_string(&details, "hold", text_of(request, "hold"));
 	governance_record(e, &record, &details, f ?: &none, actor);
+}
+
+static void record(struct engine *e, enum audit_event event, const json_t *request,
+		   const struct fault *f, const struct engine_actor *actor)
+{
+	record_erased(e, event, request, "", f, actor);
 }
 
 static int keep(struct engine *e, json_t *request, struct fault *reterr)
@@ -158,28 +99,44 @@ static void set_now(json_t *request, const char *key, uint64_t later_ns)
 static void finish(struct engine *e, json_t *request, const char *state, const struct fault *f,
 		   const struct engine_actor *actor)
 {
+	_cleanup_(text_done) struct text erased = {.growing = true};
+	const json_t *number;
 	struct fault why = {0};
+	size_t i;
 
+	text_puts(&erased, "");
+	json_array_foreach (json_object_get(request, "numbers"), i, number) {
+		text_puts(&erased, i ? "," : "");
+		text_puts(&erased, json_string_value(number) ?: "");
+	}
 	json_object_del(request, "numbers");
+	json_object_del(request, "subject");
+	json_object_del(request, "trouble");
 	json_object_set_new(request, "state", json_string(state));
 	set_now(request, "decided_at", 0);
 	if (f)
 		json_object_set_new(request, "decision", json_string(f->text));
 	if (keep(e, request, &why) < 0)
 		log_error("a request cannot be written down", "error", why.text);
-	record(e, f ? AUDIT_EVENT_REQUEST_REFUSED : AUDIT_EVENT_REQUEST_DONE, request, f, actor);
+	record_erased(e, f ? AUDIT_EVENT_REQUEST_REFUSED : AUDIT_EVENT_REQUEST_DONE, request,
+		      erased.truncated ? "" : erased.data, f, actor);
 }
 
 /* A hold that may be about the subject: one about it, or one about nobody in particular. */
 static const char *hold_against(const struct engine *e, const char *canonical)
 {
+	struct mention them, held;
 	const char *key;
 	json_t *hold;
+
+	if (mention_init(&them, canonical) < 0)
+		return NULL;
 
 	json_object_foreach (e->governance->holds, key, hold) {
 		const char *subject = json_string_value(json_object_get(hold, "subject"));
 
-		if (!subject || has_word(subject, canonical) || has_word(canonical, subject))
+		if (!subject || mention_in_text(&them, subject) ||
+		    mention_init(&held, subject) < 0 || mention_in_text(&held, canonical))
 			return key;
 	}
 	return NULL;
@@ -202,111 +159,208 @@ static void remove_entries(struct engine *e, json_t *request, const char *value)
 	json_object_set_new(request, "list_entries", json_integer(removed));
 }
 
-/* The records of all that was done before are durable: nothing will be sealed for the subject any more. */
-static void erase_now(struct engine *e, json_t *request)
+/* What the daemon before knew stands for them; it may have erased some of it. */
+static void add_numbers(struct errand_result *r, const json_t *numbers)
 {
-	const json_t *numbers = json_object_get(request, "numbers"), *number;
-	uint64_t ids[NUMBERS_MAX];
-	struct fault f = {0};
-	size_t i, count = 0, erased = 0;
-	int r;
+	const json_t *number;
+	size_t i;
 
 	json_array_foreach (numbers, i, number) {
 		const char *text = json_string_value(number) ?: "";
+		bool known = false;
+		uint64_t id;
 
-		if (count < NUMBERS_MAX &&
-		    personal_subject_parse(text, strlen(text), &ids[count]) == 0)
-			count++;
-	}
-	r = count ? vault_erase(e->vault, ids, count, &erased, &f) : 0;
-	if (r == 0)
-		r = store_scrub(e->store, &f);
-	if (r < 0) {
-		/* It stays "erasing": the next start tries again. */
-		log_error("a subject cannot be erased now", "error", f.text);
-		json_object_set_new(request, "trouble", json_string(f.text));
-		return;
-	}
-	json_object_del(request, "trouble");
-	json_object_set_new(request, "erased", json_integer((json_int_t)erased));
-	finish(e, request, "done", NULL, &ENGINE_SYSTEM);
-}
-
-static void erase_durable(bool durable, void *userdata)
-{
-	struct engine *e = userdata;
-	const char *key;
-	json_t *request;
-	void *next;
-
-	if (!durable || !e->governance || !e->store)
-		return;
-	json_object_foreach_safe(e->governance->requests, next, key, request)
-	{
-		if (strcmp(text_of(request, "state"), "erasing") == 0)
-			erase_now(e, request);
+		if (r->count == ERRAND_NUMBERS_MAX ||
+		    personal_subject_parse(text, strlen(text), &id) < 0)
+			continue;
+		for (size_t n = 0; n < r->count; n++)
+			known |= r->numbers[n] == id;
+		if (!known)
+			r->numbers[r->count++] = id;
 	}
 }
 
-/* Lists first; then the vault, when that is on record. */
-static int erase_later(struct engine *e)
-{
-	return recorder_when_durable(e->recorder, erase_durable, e);
-}
-
-static int begin_erase(struct engine *e, json_t *request, const struct subject *s,
-		       struct fault *reterr)
+static json_t *numbers_json(const struct errand_result *r)
 {
 	json_t *numbers = json_array();
 	char id[PERSONAL_SUBJECT_TEXT + 1];
-	int r;
 
-	for (size_t i = 0; i < s->count; i++) {
-		personal_subject_format(s->numbers[i], id);
+	for (size_t i = 0; i < r->count; i++) {
+		personal_subject_format(r->numbers[i], id);
 		json_array_append_new(numbers, json_string(id));
 	}
-	json_object_set_new(request, "numbers", numbers);
-	json_object_set_new(request, "state", json_string("erasing"));
-	r = keep(e, request, reterr);
-	if (r < 0)
-		return r;
-	remove_entries(e, request, s->canonical);
-	r = erase_later(e);
-	return r < 0 ? fault(reterr, r, "request.record", "the audit log takes no records now") : 0;
+	return numbers;
 }
 
-/* With the lists loaded and a policy in force, what was begun is begun again. */
+static int requests_found(struct engine *e, const char *id, struct errand_result *r,
+			  struct fault *reterr)
+{
+	json_t *request = request_of(e, id);
+	int error;
+
+	add_numbers(r, json_object_get(request, "numbers"));
+	json_object_set_new(request, "numbers", numbers_json(r));
+	error = keep(e, request, reterr);
+	if (error == 0)
+		remove_entries(e, request, text_of(request, "subject"));
+	return error;
+}
+
+static void put_result(json_t *request, const struct errand_result *r)
+{
+	if (json_array_size(r->configured.places))
+		json_object_set(request, "configured", r->configured.places);
+	if (strcmp(text_of(request, "kind"), "erase") != 0)
+		return;
+	json_object_set_new(request, "erased", json_integer((json_int_t)r->erased));
+	json_object_set_new(request, "removed", json_integer((json_int_t)r->removed));
+	json_object_set_new(request, "archives", json_integer((json_int_t)r->archives));
+	json_object_set_new(request, "evidence_files", json_integer((json_int_t)r->evidence));
+	json_object_set_new(request, "kept", json_integer((json_int_t)r->kept));
+	if (json_array_size(r->left))
+		json_object_set(request, "left", r->left);
+}
+
+/* The vault was last. The name goes from the ledger before the file of the database is made anew, and it is said last. */
+static void erased(struct engine *e, json_t *request, const struct errand_result *r)
+{
+	struct fault f = {0};
+	int error;
+
+	put_result(request, r);
+	json_object_del(request, "subject");
+	error = keep(e, request, &f);
+	error = error ?: store_scrub(e->store, &f);
+	if (error < 0) {
+		log_error("the database may still have rows of somebody who was erased", "error",
+			  f.text);
+		if (!json_object_get(request, "left"))
+			json_object_set_new(request, "left", json_array());
+		json_array_append_new(json_object_get(request, "left"), json_string(f.text));
+	}
+	finish(e, request, json_object_get(request, "left") || r->kept ? "incomplete" : "done",
+	       NULL, &ENGINE_SYSTEM);
+}
+
+/* It stays "erasing", and is tried again: now and then, and by the next daemon. */
+static void not_erased(struct engine *e, json_t *request, const struct fault *f)
+{
+	if (f->err == -ECANCELED)
+		return;
+	if (!json_object_get(request, "numbers"))
+		return finish(e, request, "refused", f, &ENGINE_SYSTEM);
+	log_error("a subject cannot be erased now", "error", f->text);
+	json_object_set_new(request, "trouble", json_string(f->text));
+	e->governance->resume_ns = clock_monotonic_ns() + AGAIN_NS;
+}
+
+static void record_statement(struct engine *e, const json_t *request,
+			     const struct request_asked *asked, const struct engine_actor *actor)
+{
+	static const struct fault none;
+	struct audit_details details = {0};
+	struct audit_record record = {
+		.event = AUDIT_EVENT_REQUEST_RECTIFIED,
+		.resource = {"subject_request", text_of(request, "id")},
+	};
+
+	audit_details_string(&details, "event", asked->event);
+	audit_details_string(&details, "statement", asked->statement);
+	governance_record(e, &record, &details, &none, actor);
+}
+
+static void requests_over(struct engine *e, const char *id, struct errand_result *r)
+{
+	json_t *request = request_of(e, id);
+	const struct request_asked *asked = &e->governance->asked;
+	const struct engine_actor actor = {
+		.uid = asked->uid, .username = asked->username, .role = asked->role};
+
+	if (!request)
+		return;
+	if (strcmp(text_of(request, "kind"), "erase") == 0)
+		return r->fault.err ? not_erased(e, request, &r->fault) : erased(e, request, r);
+	if (r->fault.err)
+		return finish(e, request, "refused", &r->fault, &actor);
+	put_result(request, r);
+	if (strcmp(text_of(request, "kind"), "rectify") == 0)
+		record_statement(e, request, asked, &actor);
+	finish(e, request, "done", NULL, &actor);
+}
+
+const struct errand_calls REQUEST_CALLS = {.found = requests_found, .over = requests_over};
+
+/* Whom an earlier daemon was erasing: by name, or by what the vault still has of the numbers. */
+static void subject_of(struct engine *e, json_t *request)
+{
+	const json_t *number;
+	size_t i;
+
+	json_array_foreach (json_object_get(request, "numbers"), i, number) {
+		const char *text = json_string_value(number) ?: "";
+		_cleanup_(text_done) struct text value = {.growing = true};
+		uint64_t id;
+
+		if (*text_of(request, "subject"))
+			return;
+		if (personal_subject_parse(text, strlen(text), &id) == 0 &&
+		    vault_value(e->vault, id, &value, NULL) == 0)
+			json_object_set_new(request, "subject", json_string(value.data));
+	}
+}
+
+static void go_on(struct engine *e, json_t *request)
+{
+	struct errand_order order = {.kind = ERRAND_ERASE, .id = text_of(request, "id")};
+	struct errand_result nothing = {0};
+	struct fault f = {0};
+	const char *hold;
+
+	subject_of(e, request);
+	order.subject = text_of(request, "subject");
+	if (!*order.subject)
+		return erased(e, request, &nothing);
+	hold = hold_against(e, order.subject);
+	if (hold) {
+		json_object_set_new(request, "hold", json_string(hold));
+		fault(&f, -EPERM, "request.held",
+		      "the hold %s stands against it; what was taken out before stays so", hold);
+		return finish(e, request, "refused", &f, &ENGINE_SYSTEM);
+	}
+	if (errand_begin(e->governance->errand, &order, &f) < 0)
+		not_erased(e, request, &f);
+}
+
+/* What a daemon before began, or what was stopped or waits: one after the other. */
 void requests_tick(struct engine *e)
 {
 	const char *key;
 	json_t *request;
-	bool any = false;
 	void *next;
 
-	if (e->governance->resumed)
+	if (errand_is_busy(e->governance->errand) ||
+	    clock_monotonic_ns() < e->governance->resume_ns)
 		return;
-	e->governance->resumed = true;
 	json_object_foreach_safe(e->governance->requests, next, key, request)
 	{
-		const json_t *number;
-		size_t i;
-
 		if (strcmp(text_of(request, "state"), "erasing") != 0)
 			continue;
-		any = true;
-		log_info("somebody who was being erased is erased", "request", key);
-		json_array_foreach (json_object_get(request, "numbers"), i, number) {
-			const char *text = json_string_value(number) ?: "";
-			_cleanup_(text_done) struct text value = {.growing = true};
-			uint64_t id;
-
-			if (personal_subject_parse(text, strlen(text), &id) == 0 &&
-			    vault_value(e->vault, id, &value, NULL) == 0)
-				remove_entries(e, request, value.data);
-		}
+		go_on(e, request);
+		return;
 	}
-	if (any)
-		erase_later(e);
+}
+
+void requests_recheck(struct engine *e)
+{
+	const struct governance *g = e->governance;
+	const char *key;
+	json_t *request;
+
+	json_object_foreach (g->requests, key, request) {
+		if (strcmp(text_of(request, "state"), "erasing") == 0 &&
+		    errand_is_about(g->errand, key) && hold_against(e, errand_subject(g->errand)))
+			errand_stop(g->errand);
+	}
 }
 
 static int check(struct engine *e, const struct governance_request *q, struct fault *reterr)
@@ -337,49 +391,52 @@ static int check(struct engine *e, const struct governance_request *q, struct fa
 		r = governance_check_text(q->reason, GOVERNANCE_REASON_MAX, "request.reason",
 					  "reason", reterr);
 	return r < 0 ? r
-		     : governance_check_text(q->statement, STATEMENT_MAX, "request.statement",
-					     "statement", reterr);
+		     : governance_check_text(q->statement, REQUEST_STATEMENT_MAX,
+					     "request.statement", "statement", reterr);
 }
 
-static void record_statement(struct engine *e, const json_t *request,
-			     const struct governance_request *q, const struct engine_actor *actor)
+static int begin_erase(struct engine *e, json_t *request, const char *subject, struct fault *reterr)
 {
-	static const struct fault none;
-	struct audit_details details = {0};
-	struct audit_record record = {
-		.event = AUDIT_EVENT_REQUEST_RECTIFIED,
-		.resource = {"subject_request", text_of(request, "id")},
-	};
+	const char *hold = hold_against(e, subject);
+	int r;
 
-	audit_details_string(&details, "event", q->event);
-	audit_details_string(&details, "statement", q->statement);
-	governance_record(e, &record, &details, &none, actor);
+	if (hold) {
+		json_object_set_new(request, "hold", json_string(hold));
+		return fault(reterr, -EPERM, "request.held", "the hold %s stands against it", hold);
+	}
+	json_object_set_new(request, "subject", json_string(subject));
+	json_object_set_new(request, "state", json_string("erasing"));
+	r = keep(e, request, reterr);
+	if (r == 0 && !errand_is_busy(e->governance->errand))
+		go_on(e, request);
+	return r;
 }
 
 static int process(struct engine *e, json_t *request, const struct governance_request *q,
 		   const struct engine_actor *actor, struct fault *reterr)
 {
-	_cleanup_free_ struct subject *s = NULL;
-	const char *hold;
+	struct request_asked *asked = &e->governance->asked;
+	char address[ADDRESS_TEXT_SIZE];
+	struct errand_order order = {
+		.kind = strcmp(q->kind, "rectify") == 0 ? ERRAND_RECTIFY : ERRAND_FIND,
+		.id = text_of(request, "id"),
+		.subject = governance_canonical(q->subject, address),
+		.event = q->event,
+	};
 	int r;
 
-	if (strcmp(q->kind, "rectify") == 0)
-		record_statement(e, request, q, actor);
-	if (strcmp(q->kind, "erase") != 0) {
-		finish(e, request, "done", NULL, actor);
-		return 0;
-	}
-	s = calloc(1, sizeof(*s));
-	r = s ? find_subject(e, q->subject, s, reterr)
-	      : fault(reterr, -ENOMEM, "request.subject", "out of memory");
+	if (strcmp(q->kind, "erase") == 0)
+		return begin_erase(e, request, order.subject, reterr);
+	r = errand_begin(e->governance->errand, &order, reterr);
 	if (r < 0)
 		return r;
-	hold = hold_against(e, s->canonical);
-	if (hold) {
-		json_object_set_new(request, "hold", json_string(hold));
-		return fault(reterr, -EPERM, "request.held", "the hold %s stands against it", hold);
-	}
-	return begin_erase(e, request, s, reterr);
+	/* The loop reads it when it is called, which is not before this returns. */
+	asked->uid = actor->uid;
+	snprintf(asked->username, sizeof(asked->username), "%s", actor->username);
+	snprintf(asked->role, sizeof(asked->role), "%s", actor->role);
+	snprintf(asked->event, sizeof(asked->event), "%s", q->event ?: "");
+	snprintf(asked->statement, sizeof(asked->statement), "%s", q->statement ?: "");
+	return 0;
 }
 
 static json_t *new_request(const struct governance_request *q, const char *id,
@@ -425,9 +482,24 @@ int engine_request(struct engine *e, const struct governance_request *q,
 	return 0;
 }
 
+/* As the ledger has it, without whom it is about. */
+static json_t *shown(const struct engine *e, const json_t *request)
+{
+	json_t *copy = json_copy((json_t *)(uintptr_t)request);
+
+	json_object_del(copy, "subject");
+	json_object_del(copy, "numbers");
+	if (strcmp(text_of(request, "state"), "received") == 0 &&
+	    errand_is_about(e->governance->errand, text_of(request, "id")))
+		json_object_set_new(copy, "state", json_string("finding"));
+	return copy;
+}
+
 json_t *engine_request_json(const struct engine *e, const char *id)
 {
-	return json_incref(request_of(e, id));
+	const json_t *request = request_of(e, id);
+
+	return request ? shown(e, request) : NULL;
 }
 
 json_t *engine_requests_json(const struct engine *e)
@@ -437,63 +509,39 @@ json_t *engine_requests_json(const struct engine *e)
 
 	if (e->governance) {
 		json_object_foreach (e->governance->requests, key, request) {
-			json_array_append(items, request);
+			json_array_append_new(items, shown(e, request));
 		}
 	}
 	return json_pack("{s:o}", "items", items);
 }
 
-static int read_records(struct engine *e, const struct subject *s, uint64_t from, json_t *items,
-			json_t **ret_next, struct fault *reterr)
-{
-	_cleanup_(reader_closep) struct reader *reader = NULL;
-	uint64_t until_ns = clock_monotonic_ns() + READ_NS;
-	struct reader_record record;
-	int r = reader_open(e->audit_dir, &reader, reterr);
-
-	if (r == 0)
-		r = reader_seek(reader, from, reterr);
-	if (r < 0)
-		return r;
-	reader_set_opener(reader, engine_audit_opener(e));
-	while ((r = reader_next(reader, &record, reterr)) == 1) {
-		_cleanup_(text_done) struct text view = {.growing = true};
-
-		if (is_about(s, record.data, record.length)) {
-			record_put_view(&view, record.data, record.length, &record.view,
-					record.hash);
-			json_array_append_new(items, json_loadb(view.data, view.length, 0, NULL));
-		}
-		if (clock_monotonic_ns() >= until_ns) {
-			*ret_next = json_integer((json_int_t)record.view.index + 1);
-			return 0;
-		}
-	}
-	return r;
-}
-
 int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
 			   json_t **ret, struct fault *reterr)
 {
+	const struct errand_order order = {
+		.kind = ERRAND_PAGE, .id = id, .subject = subject, .from = from};
 	const char *kind = text_of(request_of(e, id), "kind");
-	_cleanup_free_ struct subject *s = NULL;
-	json_t *items = NULL, *next = NULL;
+	struct fault f = {0};
+	uint64_t next;
+	json_t *items;
 	int r;
 
 	if (strcmp(kind, "access") != 0 && strcmp(kind, "export") != 0)
 		return fault(reterr, -ENOENT, "request.absent",
 			     "there is no request '%.40s' to access or export", id);
-	s = calloc(1, sizeof(*s));
-	r = s ? find_subject(e, subject, s, reterr)
-	      : fault(reterr, -ENOMEM, "request.subject", "out of memory");
-	if (r < 0)
-		return r;
-	items = json_array();
-	r = read_records(e, s, from, items, &next, reterr);
-	if (r < 0) {
-		json_decref(items);
-		return r;
+	items = errand_take_page(e->governance->errand, &order, &next, &f);
+	if (f.err)
+		return fault(reterr, f.err, f.code, "%s", f.text);
+	if (items) {
+		*ret = json_pack("{s:o, s:o, s:b}", "items", items, "next",
+				 next == UINT64_MAX ? json_null() : json_integer((json_int_t)next),
+				 "ready", 1);
+		return 0;
 	}
-	*ret = json_pack("{s:o, s:o}", "items", items, "next", next ?: json_null());
+	/* Somebody else's page is taken, or never will be. */
+	r = errand_begin(e->governance->errand, &order, reterr);
+	if (r < 0 && r != -EBUSY)
+		return r;
+	*ret = json_pack("{s:[], s:I, s:b}", "items", "next", (json_int_t)from, "ready", 0);
 	return 0;
 }

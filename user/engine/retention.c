@@ -14,6 +14,7 @@
 #include "audit/hash.h"
 #include "audit/rewrite.h"
 #include "base/log.h"
+#include "engine/governance_internal.h"
 #include "engine/internal.h"
 
 struct retention {
@@ -242,8 +243,10 @@ static void *run(void *userdata)
 
 	if (dir < 0)
 		fault(&f, -errno, "audit.read", "%s: %s", r->engine->audit_dir, strerror(errno));
-	else if (rewrite_candidates(dir, &segments, &count, &f) == 0)
+	pthread_mutex_lock(&r->engine->governance->rewriting); /* against errand.c */
+	if (dir >= 0 && rewrite_candidates(dir, &segments, &count, &f) == 0)
 		do_segments(r, dir, segments, count);
+	pthread_mutex_unlock(&r->engine->governance->rewriting);
 	pthread_mutex_lock(&r->lock);
 	if (f.err)
 		r->report.trouble = f;

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Who is erased is gone from what was recorded in the clear, too: from segments, their archives and indexes and from the
+# files of events, while the chain verifies. What operators have configured stays, and they are told where.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+AUDIT=$STATE/audit
+WHO=198.18.4.1
+OTHER=198.18.4.2
+
+# in_files ADDRESS - files of the log that have an address, as text or as its four bytes.
+in_files() {
+	local bytes parts
+
+	IFS=. read -ra parts <<<"$1"
+	bytes=$(printf '\\x%02x' "${parts[@]}")
+	grep -rlaF -- "$1" "$AUDIT"
+	LC_ALL=C grep -rlaP -- "$bytes" "$AUDIT"
+	find "$AUDIT" -name '*.gz' -exec sh -c 'zcat "$1" | grep -qaF "$2" && echo "$1"' sh {} "$1" \;
+	true
+}
+
+about() { # ADDRESS
+	weir audit tail -n 10000 -o json | grep -c "\"$1[\"/]"
+}
+
+figure() { # JQ
+	weir audit verify "$AUDIT" -o json | jq -r "$1"
+}
+
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	lists:
+	  block: {entries: [198.18.4.7, 198.18.4.6]}
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10, flag: beta}
+	flags:
+	  beta: {enabled: true}
+	audit:
+	  evidence: full
+	  personal: {traffic: clear, security: clear, lists: clear, policy: clear, access: clear, system: clear, audit: clear, privacy: clear}
+YAML
+start_weir
+sleep 6 # events are kept from the first full window on
+flood --to "$LAB_HOST4:9" --base 198.18.4.0 --sources 4 --packets 20000 >/dev/null
+weir block "$WHO" --reason "rude, like $OTHER" >/dev/null
+weir block 198.18.9.9 --reason 'somebody else' >/dev/null
+wait_for 15 has_record '.event_type == "ratelimit.dropped"'
+wait_for 15 has_record '.event_type == "traffic.evidence"'
+
+# An archive that has them, too: lists are rewritten, traffic is left.
+weir retention set lists 1s >/dev/null
+sleep 1.2
+stop_weir
+printf x >>"$(find "$AUDIT" -maxdepth 1 -name '*.seg' | sort | tail -n 1)"
+start_weir
+weir retention apply >/dev/null
+wait_for 15 test -n "$(find "$AUDIT/archive" -name '*.gz' 2>/dev/null)"
+weir retention set lists forever >/dev/null
+check 'segments, an archive and events have the address in the clear' test \
+	"$(in_files "$WHO" | sed 's/.*\.//; s/.*evidence.*/evidence/' | sort -u | wc -l)" -ge 3
+
+hold=$(weir retention hold add category=traffic --reason 'case 8' -o json | jq -r .id)
+check 'a hold stops it' refuse weir gdpr erase "$WHO"
+check 'and nothing was taken out' test "$(about "$WHO")" -gt 0
+weir retention hold remove "$hold" >/dev/null
+
+before=$(figure .records)
+others=$(about 198.18.4.3)
+request=$(weir gdpr erase "$WHO" --reason 'letter of today' -o json)
+check 'somebody whose records are clear is erased' jq -e \
+	'.state == "done" and .removed >= 2 and .archives == 1 and .evidence_files >= 1 and .left == null' <<<"$request"
+check 'no file of the log has the address' test "$(in_files "$WHO")" = ''
+check 'no record names them' test "$(about "$WHO")" = 0
+check 'the records of others are all there' test "$(about 198.18.4.3)" -ge "$others"
+check 'the chain verifies' verify
+check 'no record is missing from the count' test "$(figure .records)" -ge "$before"
+id=$(jq -r .id <<<"$request")
+check 'what was taken out is on record, and why' has_record \
+	".event_type == \"request.removed\" and .resource.id == \"$id\" and (.details.indexes? // \"\" | length) > 0"
+check 'the archive that was made anew says which one it replaces' grep -q '"replaces":' "$AUDIT"/archive/*.json
+check 'and can be unpacked' gzip -t "$AUDIT"/archive/*.gz
+weir backup create "$LAB_DIR/backup" >/dev/null
+check 'a backup made from then on does not have it' refuse grep -qaF "$WHO" <(zcat -f "$LAB_DIR/backup")
+
+weir flags target beta --sources "$OTHER" >/dev/null
+check 'access says where the policy names somebody' grep -q 'configured: policy.yaml line 4' \
+	<<<"$(weir gdpr access 198.18.4.7)"
+check 'and of which flags they are a target' grep -q 'flag beta' <<<"$(weir gdpr access "$OTHER")"
+request=$(weir gdpr erase 198.18.4.7 -o json)
+check 'so does erasing, which leaves it' jq -e '.state == "done" and (.configured | length) == 1' <<<"$request"
+check 'the ledger keeps the places, not the name' test \
+	"$(weir gdpr list -o json | grep -c '198\.18\.4\.7')" = 0
+
+# A change of the log that nobody explained is found as before.
+check 'a statement about a record that is none is refused' refuse weir gdpr rectify "$OTHER" \
+	00000000-0000-8000-8000-000000000000 'not me'
+check 'with the reason' has_record '.event_type == "request.refused" and .details.code == "request.event"'
+
+# A daemon that dies while it erases: the next one goes on.
+weir backup create "$LAB_DIR/backup" >/dev/null
+start=$(weir gdpr list -o json | jq '.items | length')
+(weir gdpr erase 198.18.4.3 >/dev/null 2>&1 || true) &
+sleep 0.2
+kill -9 "$WEIR_PID" 2>/dev/null || true
+wait || true
+start_weir
+erased() {
+	weir gdpr list -o json | jq -e "(.items | length) == $start or all(.items[]; .state != \"erasing\")" >/dev/null
+}
+check 'what a daemon that died had begun is done by the next' wait_for 20 erased
+check 'the chain verifies in the end' verify
+
+finish

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The order of taking out is that of user/audit/README.md, rule 7: what a file will be is durable in the chain before
+ * it becomes so. The log begins a new segment first, so that the one in which all of it stands is complete.
+ */
+#include "engine/errand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit/evidence.h"
+#include "audit/reader.h"
+#include "audit/rewrite.h"
+#include "base/log.h"
+#include "engine/erase_records.h"
+#include "engine/governance_internal.h"
+#include "engine/internal.h"
+
+#define FULL_NS (50 * NSEC_PER_MSEC) /* the recorder's queue is; try again */
+
+struct errand {
+	struct engine *engine;
+	struct errand_calls calls;
+	enum errand_kind kind;
+	char id[ERRAND_ID_SIZE], subject[MENTION_MAX + 1], event[40];
+	struct mention mention;
+	uint64_t from;
+	bool more; /* places to look at */
+	struct errand_result *result;
+	struct removal removal;
+
+	pthread_t thread;
+	bool joinable;	      /* the owner's */
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	bool stop, running, page_ready;
+	bool waiting, durable; /* for the loop; what it said */
+	bool asked;	       /* it has not answered yet, also of an errand that was stopped */
+	void (*call)(struct errand *r); /* what it is to do */
+};
+
+int errand_new(struct engine *e, const struct errand_calls *calls, struct errand **ret)
+{
+	struct errand *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->result = calloc(1, sizeof(*r->result));
+	if (!r || !r->result) {
+		free(r);
+		return -ENOMEM;
+	}
+	r->engine = e;
+	r->calls = *calls;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	*ret = r;
+	return 0;
+}
+
+static void result_clear(struct errand_result *r)
+{
+	json_decref(r->configured.places);
+	json_decref(r->left);
+	json_decref(r->items);
+	memset(r, 0, sizeof(*r));
+}
+
+void errand_free(struct errand *r)
+{
+	if (!r)
+		return;
+	result_clear(r->result);
+	free(r->result);
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* On the loop. */
+static void answered(bool durable, void *userdata)
+{
+	struct errand *r = userdata;
+
+	pthread_mutex_lock(&r->lock);
+	if (!r->stop && r->call)
+		r->call(r);
+	r->call = NULL;
+	r->durable = durable;
+	r->waiting = r->asked = false;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* Have the loop call @call (may be NULL) when all that was recorded is durable, or cannot be. */
+static int on_loop(struct errand *r, void (*call)(struct errand *r), struct fault *reterr)
+{
+	const struct timespec pause = {.tv_nsec = (long)FULL_NS};
+	int error;
+
+	pthread_mutex_lock(&r->lock);
+	r->call = call;
+	r->waiting = r->asked = true;
+	pthread_mutex_unlock(&r->lock);
+	while ((error = recorder_when_durable(r->engine->recorder, answered, r)) == -ENOBUFS &&
+	       !__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		nanosleep(&pause, NULL);
+	pthread_mutex_lock(&r->lock);
+	r->asked &= error == 0;
+	while (error == 0 && r->waiting && !r->stop)
+		pthread_cond_wait(&r->changed, &r->lock);
+	if (r->stop)
+		error = fault(reterr, -ECANCELED, "request.stopped", "it was told to stop");
+	else if (error < 0)
+		error = fault(reterr, error, "request.record", "the audit log takes no records");
+	pthread_mutex_unlock(&r->lock);
+	return error;
+}
+
+static int wait_durable(void *userdata, struct fault *reterr)
+{
+	struct errand *r = userdata;
+	int error = on_loop(r, NULL, reterr);
+
+	return error < 0 || r->durable ? error
+				       : fault(reterr, -EIO, "request.record",
+					       "the audit log does not take the record of it");
+}
+
+static int take_number(const struct vault_subject *v, void *userdata)
+{
+	struct errand *r = userdata;
+	struct errand_result *result = r->result;
+
+	if (__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		return -ECANCELED;
+	if (!mention_in_text(&r->mention, v->value))
+		return 0;
+	if (result->count == ERRAND_NUMBERS_MAX)
+		return fault(&result->fault, -E2BIG, "request.subject",
+			     "more than %d values name the subject: say it more exactly",
+			     ERRAND_NUMBERS_MAX);
+	result->numbers[result->count++] = v->id;
+	return 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* All values of the vault that are the subject, or words that name it. */
+static int find_numbers(struct errand *r, struct fault *reterr)
+{
+	struct errand_result *result = r->result;
+	int error;
+
+	result->count = 0;
+	error = vault_each(r->engine->vault, take_number, r, reterr);
+	qsort(result->numbers, result->count, sizeof(result->numbers[0]), compare_numbers);
+	if (error == -E2BIG)
+		*reterr = result->fault;
+	else if (error == -ECANCELED)
+		fault(reterr, error, "request.stopped", "it was told to stop");
+	return error;
+}
+
+static void call_configured(struct errand *r)
+{
+	r->more = configured_step(r->engine, &r->result->configured);
+}
+
+static int find_configured(struct errand *r, struct fault *reterr)
+{
+	struct configured *c = &r->result->configured;
+	int error;
+
+	*c = (struct configured){.mention = r->mention, .places = json_array()};
+	do
+		error = on_loop(r, call_configured, reterr);
+	while (error == 0 && r->more);
+	return error;
+}
+
+static void call_found(struct errand *r)
+{
+	struct errand_result *result = r->result;
+
+	if (r->calls.found(r->engine, r->id, result, &result->fault) < 0)
+		return;
+	result->fault = (struct fault){0};
+}
+
+static int tell_found(struct errand *r, struct fault *reterr)
+{
+	int error = on_loop(r, call_found, reterr);
+
+	if (error == 0 && r->result->fault.err) {
+		*reterr = r->result->fault;
+		error = reterr->err;
+	}
+	return error;
+}
+
+/* One step that may stop short of the whole. What was not reached is told, and the rest goes on. */
+static int go_on(struct errand *r, int error, struct fault *f)
+{
+	if (error >= 0 || error == -ECANCELED)
+		return error;
+	if (!r->result->left)
+		r->result->left = json_array();
+	log_error("records of somebody cannot be taken out", "error", f->text);
+	json_array_append_new(r->result->left, json_string(f->text));
+	*f = (struct fault){0};
+	return 0;
+}
+
+static int take_out(struct errand *r, struct fault *reterr)
+{
+	struct errand_result *result = r->result;
+	struct removal *x = &r->removal;
+	size_t erased = 0;
+	int error;
+
+	*x = (struct removal){
+		.engine = r->engine,
+		.request = r->id,
+		.mention = &r->mention,
+		.stop = &r->stop,
+		.lock = &r->lock,
+		.wait_durable = wait_durable,
+		.userdata = r,
+		.dir = open(r->engine->audit_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	};
+	if (x->dir < 0)
+		return fault(reterr, -errno, "audit.read", "%s: %s", r->engine->audit_dir,
+			     strerror(errno));
+	pthread_mutex_lock(&r->engine->governance->rewriting);
+	error = go_on(r, removal_segments(x, reterr), reterr);
+	if (error == 0)
+		error = go_on(r, removal_archives(x, reterr), reterr);
+	if (error == 0)
+		error = go_on(r, removal_evidence(x, reterr), reterr);
+	pthread_mutex_unlock(&r->engine->governance->rewriting);
+	close_fdp(&x->dir);
+	result->removed = x->removed;
+	result->archives = x->archives;
+	result->evidence = x->evidence;
+	result->kept = x->kept;
+	for (size_t i = 0; i < x->failed_count; i++)
+		go_on(r, x->failed[i].err, &x->failed[i]);
+	if (error == 0 && result->count)
+		error = vault_erase(r->engine->vault, result->numbers, result->count, &erased,
+				    reterr);
+	result->erased = erased;
+	return error;
+}
+
+static int erase(struct errand *r, struct fault *reterr)
+{
+	int error = find_numbers(r, reterr);
+
+	if (error == 0)
+		error = tell_found(r, reterr); /* list entries go: those records are clear, maybe */
+	if (error == 0)
+		error = find_configured(r, reterr);
+	if (error == 0)
+		error = wait_durable(r, reterr);
+	if (error < 0)
+		return error;
+	recorder_rotate(r->engine->recorder);
+	removal_announce(r->engine, r->id, r->result);
+	error = wait_durable(r, reterr);
+	return error < 0 ? error : take_out(r, reterr);
+}
+
+/* There is a record with this event_id, which did not expire. */
+static int find_event(struct errand *r, struct fault *reterr)
+{
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct reader_record record;
+	uint8_t id[AUDIT_ID_SIZE];
+	char digits[2 * AUDIT_ID_SIZE + 1];
+	size_t length = 0;
+	int error;
+
+	for (const char *c = r->event; *c && length < sizeof(digits) - 1; c++)
+		if (*c != '-')
+			digits[length++] = *c;
+	digits[length] = '\0';
+	if (length != sizeof(digits) - 1 || hex_parse(digits, AUDIT_ID_SIZE, id) < 0)
+		return fault(reterr, -EINVAL, "request.event", "'%.40s' is no event_id", r->event);
+	error = reader_open(r->engine->audit_dir, &reader, reterr);
+	while (error >= 0 && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		error = reader_next(reader, &record, reterr);
+		if (error == 0)
+			return fault(reterr, -ENOENT, "request.event",
+				     "the log has no record %.40s, or has it no more", r->event);
+		if (error == 1 && memcmp(record.view.event_id, id, sizeof(id)) == 0)
+			return 0;
+	}
+	return error < 0 ? error
+			 : fault(reterr, -ECANCELED, "request.stopped", "it was told to stop");
+}
+
+static bool is_about(const struct errand *r, const struct reader_record *record)
+{
+	const struct errand_result *result = r->result;
+
+	for (unsigned int i = 0; i < record->view.sealed_count; i++) {
+		size_t at = record->view.sealed[i];
+		struct personal_sealed sealed;
+
+		if (personal_parse_sealed(record->data + at, record->length - at, &sealed) >= 0 &&
+		    bsearch(&sealed.subject, result->numbers, result->count,
+			    sizeof(result->numbers[0]), compare_numbers))
+			return true;
+	}
+	return mention_in_record(&r->mention, record->data, &record->view);
+}
+
+static int read_page(struct errand *r, struct fault *reterr)
+{
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct errand_result *result = r->result;
+	struct reader_record record;
+	size_t bytes = 0;
+	int error = reader_open(r->engine->audit_dir, &reader, reterr);
+
+	result->items = json_array();
+	result->next = UINT64_MAX;
+	if (error == 0)
+		error = reader_seek(reader, r->from, reterr);
+	if (error < 0)
+		return error;
+	reader_set_opener(reader, engine_audit_opener(r->engine));
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED) &&
+	       (error = reader_next(reader, &record, reterr)) == 1) {
+		_cleanup_(text_done) struct text view = {.growing = true};
+
+		result->examined++;
+		if (!is_about(r, &record))
+			continue;
+		record_put_view(&view, record.data, record.length, &record.view, record.hash);
+		json_array_append_new(result->items, json_loadb(view.data, view.length, 0, NULL));
+		bytes += view.length;
+		if (bytes < ERRAND_PAGE_BYTES && json_array_size(result->items) < ERRAND_PAGE_ITEMS)
+			continue;
+		result->next = record.view.index + 1;
+		return 0;
+	}
+	return error < 0 ? error : 0;
+}
+
+static void call_over(struct errand *r)
+{
+	r->calls.over(r->engine, r->id, r->result);
+}
+
+static int do_it(struct errand *r, struct fault *reterr)
+{
+	int error;
+
+	switch (r->kind) {
+	case ERRAND_ERASE:
+		return erase(r, reterr);
+	case ERRAND_RECTIFY:
+		return find_event(r, reterr);
+	case ERRAND_PAGE:
+		error = find_numbers(r, reterr);
+		return error < 0 ? error : read_page(r, reterr);
+	case ERRAND_FIND:
+	default:
+		error = find_numbers(r, reterr);
+		return error < 0 ? error : find_configured(r, reterr);
+	}
+}
+
+static void *run(void *userdata)
+{
+	struct errand *r = userdata;
+	struct fault f = {0};
+	bool page = r->kind == ERRAND_PAGE;
+
+	if (do_it(r, &f) < 0)
+		r->result->fault = f;
+	else
+		r->result->fault = (struct fault){0};
+	if (!page)
+		on_loop(r, call_over, &f);
+	pthread_mutex_lock(&r->lock);
+	r->page_ready = page;
+	r->running = false;
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+int errand_begin(struct errand *r, const struct errand_order *order, struct fault *reterr)
+{
+	int error;
+
+	if (errand_is_busy(r))
+		return fault(reterr, -EBUSY, "request.busy",
+			     "another request is being worked on: ask again when it is done");
+	errand_join(r);
+	result_clear(r->result);
+	r->page_ready = false;
+	if (mention_init(&r->mention, order->subject) < 0)
+		return fault(reterr, -EINVAL, "request.subject",
+			     "the subject is empty, longer than %d bytes, or no UTF-8",
+			     MENTION_MAX);
+	r->kind = order->kind;
+	r->from = order->from;
+	snprintf(r->id, sizeof(r->id), "%s", order->id);
+	snprintf(r->subject, sizeof(r->subject), "%s", order->subject);
+	snprintf(r->event, sizeof(r->event), "%s", order->event ?: "");
+	r->call = NULL;
+	r->stop = r->waiting = false;
+	r->running = true;
+	error = -pthread_create(&r->thread, NULL, run, r);
+	r->joinable = error == 0;
+	if (error == 0)
+		return 0;
+	r->running = false;
+	return fault(reterr, error, "request.start", "cannot start a thread: %s", strerror(-error));
+}
+
+bool errand_is_busy(const struct errand *r)
+{
+	struct errand *mutable = (struct errand *)(uintptr_t)r;
+	bool running;
+
+	pthread_mutex_lock(&mutable->lock);
+	running = r->running || r->asked;
+	pthread_mutex_unlock(&mutable->lock);
+	return running;
+}
+
+bool errand_is_about(const struct errand *r, const char *id)
+{
+	return errand_is_busy(r) && r->kind != ERRAND_PAGE && strcmp(r->id, id) == 0;
+}
+
+const char *errand_subject(const struct errand *r)
+{
+	return r->subject;
+}
+
+json_t *errand_take_page(struct errand *r, const struct errand_order *order, uint64_t *ret_next,
+			 struct fault *reterr)
+{
+	json_t *items;
+
+	if (errand_is_busy(r) || !r->page_ready || r->from != order->from ||
+	    strcmp(r->id, order->id) != 0 || strcmp(r->subject, order->subject) != 0)
+		return NULL;
+	r->page_ready = false;
+	if (r->result->fault.err) {
+		*reterr = r->result->fault;
+		return NULL;
+	}
+	items = take_ptr(r->result->items);
+	*ret_next = r->result->next;
+	return items;
+}
+
+void errand_stop(struct errand *r)
+{
+	pthread_mutex_lock(&r->lock);
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void errand_join(struct errand *r)
+{
+	if (r->joinable)
+		pthread_join(r->thread, NULL);
+	r->joinable = false;
+}
