@@ -67,7 +67,7 @@ backups() {
 	weir block $BANNED --reason 'port scan' >/dev/null
 	weir block $BRIEFLY --ttl 1h >/dev/null
 	flood --proto udp --to "$LAB_HOST4" --base $BLOCKED --packets 1000 >/dev/null
-	check 'a backup is made while the daemon runs' weir backup create "$ARCHIVE"
+	check 'a backup is made while the daemon runs' weir backup create "$ARCHIVE" --with-keys
 	check 'it is for its owner alone' is "$(stat -c %a "$ARCHIVE")" 600
 	check 'and sound' weir backup verify "$ARCHIVE"
 	check 'tar lists it' tar -tzf "$ARCHIVE"

@@ -66,12 +66,17 @@ check 'a statement stands beside the record it is about' has_record \
 hold=$(weir retention hold add subject="$WHO" --reason 'case 7' -o json | jq -r .id)
 check 'nobody is erased who is held, and the hold is named' grep -q "$hold" \
 	<<<"$(weir gdpr erase "$WHO" 2>&1 || true)"
-check 'the refusal is on record, with the hold' has_record \
+check 'the refusal is on record, with the hold' wait_for 5 has_record \
 	".event_type == \"request.refused\" and .details.hold == \"$hold\""
 check 'nothing was erased' test "$(about "$WHO")" -gt 0
 weir retention hold remove "$hold" >/dev/null
 
 check 'files have the address until then' test -n "$(in_files "$WHO")"
+weir backup create "$LAB_DIR/old" --with-keys >/dev/null
+weir backup create "$LAB_DIR/plain" >/dev/null
+check 'a backup has the vault, and no private key' test \
+	"$(tar -tzf "$LAB_DIR/plain" | grep -c 'vault.db\|keys/')" = 1
+check 'unless it is told to' test "$(tar -tzf "$LAB_DIR/old" | grep -c '/keys/.*\(key\|pem\)')" -ge 2
 request=$(weir gdpr erase "$WHO" --reason 'letter of today' -o json)
 check 'somebody who is not held is erased' jq -e \
 	'.state == "done" and .erased >= 1 and .list_entries == 1' <<<"$request"
@@ -104,5 +109,29 @@ check 'one more is erased' test \
 	"$(weir gdpr show 00112233aabbccdd -o json | jq .erased)" = 1
 check 'and is not named any more' test "$(about 198.18.4.3)" = 0
 check 'the chain verifies in the end' verify
+
+# Backups that were made before: what they put back has nobody who was erased since, as the log knows it.
+weir gdpr erase 198.18.4.0 >/dev/null
+stop_weir
+restored=$(weir backup restore "$LAB_DIR/old" --state-dir "$STATE_DIR" -o json)
+check 'a backup from before is put back without whoever was erased' jq -e \
+	'.audit == "kept" and .forgotten >= 2 and .erased_unknown == false' <<<"$restored"
+start_weir
+check 'they are in no list' refuse grep -q "$WHO" <<<"$(weir lists block)"
+check 'and in no record' test "$(about "$WHO")" = 0
+check 'others are in their lists' grep -q "$OTHER" <<<"$(weir lists block)"
+stop_weir
+check 'no file that was put back has the address' test "$(in_files "$WHO")" = ''
+
+# Another host: with the keys it reads all that the backup has, without them it has all but the names.
+weir backup restore "$LAB_DIR/old" --state-dir "$LAB_DIR/other" >/dev/null
+check 'a backup with keys brings the vault to another host' grep -q "$WHO" \
+	<<<"$("$WEIR" audit tail --dir "$LAB_DIR/other/audit" -n 10000 -o json)"
+check 'and the checkpoint, which fits the log' "$WEIR" audit verify "$LAB_DIR/other/audit"
+weir backup restore "$LAB_DIR/plain" --state-dir "$LAB_DIR/third" >/dev/null
+check 'without keys it names nobody, and says so' grep -q '"state":"no_key"' \
+	<<<"$("$WEIR" audit tail --dir "$LAB_DIR/third/audit" -n 10000 -o json)"
+check 'the checkpoint lies beside then' compgen -G "$LAB_DIR/third/audit/checkpoint.from-backup-*"
+check 'and the log verifies' "$WEIR" audit verify "$LAB_DIR/third/audit"
 
 finish

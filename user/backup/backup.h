@@ -23,6 +23,7 @@ struct backup_create_options {
 	const char *policy_path; /* NULL = none; what it includes comes along */
 	const char *in_force;	 /* text of the policy in force; NULL = not known */
 	size_t in_force_length;
+	bool with_keys; /* the private ones, too: who has the archive can then open all it holds */
 	struct archive_progress progress; /* fn may be NULL */
 };
 
@@ -86,6 +87,10 @@ struct backup_restored {
 	bool policy_is_one_text;   /* the files that it was would not say the same here */
 	uint32_t
 		unconfirmed; /* generation that waited to be confirmed and does no longer; 0 = none did */
+	char vault_aside[4096];
+	bool vault_locked;   /* the key of the vault that is there now is not here */
+	size_t forgotten;    /* subjects in the vault of the backup that were erased since */
+	bool erased_unknown; /* who was erased since cannot be told for all that was put back */
 	struct fault record; /* why there is no audit record of this; err 0 = there is */
 };
 

@@ -16,9 +16,11 @@
 #include "base/clock.h"
 #include "policy/policy.h"
 #include "store/store.h"
+#include "vault/vault.h"
 
 #define CHUNK		 65536
 #define POLICY_BYTES_MAX (16U << 20)
+#define SMALL_BYTES_MAX	 (64U << 10) /* of a key or a checkpoint */
 
 /* Where a member comes from: a file, or memory. */
 struct source {
@@ -34,6 +36,7 @@ struct creation {
 	struct audit_snapshot log;
 	struct hasher hasher;
 	char copy[PATH_MAX]; /* of the database */
+	char vault_copy[PATH_MAX];
 	char target[PATH_MAX];
 	struct archive_progress progress;
 };
@@ -50,6 +53,8 @@ static void creation_done(struct creation *c)
 	hasher_done(&c->hasher);
 	if (*c->copy)
 		unlink(c->copy);
+	if (*c->vault_copy)
+		unlink(c->vault_copy);
 	if (*c->target)
 		unlink(c->target);
 }
@@ -250,6 +255,43 @@ static int add_policy(struct creation *c, struct fault *reterr)
 	return r;
 }
 
+static int add_if_there(struct creation *c, const char *name, struct fault *reterr)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", c->options->state_dir, name) >= (int)sizeof(path))
+		return fault(reterr, -ENAMETOOLONG, "backup.read", "the path is too long");
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	return add_file(c, name, path, SMALL_BYTES_MAX, reterr);
+}
+
+/* Before the log: what is signed is in it then. */
+static int add_checkpoint(struct creation *c, struct fault *reterr)
+{
+	int r = add_if_there(c, BACKUP_CHECKPOINT, reterr);
+
+	return r ?: add_if_there(c, BACKUP_KEY_LIST, reterr);
+}
+
+/* Behind the log: no record is durable before what it names is in the vault, and who was erased is not in it. */
+static int add_vault(struct creation *c, struct fault *reterr)
+{
+	char path[PATH_MAX];
+	int r = 0;
+
+	if (snprintf(path, sizeof(path), "%s/" VAULT_FILE, c->options->state_dir) >=
+	    (int)sizeof(path))
+		return fault(reterr, -ENAMETOOLONG, "backup.read", "the path is too long");
+	if (access(path, F_OK) == 0) {
+		r = vault_file_snapshot(path, c->vault_copy, reterr);
+		r = r ?: add_file(c, BACKUP_VAULT, c->vault_copy, USTAR_SIZE_MAX, reterr);
+	}
+	for (size_t i = 0; r == 0 && c->options->with_keys && i < BACKUP_SECRETS; i++)
+		r = add_if_there(c, backup_secrets[i], reterr);
+	return r;
+}
+
 /* Words that people are shown from a manifest are printable ASCII. */
 static void tame(char *text)
 {
@@ -272,7 +314,11 @@ static int collect(struct creation *c, struct fault *reterr)
 	if (r == 0)
 		r = add_database(c, reterr);
 	if (r == 0)
+		r = add_checkpoint(c, reterr);
+	if (r == 0)
 		r = add_log(c, reterr);
+	if (r == 0)
+		r = add_vault(c, reterr);
 	if (r < 0)
 		return r;
 	tame(m->host);
@@ -357,6 +403,22 @@ static int finish(struct creation *c, const char *path, int fd)
 	return sync_parent(path);
 }
 
+static int make_vault_name(struct creation *c, const char *path, struct fault *reterr)
+{
+	char copy[PATH_MAX];
+	int fd;
+
+	if (snprintf(copy, sizeof(copy), "%s.%d.vault", path, getpid()) >= (int)sizeof(copy))
+		return fault(reterr, -ENAMETOOLONG, "backup.write", "the path is too long");
+	fd = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fault(reterr, -errno, "backup.write", "cannot create '%s': %s", copy,
+			     strerror(errno));
+	close(fd);
+	memcpy(c->vault_copy, copy, sizeof(copy));
+	return 0;
+}
+
 /* Names beside @path that nobody else uses, of files that only we can read. */
 static int make_names(struct creation *c, const char *path, int *ret_fd, struct fault *reterr)
 {
@@ -378,7 +440,7 @@ static int make_names(struct creation *c, const char *path, int *ret_fd, struct 
 			     strerror(errno));
 	close(copy_fd);
 	memcpy(c->copy, copy, sizeof(copy));
-	return 0;
+	return make_vault_name(c, path, reterr);
 }
 
 int backup_create(const char *path, const struct backup_create_options *options,

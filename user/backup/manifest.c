@@ -15,6 +15,10 @@
 #define SEGMENT_BYTES_MAX  (256ULL << 20)
 #define DATABASE_BYTES_MAX (4ULL << 30)
 #define POLICY_BYTES_MAX   (16ULL << 20)
+#define KEY_BYTES_MAX	   (64ULL << 10)
+
+const char *const backup_secrets[BACKUP_SECRETS] = {"keys/vault.key", "keys/audit.pem",
+						    "keys/audit.next.pem", "keys/audit.former.pem"};
 
 void backup_manifest_done(struct backup_manifest *m)
 {
@@ -161,12 +165,17 @@ static uint64_t size_max(const char *name)
 {
 	uint64_t first;
 
-	if (strcmp(name, BACKUP_DATABASE) == 0)
+	if (strcmp(name, BACKUP_DATABASE) == 0 || strcmp(name, BACKUP_VAULT) == 0)
 		return DATABASE_BYTES_MAX;
 	if (strcmp(name, BACKUP_POLICY) == 0 || strcmp(name, BACKUP_IN_FORCE) == 0)
 		return POLICY_BYTES_MAX;
 	if (strcmp(name, BACKUP_AUDIT_STATE) == 0)
 		return STATE_SLOTS * STATE_SLOT_SIZE;
+	if (strcmp(name, BACKUP_CHECKPOINT) == 0 || strcmp(name, BACKUP_KEY_LIST) == 0)
+		return KEY_BYTES_MAX;
+	for (size_t i = 0; i < BACKUP_SECRETS; i++)
+		if (strcmp(name, backup_secrets[i]) == 0)
+			return KEY_BYTES_MAX;
 	if (strncmp(name, "audit/", 6) == 0)
 		return segment_name_parse(name + 6, &first) == 0 ? SEGMENT_BYTES_MAX : 0;
 	if (strncmp(name, BACKUP_INCLUDE, strlen(BACKUP_INCLUDE)) == 0)

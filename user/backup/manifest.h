@@ -19,7 +19,10 @@
 #define BACKUP_DATABASE	   "weir.db" /* below the prefix, as the other names */
 #define BACKUP_POLICY	   "policy.yaml"
 #define BACKUP_IN_FORCE	   "policy.in-force.yaml"
+#define BACKUP_VAULT	   "vault.db"
 #define BACKUP_AUDIT_STATE "audit/state"
+#define BACKUP_CHECKPOINT  "audit/checkpoint"
+#define BACKUP_KEY_LIST	   "audit/keys"
 #define BACKUP_INCLUDE                                                                             \
 	"include/"	       /* files that the policy includes, as they lie below its directory */
 #define BACKUP_NAME_MAX	    87 /* what is left of a name in ustar */
@@ -58,6 +61,10 @@ char *backup_manifest_format(const struct backup_manifest *m);
 int backup_manifest_parse(const char *text, size_t length, struct backup_manifest *ret,
 			  struct fault *reterr);
 void backup_manifest_done(struct backup_manifest *m);
+
+/* Private keys, which a backup has only if it is told to. */
+#define BACKUP_SECRETS 4
+extern const char *const backup_secrets[BACKUP_SECRETS];
 
 /** A file of this name may be in a backup. */
 bool backup_manifest_is_name(const char *name);

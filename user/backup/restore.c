@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -38,6 +39,8 @@ static void restoration_done(struct restoration *x)
 {
 	chain_close(x->chain);
 	vault_close(x->vault);
+	free(x->erased);
+	free(x->lists_kept);
 	unpacked_done(&x->unpacked);
 }
 
@@ -107,6 +110,16 @@ static int lock_log(struct restoration *x, struct fault *reterr)
 			     "a daemon uses the state in '%s': stop it first; what it enforces "
 			     "stays in force",
 			     x->options->state_dir);
+	return r;
+}
+
+/* Opening the log makes one. */
+static int note_vault(struct restoration *x, struct fault *reterr)
+{
+	char path[PATH_MAX];
+	int r = restore_join(path, x->options->state_dir, VAULT_FILE, reterr);
+
+	x->had_vault = r == 0 && restore_exists(path);
 	return r;
 }
 
@@ -191,6 +204,8 @@ static int install_log(struct restoration *x, const char *missing, struct fault 
 	int r = restore_join(from, x->unpacked.path, "audit", reterr);
 
 	if (r == 0)
+		r = restore_checkpoint(x, reterr);
+	if (r == 0)
 		r = sync_directory(from, reterr);
 	if (r == 0)
 		r = set_log_aside(x, reterr);
@@ -200,7 +215,8 @@ static int install_log(struct restoration *x, const char *missing, struct fault 
 		return r;
 	chain_close(x->chain);
 	x->chain = NULL;
-	return open_log(x, missing, reterr);
+	r = restore_vault(x, reterr);
+	return r < 0 ? r : open_log(x, missing, reterr);
 }
 
 static int put_log_beside(struct restoration *x, struct fault *reterr)
@@ -211,6 +227,17 @@ static int put_log_beside(struct restoration *x, struct fault *reterr)
 	if (r == 0)
 		r = restore_other_name(x, x->log, "from-backup", x->result->audit_beside, reterr);
 	return r < 0 ? r : restore_move(from, x->result->audit_beside, reterr);
+}
+
+/* The log stays and has lost its vault; what opening it made takes its place for nothing. */
+static int restore_lost_vault(struct restoration *x, struct fault *reterr)
+{
+	int r;
+
+	chain_close(x->chain);
+	x->chain = NULL;
+	r = restore_vault(x, reterr);
+	return r < 0 ? r : open_log(x, NULL, reterr);
 }
 
 /* README.md has this as a table. */
@@ -229,7 +256,7 @@ static int restore_log(struct restoration *x, struct fault *reterr)
 		return install_log(x, NULL, reterr);
 	case AUDIT_RELATION_CONTAINS:
 		*outcome = BACKUP_AUDIT_KEPT;
-		return 0;
+		return x->had_vault ? 0 : restore_lost_vault(x, reterr);
 	case AUDIT_RELATION_DIFFERENT:
 		break;
 	}
@@ -267,6 +294,8 @@ static void describe(const struct restoration *x, struct audit_details *d, char 
 		audit_details_string(d, "backup_last_hash", m->last_hash);
 	}
 	audit_details_string(d, "audit_set_aside", result->audit_aside);
+	audit_details_string(d, "vault_set_aside", result->vault_aside);
+	audit_details_u64(d, "forgotten", result->forgotten);
 	audit_details_string(d, "audit_beside", result->audit_beside);
 	if (!x->before.next_index)
 		return;
@@ -307,13 +336,19 @@ static int restore(const char *path, struct restoration *x, struct fault *reterr
 	int r = fs_own_directory(x->options->state_dir, 0700, reterr);
 
 	if (r == 0)
+		r = note_vault(x, reterr);
+	if (r == 0)
 		r = lock_log(x, reterr);
+	if (r == 0)
+		r = restore_find_erased(x, reterr);
 	if (r == 0)
 		r = unpack(path, x->options->state_dir, &progress, &x->unpacked, reterr);
 	if (r == 0)
 		r = compare_logs(x, reterr);
 	if (r == 0)
 		r = check_sound(x, reterr);
+	if (r == 0)
+		r = restore_forget(x, reterr);
 	/* The log first: where that fails, state and policy are as they were. */
 	if (r == 0)
 		r = restore_log(x, reterr);
@@ -340,6 +375,8 @@ int backup_restore(const char *path, const struct backup_restore_options *option
 		record(&x, &result->record);
 	if (r < 0)
 		return r;
+	result->vault_locked = x.vault && (vault_state(x.vault) == VAULT_NO_KEY ||
+					   vault_state(x.vault) == VAULT_WRONG_KEY);
 	*ret = *result;
 	ret->report = x.unpacked.report;
 	x.unpacked.report = (struct backup_report){0};

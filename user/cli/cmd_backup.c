@@ -91,12 +91,14 @@ static json_t *manifest_json(const struct backup_manifest *m)
 	json_t *database =
 		m->has_database ? json_pack("{s:I}", "schema", (json_int_t)m->schema) : json_null();
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b}", "created", m->created, "host",
-			 m->host, "version", m->version, "files", (json_int_t)m->count, "bytes",
-			 (json_int_t)backup_manifest_bytes(m), "database", database, "audit", audit,
-			 "policy",
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:b, s:b}", "created",
+			 m->created, "host", m->host, "version", m->version, "files",
+			 (json_int_t)m->count, "bytes", (json_int_t)backup_manifest_bytes(m),
+			 "database", database, "audit", audit, "policy",
 			 backup_manifest_find(m, BACKUP_POLICY) ||
-				 backup_manifest_find(m, BACKUP_IN_FORCE));
+				 backup_manifest_find(m, BACKUP_IN_FORCE),
+			 "vault", !!backup_manifest_find(m, BACKUP_VAULT), "keys",
+			 !!backup_manifest_find(m, backup_secrets[0]));
 }
 
 static void say_manifest(const struct cli *cli, const struct backup_manifest *m)
@@ -116,6 +118,9 @@ static void say_manifest(const struct cli *cli, const struct backup_manifest *m)
 			m->last_hash);
 	else
 		cli_say(cli, "audit log: none");
+	if (backup_manifest_find(m, BACKUP_VAULT))
+		cli_say(cli, "vault: %s the key to it",
+			backup_manifest_find(m, backup_secrets[0]) ? "with" : "without");
 	cli_say(cli, "policy: %s%s",
 		backup_manifest_find(m, BACKUP_POLICY) ? m->policy_path : "no file",
 		backup_manifest_find(m, BACKUP_IN_FORCE) ? ", and the text in force" : "");
@@ -126,7 +131,8 @@ int cmd_backup_create(struct cli *cli)
 	const char *target = cli_operand(cli, 0, NULL);
 	_cleanup_(daemon_done) struct daemon daemon = {0};
 	_cleanup_(backup_manifest_done) struct backup_manifest manifest = {0};
-	struct backup_create_options options = {.progress = progress(cli)};
+	struct backup_create_options options = {.with_keys = cli->values[CLI_OPTION_WITH_KEYS],
+						.progress = progress(cli)};
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	struct fault f = {0};
@@ -234,6 +240,17 @@ static void say_restored(const struct cli *cli, const struct backup_restored *r)
 			     "the same here");
 	say_aside(cli, "the policy that was here", r->policy_aside);
 	say_aside(cli, "included files that were here", r->includes_aside);
+	say_aside(cli, "the vault that was here", r->vault_aside);
+	if (r->vault_locked)
+		cli_talk(cli,
+			 "the key of the vault is not here: put it to where 'weir daemon' looks "
+			 "for it, or records name nobody");
+	if (r->forgotten)
+		cli_say(cli, "erased since, and not put back: %zu values in the vault",
+			r->forgotten);
+	if (r->erased_unknown)
+		cli_talk(cli, "some who were erased since may be back: the log or the key that "
+			      "tells who they are cannot be read; see 'weir gdpr list'");
 	if (r->unconfirmed)
 		cli_say(cli,
 			"generation %u waited to be confirmed when this was backed up: it does not "
@@ -247,13 +264,15 @@ static json_t *restored_json(const struct backup_restored *r)
 {
 	json_t *unconfirmed = r->unconfirmed ? json_integer(r->unconfirmed) : json_null();
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b}", "backup",
-			 report_json(&r->report), "audit", backup_audit_outcome_to_str(r->audit),
-			 "audit_set_aside", r->audit_aside, "audit_beside", r->audit_beside,
-			 "database_set_aside", r->database_aside, "policy", r->policy,
-			 "policy_set_aside", r->policy_aside, "includes_set_aside",
-			 r->includes_aside, "policy_is_one_text", r->policy_is_one_text,
-			 "no_longer_unconfirmed", unconfirmed, "recorded", !r->record.err);
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b, s:s, s:I, s:b}",
+			 "backup", report_json(&r->report), "audit",
+			 backup_audit_outcome_to_str(r->audit), "audit_set_aside", r->audit_aside,
+			 "audit_beside", r->audit_beside, "database_set_aside", r->database_aside,
+			 "policy", r->policy, "policy_set_aside", r->policy_aside,
+			 "includes_set_aside", r->includes_aside, "policy_is_one_text",
+			 r->policy_is_one_text, "no_longer_unconfirmed", unconfirmed, "recorded",
+			 !r->record.err, "vault_set_aside", r->vault_aside, "forgotten",
+			 (json_int_t)r->forgotten, "erased_unknown", r->erased_unknown);
 }
 
 static void backup_restored_freep(struct backup_restored **r)

@@ -42,8 +42,9 @@ static const struct {
 	 "by itself"},
 	{"metrics", "operational", "counts, by limit and reason, never by source", "in memory",
 	 "not about people"},
-	{"backups", "personal", "a copy of the state, without the vault's key", "as you keep them",
-	 "those made before are not reached: remove them"},
+	{"backups", "personal", "a copy of the state; with the vault's key if --with-keys said so",
+	 "as you keep them",
+	 "when they are put back; those made before are not reached: remove them"},
 };
 
 int cmd_gdpr_inventory(struct cli *cli)

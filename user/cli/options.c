@@ -43,6 +43,8 @@ static const struct option {
 	[CLI_OPTION_TENANTS] = {"tenants", 0, "LIST",
 				"tenants of the policy: acme,umbrella, or none"},
 	[CLI_OPTION_POLICY] = {"policy", 0, "FILE", "the policy file"},
+	[CLI_OPTION_WITH_KEYS] = {"with-keys", 0, NULL,
+				  "the private keys, too: the archive then opens what it holds"},
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
 			      "the interface; of one of several, only that one"},

@@ -118,6 +118,14 @@ int vault_erase(struct vault *v, const uint64_t *ids, size_t count, size_t *ret_
 		struct fault *reterr);
 
 /**
+ * What needs no key. Write one consistent copy of the file @path, which may be in use, to @copy. Erase rows of a file
+ * that nobody uses, as vault_erase(). Faults: vault.damaged, vault.io.
+ */
+int vault_file_snapshot(const char *path, const char *copy, struct fault *reterr);
+int vault_file_erase(const char *path, const uint64_t *ids, size_t count, size_t *ret_erased,
+		     struct fault *reterr);
+
+/**
  * Lock the vault with a new random key, which takes the place of the former one. Rows and records stay as they are.
  * Faults: vault.key_fixed (-EPERM: the key is where we cannot write), vault.key, vault.io.
  */
