@@ -26,7 +26,7 @@ from sums import Account, Bad, Stubs, root_of
 NONE = 2**64 - 1
 BLOCK = 4096
 TILE = 256
-RECORD, COMMIT, END, STUB = 1, 2, 3, 4
+RECORD, COMMIT, END, STUB, GONE = 1, 2, 3, 4, 5
 MEMBERS = ["action", "actor", "details", "event_id", "event_type", "index", "outcome", "previous_hash",
            "resource", "severity", "timestamp"]
 
@@ -268,7 +268,8 @@ class Log:
         length, crc, kind, index = struct.unpack_from("<IIB3xQ", data, at)
         size = (20 + length + 7) // 8 * 8
         due = self.next + (0 if length == 96 and kind != RECORD else len(batch.hashes))
-        good = 1 <= length <= 65000 if kind == RECORD else length == {COMMIT: 96, END: 96, STUB: 36}.get(kind)
+        good = {RECORD: 1 <= length <= 65000, GONE: 56 < length <= 56 + 32 * 16384 and length % 32 == 24}.get(
+            kind, length == {COMMIT: 96, END: 96, STUB: 36}.get(kind))
         if not good or any(data[at + 9:at + 12]):
             raise self.damaged(batch, due)
         if end - at < size:
@@ -312,6 +313,23 @@ class Log:
         batch.records.append(None)
         batch.hashes.append(payload[:32])
 
+    def take_gone(self, s, batch, index, payload, size):
+        """Batches that expired as a whole: their hashes, and what the last one was sealed with."""
+        taken, real, boot = struct.unpack_from("<3Q", payload)
+        hashes = [payload[i:i + 32] for i in range(56, len(payload), 32)]
+        if batch.broken:
+            raise self.broken(batch)
+        if batch.hashes:
+            raise Bad("frame.damaged", self.next + len(batch.hashes), "batches that expired begin in the midst of one")
+        if index != self.next:
+            raise Bad("record.order", self.next, "what expired is of other records")
+        if taken % 8 or taken >= 2**63 or taken < 56 * len(hashes) + 120:
+            raise Bad("frame.damaged", self.next, "batches that took so little could not be")
+        batch.saved += taken - size
+        batch.stubs += range(index, index + len(hashes))
+        batch.hashes = hashes
+        self.take_batch(s, batch, [None] * len(hashes), real, boot, payload[24:56])
+
     def take_commit(self, s, batch, index, payload):
         first, count = struct.unpack_from("<2Q", payload)
         if batch.broken:
@@ -323,10 +341,13 @@ class Log:
             raise Bad("record.order", first + min(count, len(batch.hashes)), "a record is missing or was added")
         if payload[16:48] != batch.hashes[-1]:
             raise Bad("record.changed", first + count - 1, "the commit names another hash")
-        self.account.take(self.next, batch.records, *struct.unpack_from("<2Q", payload, 48))
-        self.stubs.read(batch.records)
+        self.take_batch(s, batch, batch.records, *struct.unpack_from("<2Q", payload, 48), payload[64:])
+
+    def take_batch(self, s, batch, records, real, boot, seal):
+        self.account.take(self.next, records, real, boot)
+        self.stubs.read(records)
         self.leaves += batch.hashes
-        self.next, self.hash, self.seal = index, batch.hashes[-1], payload[64:]
+        self.next, self.hash, self.seal = self.next + len(batch.hashes), batch.hashes[-1], seal
         s.offset, s.saved = batch.at, batch.saved
         s.stubs += batch.stubs
         self.tips = self.tips[-1:] + [(s.header.incarnation, s.header.chain, s.first, s.offset + s.saved,
@@ -356,7 +377,10 @@ class Log:
                     len(batch.hashes) == 16384 or batch.at + size - s.offset > 4 << 20):
                 raise Bad("frame.damaged", self.next + len(batch.hashes), "a batch is too large")
             batch.at += size
-            if kind == RECORD:
+            if kind == GONE:
+                self.take_gone(s, batch, index, payload, size)
+                batch = Batch(s)
+            elif kind == RECORD:
                 self.take_record(batch, payload, index)
             elif kind == STUB:
                 self.take_stub(batch, payload, index, size)

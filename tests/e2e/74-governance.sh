@@ -105,6 +105,9 @@ check 'taken out without a record of it, they are missed' test \
 	"$(weir audit verify "$LAB_DIR/past" -o json | jq -r '.status + " " + .finding')" = \
 	'incomplete record.stubbed'
 
+stop_weir
+check 'a verifier that shares nothing with weir says so, too' python3 tests/audit/oracle.py log "$AUDIT"
+start_weir
 next_segment
 check 'rules outlive the daemon' test \
 	"$(weir retention list -o json | jq '.items[] | select(.category == "traffic").keep_seconds')" = 1

@@ -9,8 +9,11 @@
 #include <zlib.h>
 
 #include "audit/hash.h"
+#include "audit/index.h"
 #include "audit/rewrite.h"
+#include "audit/search.h"
 #include "audit/snapshot.h"
+#include "audit/stats.h"
 
 #define SEGMENT_BYTES 9000 /* some ten records */
 #define BATCHES	      12
@@ -29,6 +32,27 @@ static bool each_other(const char *data, const struct record_view *view, void *u
 	(void)data;
 	(void)userdata;
 	return view->index % 2;
+}
+
+/* All of a batch, one of another. */
+static bool a_batch_and_some(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)userdata;
+	return view->index % 9 < 5;
+}
+
+static int found(const struct reader_record *record, void *userdata)
+{
+	(void)userdata;
+	assert_non_null(record->data);
+	return 0;
+}
+
+static void wrong_index(const struct index_finding *finding, void *userdata)
+{
+	(void)userdata;
+	fail_msg("%s", finding->words);
 }
 
 static bool none(const char *data, const struct record_view *view, void *userdata)
@@ -168,34 +192,134 @@ static void unexplained(void **state)
 	assert_int_equal(verdict(l).status, AUDIT_OK);
 }
 
-/* Also the hash in a stub that only other stubs follow, which no record names. */
-static void any_bit_of_a_stub(void **state)
+/* Each byte of the first frame of the first segment, once the records that @expired picks are gone. */
+static void any_bit(const struct log *l,
+		    bool (*expired)(const char *, const struct record_view *, void *),
+		    enum frame_type type)
 {
-	const struct log *l = *state;
 	_cleanup_(bytes_done) struct bytes b = {0};
 	_cleanup_close_ int dir = -1;
-	uint8_t frame[FRAME_STUB_SIZE];
+	uint8_t frame[2 * SEGMENT_BYTES];
 	struct rewrite w;
+	size_t size;
 
 	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
 	dir = open_directory(l);
-	w = stage(dir, 0, all, 1);
+	w = stage(dir, 0, expired, 1);
 	explain(l, &w);
 	replace(dir, &w);
 	assert_int_equal(verdict(l).status, AUDIT_OK);
 	b = file_get(l, FIRST_SEGMENT);
-	for (size_t at = 0; at < FRAME_STUB_SIZE; at++) {
-		memcpy(frame, b.data + SEGMENT_HEADER_SIZE, sizeof(frame));
+	assert_int_equal(b.data[SEGMENT_HEADER_SIZE + 8], type);
+	assert_int_equal(frame_measure(b.data + SEGMENT_HEADER_SIZE, &size), 0);
+	assert_true(size < sizeof(frame));
+	for (size_t at = 0; at < size; at++) {
+		memcpy(frame, b.data + SEGMENT_HEADER_SIZE, size);
 		frame[at] ^= 1;
-		fix_checksum(frame, FRAME_STUB_LENGTH);
-		for (size_t i = 0; i < sizeof(frame); i++)
+		fix_checksum(frame,
+			     b.data[SEGMENT_HEADER_SIZE] + 256U * b.data[SEGMENT_HEADER_SIZE + 1]);
+		for (size_t i = 0; i < size; i++)
 			file_poke(l, FIRST_SEGMENT, SEGMENT_HEADER_SIZE + i, frame[i]);
-		if (memcmp(frame, b.data + SEGMENT_HEADER_SIZE, sizeof(frame)) != 0 &&
+		if (memcmp(frame, b.data + SEGMENT_HEADER_SIZE, size) != 0 &&
 		    verdict(l).status == AUDIT_OK)
 			fail_msg("byte %zu", at);
 	}
 	file_put(l, FIRST_SEGMENT, b.data, b.length);
 	assert_int_equal(verdict(l).status, AUDIT_OK);
+}
+
+static bool first(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)userdata;
+	return view->index == 0;
+}
+
+/* Also the hash in a stub that only other stubs follow, which no record names. */
+static void any_bit_of_a_stub(void **state)
+{
+	any_bit(*state, first, FRAME_STUB);
+}
+
+static void any_bit_of_what_is_gone(void **state)
+{
+	any_bit(*state, all, FRAME_GONE);
+}
+
+/* What is left of a segment of which all is gone: its header, and a frame with a hash for each record. */
+static void room_comes_back(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_close_ int dir = -1;
+	struct audit_verdict v;
+	struct rewrite w;
+	struct stat st;
+	char path[160];
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	dir = open_directory(l);
+	w = stage(dir, 0, each_other, 1); /* stubs first: they become part of it */
+	explain(l, &w);
+	replace(dir, &w);
+	w = stage(dir, 0, all, 1);
+	explain(l, &w);
+	replace(dir, &w);
+	file_path(l, FIRST_SEGMENT, path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size,
+			 SEGMENT_HEADER_SIZE +
+				 frame_size(FRAME_GONE_FIXED + w.next_index * AUDIT_HASH_SIZE) +
+				 FRAME_SEAL_SIZE);
+	v = verdict(l);
+	assert_string_equal(v.words, "");
+	assert_int_equal(v.status, AUDIT_OK);
+	assert_int_equal(v.expired, w.next_index);
+	assert_int_equal(count_read(l), v.records - v.expired);
+}
+
+/* Searched with the index and without, each record beside a stub is found, and none that is gone. */
+static void search_beside_stubs(void **state)
+{
+	const struct log *l = *state;
+	struct audit_search_options options = {.from = SEARCH_BEGIN, .limit = 10000};
+	struct audit_search_result result, plain;
+	struct index_report report;
+	struct audit_query q;
+	struct fault f = {0};
+	uint64_t living;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	expire_all(l, a_batch_and_some);
+	living = count_read(l);
+	assert_int_equal(audit_index_rebuild(l->path, &report, &f), 0);
+	assert_int_equal(report.indexed, report.segments);
+	assert_int_equal(report.covered, report.records);
+	assert_int_equal(audit_index_check(l->path, wrong_index, NULL, &report, &f), 0);
+	audit_query_init(&q);
+	for (int oldest = 0; oldest < 2; oldest++) {
+		options.oldest = oldest;
+		options.scan = false;
+		assert_int_equal(audit_search(l->path, &q, &options, found, NULL, &result, &f), 0);
+		assert_int_equal(result.matched, living);
+		assert_int_equal(result.examined, living); /* the index knows what is gone */
+		assert_int_equal(result.indexed, result.segments);
+		options.scan = true;
+		assert_int_equal(audit_search(l->path, &q, &options, found, NULL, &plain, &f), 0);
+		assert_int_equal(plain.matched, living);
+	}
+	assert_int_equal(audit_query_set(&q, QUERY_SINCE, "2020-01-01", &f), 0);
+	options.scan = false;
+	assert_int_equal(audit_search(l->path, &q, &options, found, NULL, &result, &f), 0);
+	assert_int_equal(result.matched, living);
+	for (int scan = 0; scan < 2; scan++) {
+		_cleanup_(audit_stats_done) struct audit_stats stats = {0};
+		struct audit_stats_options counted = {.until_ns = UINT64_MAX, .scan = scan};
+
+		if (audit_stats(l->path, &counted, &stats, &f) < 0)
+			fail_msg("%s", f.text);
+		assert_int_equal(stats.records, living);
+		assert_int_equal(stats.from_index, scan ? 0 : living);
+	}
 }
 
 static void last_segment_stays(void **state)
@@ -351,6 +475,12 @@ int main(void)
 		LOG_TEST("records that were taken out without a record of it are a finding",
 			 unexplained),
 		LOG_TEST("any byte of a stub that is changed is found", any_bit_of_a_stub),
+		LOG_TEST("any byte of what stands for whole batches that is changed is found",
+			 any_bit_of_what_is_gone),
+		LOG_TEST("of a segment of which every record expired a hash of each is left",
+			 room_comes_back),
+		LOG_TEST("a search misses no record beside those that expired",
+			 search_beside_stubs),
 		LOG_TEST("nothing is taken out of the segment that is written to",
 			 last_segment_stays),
 		LOG_TEST("a segment in which nothing expired stays as it is", nothing_expired),

@@ -243,13 +243,40 @@ static int restrict_to(struct records *r, struct bitset *set,
 	return error;
 }
 
+static int leave_out(uint32_t record, void *userdata)
+{
+	uint64_t *words = userdata;
+
+	words[record / 64] &= ~(1ULL << record % 64);
+	return 0;
+}
+
+static int leave_out_expired(struct records *r, struct bitset *set)
+{
+	uint64_t budget = r->sidecar.size;
+	struct sidecar_term term;
+	struct sidecar_key key;
+	uint32_t at;
+	int error;
+
+	sidecar_key_text(&key, SIDECAR_EXPIRED, "", 0);
+	error = sidecar_find(&r->sidecar, &key, &at);
+	if (error < 0 || at == r->sidecar.head.terms)
+		return error;
+	error = sidecar_term(&r->sidecar, at, &term);
+	if (error < 0 || memcmp(&term.key, &key, sizeof(key)) != 0)
+		return error;
+	return sidecar_postings(&r->sidecar, &term, &budget, leave_out, set->words);
+}
+
 int candidates_by_time(struct records *r, uint64_t since_ns, uint64_t until_ns, struct bitset *set)
 {
+	int expired = r->indexed ? leave_out_expired(r, set) : 0;
 	uint64_t since = since_ns / NSEC_PER_SEC, until = until_ns / NSEC_PER_SEC, second;
 
-	if (!r->indexed ||
+	if (expired < 0 || !r->indexed ||
 	    (since <= r->sidecar.head.min_seconds && until > r->sidecar.head.max_seconds))
-		return 0;
+		return expired;
 	for (uint32_t i = 0; i < r->indexed; i++) {
 		int error = sidecar_second(&r->sidecar, i, &second);
 

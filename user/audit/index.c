@@ -48,8 +48,10 @@ int index_make(struct records *r, uint32_t count, uint64_t end, const bool *stop
 		if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
 			return -ECANCELED;
 		error = records_get(r, i, &record);
-		if (error == 0)
+		if (error == 0 && record.data)
 			error = sidecar_builder_add(b, 8ULL * r->walked[i], &record.view);
+		else if (error == 0)
+			error = sidecar_builder_add_expired(b, 8ULL * r->walked[i]);
 	}
 	return error < 0 ? error : sidecar_builder_finish(b, end, ret, ret_length);
 }
@@ -161,8 +163,6 @@ static int rebuild(struct log *l, size_t i, struct index_report *report)
 	if (error < 0 || !r.count)
 		return error;
 	report->records += r.count;
-	if (r.expired)
-		return 0;
 	error = index_make(&r, r.count, r.end, NULL, &data, &length);
 	if (error == 0)
 		error = index_write(l->dir, l->segments[i], data, length);
@@ -208,11 +208,6 @@ static int compare(struct records *indexed, struct records *plain, struct index_
 	int r;
 
 	ret->used = true;
-	if (plain->expired) {
-		snprintf(ret->words, sizeof(ret->words),
-			 "a segment from which records expired has no index");
-		return 1;
-	}
 	if (!ends_right(indexed, plain)) {
 		snprintf(ret->words, sizeof(ret->words),
 			 "it does not say where the records that it covers end");

@@ -67,7 +67,7 @@ static int build(struct indexer *i, uint64_t first, uint64_t successor)
 	size_t length;
 	int error = records_open(i->dir, first, successor, false, &i->hasher, &r);
 
-	if (error < 0 || !r.count || r.expired)
+	if (error < 0 || !r.count)
 		return error;
 	error = index_make(&r, r.count, r.end, &i->stop, &data, &length);
 	if (error == 0)
@@ -91,7 +91,7 @@ static int is_behind(struct indexer *i, uint64_t first, uint64_t successor, bool
 		return error == -ESTALE ? 0 : error;
 	covered = r.indexed ? r.sidecar.head.end : SEGMENT_HEADER_SIZE;
 	behind = r.end - covered;
-	*ret = successor != SEGMENT_NONE ? r.walked_count > 0 && !r.expired
+	*ret = successor != SEGMENT_NONE ? r.walked_count > 0
 					 : behind > INDEXER_BEHIND_BYTES && behind > covered / 4;
 	return 0;
 }

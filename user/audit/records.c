@@ -96,7 +96,7 @@ static uint64_t frame_index(const uint8_t *frame)
  * 0: there is none, or it ends behind @limit; -errno.
  */
 static int look(struct records *r, uint64_t offset, uint64_t limit, uint64_t index,
-		enum frame_type *ret_type, size_t *ret_size)
+		enum frame_type *ret_type, size_t *ret_records, size_t *ret_size)
 {
 	const uint8_t *frame;
 	struct frame f;
@@ -111,7 +111,9 @@ static int look(struct records *r, uint64_t offset, uint64_t limit, uint64_t ind
 	    frame_index(frame) != index)
 		return 0;
 	*ret_type = frame[8];
-	if (*ret_type == FRAME_RECORD || *ret_type == FRAME_STUB)
+	*ret_records =
+		*ret_type == FRAME_RECORD || *ret_type == FRAME_STUB ? 1 : frame_gone_count(frame);
+	if (*ret_type != FRAME_COMMIT && *ret_type != FRAME_END)
 		return 1;
 	error = window_get(&r->window, offset, *ret_size, &frame);
 	if (error < 0)
@@ -123,25 +125,23 @@ static int look(struct records *r, uint64_t offset, uint64_t limit, uint64_t ind
 static int walk(struct records *r, uint64_t limit)
 {
 	uint64_t offset = r->end, first = r->header.first_index + r->indexed;
-	uint32_t pending = 0, expired = 0;
+	uint32_t pending = 0;
 	enum frame_type type;
-	size_t size;
+	size_t count, size;
 	int error;
 
-	while ((error = look(r, offset, limit, first + pending, &type, &size)) == 1) {
+	while ((error = look(r, offset, limit, first + pending, &type, &count, &size)) == 1) {
 		if (type == FRAME_END)
 			return 0;
-		if (type == FRAME_RECORD || type == FRAME_STUB) {
+		for (; count; count--) {
 			error = keep_offset(r, pending, offset);
 			if (error < 0)
 				return error;
 			pending++;
-			expired += type == FRAME_STUB;
 		}
 		offset += size;
-		if (type == FRAME_COMMIT) {
+		if (type == FRAME_COMMIT || type == FRAME_GONE) {
 			r->walked_count = pending;
-			r->expired = expired;
 			r->end = offset;
 		}
 	}
@@ -208,6 +208,8 @@ static int get_frame(struct records *r, uint64_t offset, struct frame *ret)
 
 	if (error == 0)
 		error = frame_measure(frame, &size);
+	if (error == 0 && size > WINDOW_BYTES)
+		return -EBADMSG; /* what is due here is smaller */
 	if (error == 0)
 		error = window_get(&r->window, offset, size, &frame);
 	if (error == 0)
@@ -228,20 +230,34 @@ static int locate(struct records *r, uint32_t number, uint64_t *ret)
 	return error == -EBADMSG ? -ESTALE : error;
 }
 
+/* The frame at @offset stands for batches that expired, the record @index among them. */
+static bool is_gone(struct records *r, uint64_t offset, uint64_t index)
+{
+	const uint8_t *frame;
+
+	if (window_get(&r->window, offset, FRAME_HEADER_SIZE, &frame) < 0)
+		return false;
+	return index >= frame_index(frame) && index - frame_index(frame) < frame_gone_count(frame);
+}
+
 int records_get(struct records *r, uint32_t number, struct reader_record *ret)
 {
-	uint64_t offset;
+	uint64_t offset, index = r->header.first_index + number;
 	struct frame f;
 	int error = locate(r, number, &offset);
 
 	if (error < 0)
 		return error;
+	if (is_gone(r, offset, index)) {
+		*ret = (struct reader_record){.view.index = index};
+		return 0;
+	}
 	error = get_frame(r, offset, &f);
-	if (error == 0 && f.type == FRAME_STUB && f.index == r->header.first_index + number) {
+	if (error == 0 && f.type == FRAME_STUB && f.index == index) {
 		*ret = (struct reader_record){.view.index = f.index};
 		return 0;
 	}
-	if (error == 0 && (f.type != FRAME_RECORD || f.index != r->header.first_index + number ||
+	if (error == 0 && (f.type != FRAME_RECORD || f.index != index ||
 			   record_parse((const char *)f.payload, f.length, &ret->view) < 0 ||
 			   ret->view.index != f.index))
 		error = -EBADMSG;

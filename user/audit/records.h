@@ -23,9 +23,8 @@ struct records {
 	uint32_t indexed;	/* the first so many are in it */
 	uint32_t *walked;	/* offsets of the others, in units of 8 */
 	uint32_t walked_count, walked_size;
-	uint32_t count;	  /* of both */
-	uint64_t end;	  /* of the last batch */
-	uint32_t expired; /* of those that were walked; a segment with such is not indexed */
+	uint32_t count; /* of both, with those that expired */
+	uint64_t end;	/* of the last batch */
 };
 
 /**

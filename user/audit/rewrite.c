@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "audit/directory.h"
+#include "audit/gone.h"
 #include "audit/scan.h"
 #include "base/cleanup.h"
 #include "base/fault_point.h"
@@ -19,6 +20,7 @@ struct work {
 	struct hasher hasher;
 	struct scan scan;
 	FILE *out;
+	struct gone gone; /* batches that wait to be written as one frame */
 	int stage;
 	bool (*expired)(const char *data, const struct record_view *view, void *userdata);
 	void *userdata;
@@ -28,6 +30,7 @@ static void work_done(struct work *w)
 {
 	scan_done(&w->scan);
 	hasher_done(&w->hasher);
+	gone_done(&w->gone);
 	if (w->out)
 		fclose(w->out);
 	close_fdp(&w->stage);
@@ -104,12 +107,34 @@ static bool has_expired(struct work *w, const struct scan_record *record)
 	       w->expired(data, &view, w->userdata);
 }
 
-/* Write the batch that was read last; its COMMIT follows the last record. */
-static void write_batch(struct work *w, struct rewrite *ret)
+/* Nothing of the batch that was read last is to stay: *@ret_expired more records expired. */
+static bool is_gone(struct work *w, uint64_t *ret_expired)
+{
+	uint64_t expired = 0;
+
+	for (size_t i = 0; i < w->scan.count; i++) {
+		bool now = has_expired(w, &w->scan.records[i]);
+
+		if (!now && !w->scan.records[i].stub)
+			return false;
+		expired += now;
+	}
+	*ret_expired = expired;
+	return true;
+}
+
+/* Write the batch that was read last, which took @bytes; its COMMIT follows the last record. */
+static int write_batch(struct work *w, uint64_t bytes, struct rewrite *ret)
 {
 	const struct scan *s = &w->scan;
 	const uint8_t *end = s->batch;
+	uint64_t expired;
 
+	if (is_gone(w, &expired)) {
+		ret->expired += expired;
+		return gone_add(&w->gone, s, bytes, w->out);
+	}
+	gone_flush(&w->gone, w->out);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct scan_record *record = &s->records[i];
 		const uint8_t *frame = s->batch + record->at - FRAME_HEADER_SIZE;
@@ -127,6 +152,7 @@ static void write_batch(struct work *w, struct rewrite *ret)
 		fwrite(frame, 1, size, w->out);
 	}
 	fwrite(end, 1, FRAME_SEAL_SIZE, w->out);
+	return 0;
 }
 
 static int copy_bytes(struct work *w, uint64_t from, uint64_t to)
@@ -151,18 +177,21 @@ static int copy_bytes(struct work *w, uint64_t from, uint64_t to)
 static int walk(struct work *w, const bool *stop, struct rewrite *ret, struct fault *reterr)
 {
 	struct audit_problem problem;
-	uint64_t rest;
+	uint64_t rest, at;
 	int r;
 
 	for (;;) {
 		rest = w->scan.offset;
+		at = rest + w->scan.saved;
 		r = scan_batch(&w->scan, &problem);
 		if (r != 1)
 			break;
 		if (stop && *stop)
 			return fault(reterr, -ECANCELED, "retention.stopped", "told to stop");
 		if (w->out)
-			write_batch(w, ret);
+			r = write_batch(w, w->scan.offset + w->scan.saved - at, ret);
+		if (r < 0)
+			break;
 		for (size_t i = 0; !w->out && !ret->expired && i < w->scan.count; i++)
 			ret->expired += has_expired(w, &w->scan.records[i]);
 	}
@@ -172,6 +201,8 @@ static int walk(struct work *w, const bool *stop, struct rewrite *ret, struct fa
 	if (r < 0)
 		return failed(r, ret->segment, "read", reterr);
 	ret->next_index = w->scan.tip.next_index;
+	if (w->out)
+		gone_flush(&w->gone, w->out);
 	return w->out ? copy_bytes(w, rest, ret->bytes_before) : 0;
 }
 

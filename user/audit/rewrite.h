@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Take expired records out of a complete segment: the file is written anew beside it with STUB frames in their
- * place, read back and checked, and then takes the former one's place. Hashes, seals and what the next segment's
+ * place, or one GONE frame for batches of which all is taken out (gone.h), read back and checked, and then takes the former one's place. Hashes, seals and what the next segment's
  * header says of this one stay true. Decides neither what expires nor who may know: the caller records it between
  * the two steps, as README.md says.
  */

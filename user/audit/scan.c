@@ -413,6 +413,23 @@ static int check_commit(struct scan *s, const struct frame *f, size_t used, stru
 	return 0;
 }
 
+/* A batch, or what stands for some, is complete: go on behind it. */
+static void stand_behind(struct scan *s, size_t size, uint64_t next_index,
+			 const uint8_t last_hash[static AUDIT_HASH_SIZE])
+{
+	s->before = s->tip;
+	s->batch = s->buffer + s->start;
+	consume(s, size);
+	s->tip.segment = s->header.first_index;
+	s->saved += s->batch_saved;
+	s->stubs += s->batch_stubs;
+	s->batch_saved = s->batch_stubs = 0;
+	s->tip.offset = s->offset + s->saved;
+	s->tip.next_index = next_index;
+	memcpy(s->tip.last_hash, last_hash, AUDIT_HASH_SIZE);
+	memcpy(s->tip.seal, s->seal, AUDIT_HASH_SIZE);
+}
+
 static int take_commit(struct scan *s, const struct frame *f, size_t used,
 		       struct audit_problem *ret_problem)
 {
@@ -429,20 +446,51 @@ static int take_commit(struct scan *s, const struct frame *f, size_t used,
 		if (r < 0)
 			return r;
 	}
-	s->before = s->tip;
-	s->batch = s->buffer + s->start;
 	s->last_commit_ns = c.real_ns;
 	s->last_commit_boot_ns = c.boot_ns;
 	memcpy(s->seal, c.seal, AUDIT_HASH_SIZE);
-	consume(s, used + f->size);
-	s->tip.segment = s->header.first_index;
-	s->saved += s->batch_saved;
-	s->stubs += s->batch_stubs;
-	s->batch_saved = s->batch_stubs = 0;
-	s->tip.offset = s->offset + s->saved;
-	s->tip.next_index = f->index;
-	memcpy(s->tip.last_hash, c.last_hash, AUDIT_HASH_SIZE);
-	memcpy(s->tip.seal, c.seal, AUDIT_HASH_SIZE);
+	stand_behind(s, used + f->size, f->index, c.last_hash);
+	return 1;
+}
+
+/* Batches that expired as a whole are shown as one, of stubs. What they were sealed with is believed, as stubs are. */
+static int take_gone(struct scan *s, const struct frame *f, size_t used,
+		     struct audit_problem *ret_problem)
+{
+	uint64_t first = s->tip.next_index;
+	struct frame_gone g;
+
+	if (s->link_broken)
+		return broken_link(s, used, NULL, ret_problem);
+	if (used)
+		return audit_problem(
+			ret_problem, AUDIT_FINDING_FRAME, first + s->count, s->offset + used,
+			"batches that expired begin in the midst of one, at record %llu",
+			(unsigned long long)(first + s->count));
+	if (f->index != first)
+		return audit_problem(
+			ret_problem, AUDIT_FINDING_RECORD_ORDER, first, s->offset,
+			"record %llu is missing: what expired from record %llu on is in its place",
+			(unsigned long long)first, (unsigned long long)f->index);
+	if (frame_gone_decode(f, &g) < 0)
+		return audit_problem(ret_problem, AUDIT_FINDING_FRAME, first, s->offset,
+				     "what stands for records from %llu on is not what weir writes",
+				     (unsigned long long)first);
+	for (; s->count < g.count; s->count++) {
+		int r = reserve_record(s);
+
+		if (r < 0)
+			return r;
+		s->records[s->count] = (struct scan_record){.at = FRAME_HEADER_SIZE, .stub = true};
+		memcpy(s->records[s->count].hash, g.hashes + s->count * AUDIT_HASH_SIZE,
+		       AUDIT_HASH_SIZE);
+	}
+	s->batch_saved = g.bytes - f->size;
+	s->batch_stubs = g.count;
+	s->last_commit_ns = g.real_ns;
+	s->last_commit_boot_ns = g.boot_ns;
+	memcpy(s->seal, g.seal, AUDIT_HASH_SIZE);
+	stand_behind(s, f->size, first + g.count, s->records[g.count - 1].hash);
 	return 1;
 }
 
@@ -496,6 +544,8 @@ static int read_frames(struct scan *s, struct audit_problem *ret_problem)
 		}
 		if (f.type == FRAME_COMMIT)
 			return take_commit(s, &f, used, ret_problem);
+		if (f.type == FRAME_GONE)
+			return take_gone(s, &f, used, ret_problem);
 		if (f.type == FRAME_END)
 			r = take_end(s, &f, used, ret_problem);
 		else

@@ -205,17 +205,29 @@ void frame_encode(uint8_t *at, enum frame_type type, uint64_t index, size_t leng
 	put_u32(&p, frame_checksum(at, length));
 }
 
+static bool length_fits(uint8_t type, size_t length)
+{
+	switch (type) {
+	case FRAME_RECORD:
+		return length >= 1 && length <= AUDIT_RECORD_MAX;
+	case FRAME_STUB:
+		return length == FRAME_STUB_LENGTH;
+	case FRAME_GONE:
+		return length > FRAME_GONE_FIXED &&
+		       length <= FRAME_GONE_FIXED + BATCH_RECORDS * AUDIT_HASH_SIZE &&
+		       (length - FRAME_GONE_FIXED) % AUDIT_HASH_SIZE == 0;
+	default:
+		return (type == FRAME_COMMIT || type == FRAME_END) && length == FRAME_SEAL_LENGTH;
+	}
+}
+
 int frame_measure(const uint8_t header[static FRAME_HEADER_SIZE], size_t *ret_size)
 {
 	struct eye e = {header};
 	size_t length = get_u32(&e);
 
 	e.at = header + 8;
-	if (e.at[0] == FRAME_RECORD
-		    ? length < 1 || length > AUDIT_RECORD_MAX
-		    : length != (e.at[0] == FRAME_STUB ? FRAME_STUB_LENGTH : FRAME_SEAL_LENGTH))
-		return -EBADMSG;
-	if (e.at[0] < FRAME_RECORD || e.at[0] > FRAME_STUB || !all_zero(e.at + 1, e.at + 4))
+	if (!length_fits(e.at[0], length) || !all_zero(e.at + 1, e.at + 4))
 		return -EBADMSG;
 	*ret_size = frame_size(length);
 	return 0;
@@ -331,6 +343,45 @@ int frame_stub_decode(const struct frame *f, uint8_t ret_hash[static AUDIT_HASH_
 	memcpy(ret_hash, hash, AUDIT_HASH_SIZE);
 	*ret_length = length;
 	return 0;
+}
+
+void frame_gone_encode(uint8_t *at, uint64_t index, const struct frame_gone *g)
+{
+	struct pen p = {at + FRAME_HEADER_SIZE};
+
+	put_u64(&p, g->bytes);
+	put_u64(&p, g->real_ns);
+	put_u64(&p, g->boot_ns);
+	put(&p, g->seal, AUDIT_HASH_SIZE);
+	frame_encode(at, FRAME_GONE, index, FRAME_GONE_FIXED + g->count * AUDIT_HASH_SIZE);
+}
+
+size_t frame_gone_count(const uint8_t header[static FRAME_HEADER_SIZE])
+{
+	struct eye e = {header};
+	size_t length = get_u32(&e);
+
+	return header[8] == FRAME_GONE && length_fits(FRAME_GONE, length)
+		       ? (length - FRAME_GONE_FIXED) / AUDIT_HASH_SIZE
+		       : 0;
+}
+
+int frame_gone_decode(const struct frame *f, struct frame_gone *ret)
+{
+	struct eye e = {f->payload};
+
+	assert(f->type == FRAME_GONE);
+	ret->bytes = get_u64(&e);
+	ret->real_ns = get_u64(&e);
+	ret->boot_ns = get_u64(&e);
+	ret->seal = e.at;
+	ret->hashes = f->payload + FRAME_GONE_FIXED;
+	ret->count = (f->length - FRAME_GONE_FIXED) / AUDIT_HASH_SIZE;
+	/* Each record had at least a stub's room, and a COMMIT was behind the last. */
+	return ret->bytes % 8 || ret->bytes > INT64_MAX ||
+			       ret->bytes < ret->count * FRAME_STUB_SIZE + FRAME_SEAL_SIZE
+		       ? -EBADMSG
+		       : 0;
 }
 
 void state_encode(uint64_t sequence, const struct tip *tip, struct hasher *hasher,

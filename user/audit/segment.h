@@ -25,6 +25,7 @@
 #define FRAME_SEAL_SIZE	  120	     /* the whole frame */
 #define FRAME_STUB_LENGTH 36	     /* payload of STUB */
 #define FRAME_STUB_SIZE	  56	     /* the whole frame */
+#define FRAME_GONE_FIXED  56	     /* payload of GONE before the hashes */
 #define BATCH_BYTES	  (4U << 20) /* RECORD frames of one batch */
 #define BATCH_RECORDS	  16384
 
@@ -68,11 +69,13 @@ enum frame_type {
 	FRAME_COMMIT = 2,
 	FRAME_END = 3,
 	FRAME_STUB = 4, /* in the place of a RECORD that expired */
+	FRAME_GONE = 5, /* in the place of whole batches that expired, with their COMMIT frames */
 };
 
 struct frame {
 	enum frame_type type;
-	uint64_t index; /* of the record, expired or not; of the next record in COMMIT and END */
+	/* Of the record, expired or not; of the first one in GONE; of the next record in COMMIT and END. */
+	uint64_t index;
 	const uint8_t *payload;
 	size_t length;
 	size_t size; /* header, payload and padding */
@@ -86,6 +89,16 @@ struct frame_seal {
 	uint64_t real_ns;		    /* CLOCK_REALTIME */
 	uint64_t boot_ns;		    /* CLOCK_BOOTTIME */
 	uint8_t seal[AUDIT_HASH_SIZE];
+};
+
+/* What GONE says of the batches it stands for. */
+struct frame_gone {
+	uint64_t bytes;	       /* that they took */
+	uint64_t real_ns;      /* of the last one's COMMIT */
+	uint64_t boot_ns;      /* likewise */
+	const uint8_t *seal;   /* likewise */
+	const uint8_t *hashes; /* of the records, one after the other */
+	size_t count;
 };
 
 void segment_name(uint64_t first_index, char ret[static SEGMENT_NAME_SIZE]);
@@ -131,6 +144,13 @@ void frame_stub_encode(uint8_t *at, uint64_t index, const uint8_t hash[static AU
 /** -EBADMSG: no record is of that length. */
 int frame_stub_decode(const struct frame *f, uint8_t ret_hash[static AUDIT_HASH_SIZE],
 		      size_t *ret_length);
+
+/* Write the whole frame around g->count hashes that stand at @at + FRAME_HEADER_SIZE + FRAME_GONE_FIXED. */
+void frame_gone_encode(uint8_t *at, uint64_t index, const struct frame_gone *g);
+/** Records that the frame with this header stands for; 0: it is none. */
+size_t frame_gone_count(const uint8_t header[static FRAME_HEADER_SIZE]);
+/** @ret points into the frame. -EBADMSG: no batches take so little. */
+int frame_gone_decode(const struct frame *f, struct frame_gone *ret);
 
 void state_encode(uint64_t sequence, const struct tip *tip, struct hasher *hasher,
 		  uint8_t ret[static STATE_SLOT_SIZE]);

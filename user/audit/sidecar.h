@@ -35,6 +35,7 @@ enum sidecar_kind {
 	SIDECAR_SUBJECT = 's',
 	SIDECAR_TYPE = 't',
 	SIDECAR_ACTOR = 'u',
+	SIDECAR_EXPIRED = 'x', /* "": nothing is left of the record, and it has no other term */
 };
 
 /* A term as it is sorted: the kind, the value, its length; of a long value its beginning and its hash. */

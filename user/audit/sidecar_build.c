@@ -39,6 +39,7 @@ struct sidecar_builder {
 	size_t pair_count, pairs_size;
 	char *strings;
 	size_t strings_used, strings_size;
+	bool living; /* some record did not expire */
 	int error;
 };
 
@@ -208,11 +209,10 @@ static void on_field(const struct field_value *v, void *userdata)
 	add_key(b, &key, NULL, 0);
 }
 
-int sidecar_builder_add(struct sidecar_builder *b, uint64_t offset, const struct record_view *view)
+/* The row of the next record. */
+static int add_row(struct sidecar_builder *b, uint64_t offset, uint64_t second)
 {
 	size_t seconds_size = b->records_size;
-	uint64_t second = record_time_ns(view) / NSEC_PER_SEC;
-	char severity = (char)('0' + view->severity);
 	uint32_t record = b->head.records;
 
 	if (record == SIDECAR_RECORDS_MAX || offset / 8 > UINT32_MAX)
@@ -222,14 +222,37 @@ int sidecar_builder_add(struct sidecar_builder *b, uint64_t offset, const struct
 		return -ENOMEM;
 	b->offsets[record] = (uint32_t)(offset / 8);
 	b->seconds[record] = second;
-	if (!record || second < b->head.min_seconds)
+	return 0;
+}
+
+int sidecar_builder_add(struct sidecar_builder *b, uint64_t offset, const struct record_view *view)
+{
+	uint64_t second = record_time_ns(view) / NSEC_PER_SEC;
+	char severity = (char)('0' + view->severity);
+	int r = add_row(b, offset, second);
+
+	if (r < 0)
+		return r;
+	if (!b->living || second < b->head.min_seconds)
 		b->head.min_seconds = second;
 	if (second > b->head.max_seconds)
 		b->head.max_seconds = second;
+	b->living = true;
 	add_text(b, SIDECAR_TYPE, view->event_type.data, view->event_type.length);
 	add_text(b, SIDECAR_OUTCOME, view->outcome.data, view->outcome.length);
 	add_text(b, SIDECAR_SEVERITY, &severity, 1);
 	record_fields(view, on_field, b);
+	b->head.records++;
+	return b->error;
+}
+
+int sidecar_builder_add_expired(struct sidecar_builder *b, uint64_t offset)
+{
+	int r = add_row(b, offset, 0);
+
+	if (r < 0)
+		return r;
+	add_text(b, SIDECAR_EXPIRED, "", 0);
 	b->head.records++;
 	return b->error;
 }
@@ -297,7 +320,9 @@ static void put_rows(const struct sidecar_builder *b, struct text *t)
 	for (uint32_t i = 0; i < b->head.records; i++)
 		put32(t, b->offsets[i]);
 	for (uint32_t i = 0; i < b->head.records; i++) {
-		uint64_t after = b->seconds[i] - b->head.min_seconds;
+		uint64_t after = b->seconds[i] > b->head.min_seconds
+					 ? b->seconds[i] - b->head.min_seconds
+					 : 0; /* also of those that expired */
 
 		put32(t, after < UINT32_MAX ? (uint32_t)after : UINT32_MAX);
 	}

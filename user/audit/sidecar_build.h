@@ -25,6 +25,8 @@ DEFINE_CLEANUP(struct sidecar_builder *, sidecar_builder_free)
  * than an index can have.
  */
 int sidecar_builder_add(struct sidecar_builder *b, uint64_t offset, const struct record_view *view);
+/** Add a record that expired: likewise. */
+int sidecar_builder_add_expired(struct sidecar_builder *b, uint64_t offset);
 /**
  * The file's content, from malloc(), covering the segment up to @end. -ENODATA: no records; -ENOMEM; -E2BIG.
  */
