@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -57,6 +58,46 @@ static void no_other_words(void **state)
 	assert_null(parse(HEAD "audit: {personal: sealed}\n", &f));
 }
 
+static void kept_as_long_as_said(void **state)
+{
+	struct fault f = {0};
+	_cleanup_(policy_freep) struct policy *p = parse(
+		HEAD
+		"audit:\n  retention:\n    traffic: 30d\n    lists: forever\n    archive: 2w\n",
+		&f);
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(p->audit.retention.traffic.s, 30 * 86400);
+	assert_int_equal(p->audit.retention.traffic.line, 5);
+	assert_int_equal(p->audit.retention.lists.s, 0);
+	assert_int_equal(p->audit.retention.lists.line, 6);
+	assert_int_equal(p->audit.retention.archive.s, 14 * 86400);
+	assert_int_equal(p->audit.retention.security.line, 0); /* nothing is said */
+	policy_freep(&p);
+	p = parse(HEAD "audit: {retention: {archive: none}}\n", &f);
+	assert_true(p->audit.retention.archive.none);
+}
+
+static void no_other_ages(void **state)
+{
+	static const char *const refused[] = {
+		"traffic: 30", "traffic: 500ms", "traffic: 1500ms",
+		"traffic: 0s", "traffic: none",	 "traffic: 101y",
+		"privacy: 1d", "audit: 1d",	 "archive: never",
+	};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct fault f = {0};
+
+		snprintf(text, sizeof(text), HEAD "audit: {retention: {%s}}\n", refused[i]);
+		if (parse(text, &f) || !f.err)
+			fail_msg("%s", refused[i]);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -65,6 +106,10 @@ int main(void)
 		{"each category of records has a mode of its own", by_category, NULL, NULL, NULL},
 		{"an unknown mode or category is refused, with what was meant", no_other_words,
 		 NULL, NULL, NULL},
+		{"each category of records, and archives, are kept as long as is said",
+		 kept_as_long_as_said, NULL, NULL, NULL},
+		{"an age without a unit, or of what always stays, is refused", no_other_ages, NULL,
+		 NULL, NULL},
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,7 @@ static const struct {
 	 {"name: e", "format: cef", "to: 'file:/f'"}},
 	{OBJECT_RISK, NULL, "risk: {", "}", {NULL}},
 	{OBJECT_ASSET, NULL, "risk: {assets: [{", "}]}", {"service: web", "weight: 100"}},
+	{OBJECT_RETENTION, NULL, "audit: {retention: {", "}}", {NULL}},
 	{OBJECT_ANCHOR, NULL, "audit: {anchor: {", "}}", {"every: 1h", "exec: keep"}},
 };
 

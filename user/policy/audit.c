@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Readers of `audit`: what the log keeps, and what holds while it cannot be written. */
+/* Readers of `audit`: what the log keeps, for how long, and what holds while it cannot be written. */
 #include <errno.h>
 #include <string.h>
 
@@ -86,7 +86,7 @@ int value_anchor_exec(struct reader *r, const struct node *n, void *into)
 }
 
 /*
- * Evidence has addresses as they are, and nothing can be erased from it but by removing its files: what `personal`
+ * Evidence has addresses as they are, and nothing is erased from it but by removing whole files: what `personal`
  * promises of records about traffic does not hold for it.
  */
 void lint_audit(const struct policy *policy, struct policy_report *report)
@@ -98,6 +98,37 @@ void lint_audit(const struct policy *policy, struct policy_report *report)
 	diagnose_warning(
 		report, &policy->audit.evidence_place, "policy.audit.evidence",
 		"records about traffic are %s (audit.personal.traffic), but evidence: full keeps the "
-		"address of each event as it is, where no erasure reaches it",
+		"address of each event as it is: who is erased takes the whole file along",
 		word_personal(traffic));
+}
+
+void pattern_keep(struct text *t)
+{
+	text_puts(t, "^([0-9]+(s|m|h|d|w)|forever)$");
+}
+
+int value_keep(struct reader *r, const struct node *n, void *into)
+{
+	struct policy_keep *keep = into;
+	uint64_t ns = 0;
+	int err = strcmp(n->text, "forever") == 0 ? 0 : value_ttl(r, n, &ns);
+
+	if (err == 0 && ns % NSEC_PER_SEC)
+		return refuse(r, n, "policy.number.range", "'%.64s' is less than 1s", n->text);
+	if (err == 0)
+		*keep = (struct policy_keep){.line = n->line, .s = ns / NSEC_PER_SEC};
+	return err;
+}
+
+void pattern_keep_archive(struct text *t)
+{
+	text_puts(t, "^([0-9]+(s|m|h|d|w)|forever|none)$");
+}
+
+int value_keep_archive(struct reader *r, const struct node *n, void *into)
+{
+	if (strcmp(n->text, "none") != 0)
+		return value_keep(r, n, into);
+	*(struct policy_keep *)into = (struct policy_keep){.line = n->line, .none = true};
+	return 0;
 }

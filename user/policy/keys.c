@@ -10,22 +10,22 @@
 #include "policy/schema.h"
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",	[OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata", [OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",	[OBJECT_ENTRY] = "a list entry",
-	[OBJECT_FEED] = "a feed",	[OBJECT_SERVICE] = "a service",
-	[OBJECT_TENANT] = "a tenant",	[OBJECT_STATE] = "state",
-	[OBJECT_LIMIT] = "a limit",	[OBJECT_PREFIX] = "prefix",
-	[OBJECT_COST] = "cost",		[OBJECT_ROLLOUT] = "rollout",
-	[OBJECT_SCHEDULE] = "schedule", [OBJECT_ADAPTIVE] = "adaptive",
-	[OBJECT_TARGET] = "target",	[OBJECT_ACTION] = "action",
-	[OBJECT_PACKETS] = "packets",	[OBJECT_FRAGMENTS] = "fragments",
-	[OBJECT_FLAG] = "a flag",	[OBJECT_SAFETY] = "safety",
-	[OBJECT_WATCHDOG] = "watchdog", [OBJECT_SHORTEST] = "shortest_prefix",
-	[OBJECT_AUDIT] = "audit",	[OBJECT_PERSONAL] = "personal",
-	[OBJECT_EXPORT] = "an export",	[OBJECT_ANCHOR] = "anchor",
-	[OBJECT_RISK] = "risk",		[OBJECT_ASSET] = "an asset",
-	[OBJECT_PROFILE] = "a profile",
+	[OBJECT_NONE] = "nothing",	  [OBJECT_POLICY] = "the policy",
+	[OBJECT_METADATA] = "metadata",	  [OBJECT_LISTS] = "lists",
+	[OBJECT_LIST] = "a list",	  [OBJECT_ENTRY] = "a list entry",
+	[OBJECT_FEED] = "a feed",	  [OBJECT_SERVICE] = "a service",
+	[OBJECT_TENANT] = "a tenant",	  [OBJECT_STATE] = "state",
+	[OBJECT_LIMIT] = "a limit",	  [OBJECT_PREFIX] = "prefix",
+	[OBJECT_COST] = "cost",		  [OBJECT_ROLLOUT] = "rollout",
+	[OBJECT_SCHEDULE] = "schedule",	  [OBJECT_ADAPTIVE] = "adaptive",
+	[OBJECT_TARGET] = "target",	  [OBJECT_ACTION] = "action",
+	[OBJECT_PACKETS] = "packets",	  [OBJECT_FRAGMENTS] = "fragments",
+	[OBJECT_FLAG] = "a flag",	  [OBJECT_SAFETY] = "safety",
+	[OBJECT_WATCHDOG] = "watchdog",	  [OBJECT_SHORTEST] = "shortest_prefix",
+	[OBJECT_AUDIT] = "audit",	  [OBJECT_PERSONAL] = "personal",
+	[OBJECT_EXPORT] = "an export",	  [OBJECT_ANCHOR] = "anchor",
+	[OBJECT_RISK] = "risk",		  [OBJECT_ASSET] = "an asset",
+	[OBJECT_RETENTION] = "retention", [OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -169,6 +169,10 @@ SCALAR(asset_weight, value_number, "a number from 50 to 150",
        NUMBER(POLICY_ASSET_MIN, POLICY_ASSET_MAX));
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
+OBJECT(retention, read_inner, "a mapping such as {traffic: 30d}", OBJECT_RETENTION);
+SCALAR(keep, value_keep, "an age such as 30d, or forever", .pattern = pattern_keep);
+SCALAR(keep_archive, value_keep_archive, "an age such as 365d, forever or none",
+       .pattern = pattern_keep_archive);
 TYPE(exports, NODE_SEQUENCE, FORM_LIST, value_exports, "a list of exports",
      .inner = OBJECT_EXPORT, .most = POLICY_EXPORTS_MAX);
 SCALAR(export_name, value_export_name, "a name", .pattern = pattern_name, DIGITS);

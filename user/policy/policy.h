@@ -277,6 +277,13 @@ enum policy_personal {
 	POLICY_PERSONAL_MAX,
 };
 
+/* How long something is kept. */
+struct policy_keep {
+	unsigned int line; /* 0 = the policy does not say */
+	bool none;	   /* not at all: archives only */
+	uint64_t s;	   /* 0 = for ever */
+};
+
 struct policy_audit {
 	struct {
 		uint64_t every_ns; /* 0 = never */
@@ -289,6 +296,10 @@ struct policy_audit {
 		enum policy_personal traffic, security, lists, policy, access, system, audit,
 			privacy;
 	} personal;
+	struct {
+		struct policy_keep traffic, security, lists, policy, access, system; /* records */
+		struct policy_keep archive;
+	} retention;
 };
 
 #define POLICY_EXPORTS_MAX	 8

@@ -44,6 +44,7 @@ enum object {
 	OBJECT_ANCHOR,
 	OBJECT_RISK,
 	OBJECT_ASSET,
+	OBJECT_RETENTION,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -281,6 +282,10 @@ const char *word_personal(unsigned int i);
 int value_anchor_every(struct reader *r, const struct node *n, void *into);
 int value_anchor_exec(struct reader *r, const struct node *n, void *into);
 int value_personal(struct reader *r, const struct node *n, void *into);
+void pattern_keep(struct text *t);
+int value_keep(struct reader *r, const struct node *n, void *into);
+void pattern_keep_archive(struct text *t);
+int value_keep_archive(struct reader *r, const struct node *n, void *into);
 /* assets.c */
 int value_assets(struct reader *r, const struct node *n, void *into);
 int value_asset_dst(struct reader *r, const struct node *n, void *into);

@@ -27,7 +27,8 @@ static const char *const object_ids[] = {
 	[OBJECT_SHORTEST] = "shortest",	  [OBJECT_AUDIT] = "audit",
 	[OBJECT_EXPORT] = "export",	  [OBJECT_PERSONAL] = "personal",
 	[OBJECT_ANCHOR] = "anchor",	  [OBJECT_RISK] = "risk",
-	[OBJECT_ASSET] = "asset",	  [OBJECT_PROFILE] = "profile",
+	[OBJECT_ASSET] = "asset",	  [OBJECT_RETENTION] = "retention",
+	[OBJECT_PROFILE] = "profile",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 
