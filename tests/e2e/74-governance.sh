@@ -90,6 +90,12 @@ check 'the record of it names the file that is there now' test \
 	"$(sha256sum <"$FIRST" | cut -d' ' -f1)"
 check 'the segment is smaller' test "$(stat -c %s "$FIRST")" -lt "$(stat -c %s "$LAB_DIR/first")"
 
+# A segment that was written anew gets an index again, and what is left is found by it.
+check 'what is left is indexed again' wait_for 10 test -e "$AUDIT/index/00000000000000000000.idx"
+until=$(records . | jq -rs '.[-1].timestamp')
+check 'a search with the index finds what one without does' test \
+	"$(weir audit search --limit 500 --until "$until" -o json | jq -c '[.events[].index]')" = \
+	"$(weir audit search --limit 500 --until "$until" --scan -o json | jq -c '[.events[].index]')"
 check 'search goes over what is gone' test \
 	"$(weir audit search --type list.add -o json | jq '.events | length')" = 1
 check 'nothing more expires' test "$(apply | jq .expired)" = 0
@@ -112,6 +118,50 @@ next_segment
 check 'rules outlive the daemon' test \
 	"$(weir retention list -o json | jq '.items[] | select(.category == "traffic").keep_seconds')" = 1
 check 'the log that expired goes on' verify
+# The same by the policy: one file says it all.
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	audit:
+	  retention: {lists: 1s, system: forever, archive: 1s}
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10}
+YAML
+check 'a policy that says how long records are kept comes into force' weir policy apply "$LAB_DIR/policy.yaml"
+check 'what it rules is listed with its line' test \
+	"$(weir retention list -o json | jq -c '.items[] | select(.category == "lists") | [.keep_seconds, .policy_line]')" = '[1,4]'
+check 'what it leaves open is as it was said at run time' test \
+	"$(weir retention list -o json | jq -c '.items[] | select(.category == "traffic") | [.keep_seconds, .policy_line]')" = '[1,null]'
+check 'what it rules cannot be said otherwise' says 'line 4: change it there' weir retention set lists 30d
+check 'that somebody tried is on record' wait_for 5 has_record \
+	'.event_type == "retention.set" and .outcome == "denied" and .details.code == "retention.policy"'
+weir block 198.18.5.3 >/dev/null
+next_segment
+hold=$(weir retention hold add category=traffic --reason 'case 8' -o json | jq -r .id)
+sleep 1.5
+check 'records expire as the policy says' jq -e '.expired >= 1 and .error == null' <<<"$(apply)"
+check 'while something is held no archive is removed' test "$(find "$AUDIT/archive" -name '*.gz' | wc -l)" -ge 3
+weir retention hold remove "$hold" >/dev/null
+sleep 1.1
+check 'archives past their time are removed' jq -e '.archives_removed >= 3 and .error == null' <<<"$(apply)"
+check 'nothing of them is left' test "$(find "$AUDIT/archive" -type f | wc -l)" = 0
+check 'it was recorded before' test "$(records '.event_type == "retention.removing"' | wc -l)" -ge 3
+check 'and after' test "$(records '.event_type == "retention.removed"' | jq -s 'map(.details.archive) | unique | length')" -ge 3
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	audit: {retention: {lists: 1s, archive: none}}
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10}
+YAML
+weir policy apply "$LAB_DIR/policy.yaml" >/dev/null
+weir block 198.18.5.4 >/dev/null
+next_segment
+sleep 1.5
+check 'without archives records expire, too' jq -e '.expired >= 1 and .error == null' <<<"$(apply)"
+check 'and none is made' test "$(find "$AUDIT/archive" -type f | wc -l)" = 0
+check 'the chain verifies without archives' verify
+
 weir backup create "$LAB_DIR/backup" >/dev/null
 check 'it can be backed up' weir backup verify "$LAB_DIR/backup"
 check 'the socket serves rules to members' curl -sf --unix-socket "$WEIR_SOCKET" \

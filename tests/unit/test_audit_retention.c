@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <zlib.h>
 
+#include "audit/archives.h"
 #include "audit/hash.h"
 #include "audit/index.h"
 #include "audit/rewrite.h"
@@ -466,6 +467,44 @@ static void archive_is_the_segment(void **state)
 	gzclose(gz);
 }
 
+/* What a death left of one, its manifest, is listed, so that the next run ends it. */
+static void archives_by_their_manifests(void **state)
+{
+	const struct log *l = *state;
+	char name[REWRITE_ARCHIVE_NAME_SIZE], path[256], hash[AUDIT_HASH_TEXT];
+	_cleanup_free_ struct archive *list = NULL, *left = NULL, *none_left = NULL;
+	_cleanup_close_ int dir = -1;
+	struct fault f = {0};
+	struct rewrite w;
+	size_t count;
+
+	log_make(l, SEGMENT_BYTES, BATCHES, BATCH);
+	dir = open_directory(l);
+	assert_int_equal(archives_list(dir, &list, &count, &f), 0);
+	assert_int_equal(count, 0);
+	w = stage(dir, 0, all, 1);
+	assert_int_equal(rewrite_archive(dir, &w, &f), 0);
+	snprintf(path, sizeof(path), "%s/archive/strange.seg.gz.json", l->path);
+	fclose(fopen(path, "we"));
+	free(list);
+	assert_int_equal(archives_list(dir, &list, &count, &f), 0);
+	assert_int_equal(count, 1);
+	rewrite_archive_name(&w, name);
+	hex_format(w.hash_before, AUDIT_HASH_SIZE, hash);
+	assert_string_equal(list[0].name, name);
+	assert_string_equal(list[0].sha256, hash);
+	assert_int_equal(list[0].segment, 0);
+	assert_int_equal(strlen(list[0].archived_at), CLOCK_RFC3339_SIZE - 1);
+	snprintf(path, sizeof(path), "%s/archive/%s", l->path, name);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(archives_list(dir, &left, &count, &f), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(archives_remove(dir, &left[0], &f), 0);
+	assert_int_equal(archives_list(dir, &none_left, &count, &f), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(archives_remove(dir, &left[0], &f), 0); /* it is gone */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +529,8 @@ int main(void)
 		LOG_TEST("a log with expired records contains what it was before",
 			 same_log_as_before),
 		LOG_TEST("the archive holds the very bytes of the segment", archive_is_the_segment),
+		LOG_TEST("archives are listed and removed by their manifests",
+			 archives_by_their_manifests),
 	};
 
 	return cmocka_run_group_tests_name("retention", tests, NULL, NULL);

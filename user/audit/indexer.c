@@ -20,9 +20,9 @@
 
 struct indexer {
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards stop, stats */
+	pthread_mutex_t lock; /* guards stop, again, stats */
 	pthread_cond_t changed;
-	bool stop;
+	bool stop, again;
 	struct indexer_stats stats;
 
 	/* The thread's own. */
@@ -79,13 +79,15 @@ static int build(struct indexer *i, uint64_t first, uint64_t successor)
 	return error;
 }
 
-/* Is there enough that its index does not cover? */
-static int is_behind(struct indexer *i, uint64_t first, uint64_t successor, bool *ret)
+/* Is there enough that its index does not cover? How many records are not covered at all? */
+static int is_behind(struct indexer *i, uint64_t first, uint64_t successor, bool *ret,
+		     uint64_t *ret_records)
 {
 	_cleanup_(records_done) struct records r = {.fd = -1, .sidecar.fd = -1};
 	int error = records_open(i->dir, first, successor, true, &i->hasher, &r);
 	uint64_t covered, behind;
 
+	*ret_records = r.count - r.indexed;
 	*ret = error == -ESTALE;
 	if (error < 0)
 		return error == -ESTALE ? 0 : error;
@@ -100,26 +102,38 @@ static int is_behind(struct indexer *i, uint64_t first, uint64_t successor, bool
 static void turn(struct indexer *i)
 {
 	_cleanup_free_ uint64_t *segments = NULL;
+	uint64_t behind_records = 0;
 	size_t count;
 
+	pthread_mutex_lock(&i->lock);
+	if (i->again)
+		i->done = 0;
+	i->again = false;
+	pthread_mutex_unlock(&i->lock);
 	if (directory_segments(i->dir, &segments, &count) < 0)
 		return;
 	index_tidy(i->dir, segments, count);
 	for (size_t n = 0; n < count && !__atomic_load_n(&i->stop, __ATOMIC_RELAXED); n++) {
-		uint64_t successor = n + 1 < count ? segments[n + 1] : SEGMENT_NONE;
+		uint64_t successor = n + 1 < count ? segments[n + 1] : SEGMENT_NONE, records;
 		bool behind;
 		int error;
 
 		if (segments[n] < i->done)
 			continue;
-		error = is_behind(i, segments[n], successor, &behind);
-		if (error == 0 && behind)
+		error = is_behind(i, segments[n], successor, &behind, &records);
+		if (error == 0 && behind) {
 			error = build(i, segments[n], successor);
+			records = error == 0 ? 0 : records;
+		}
+		behind_records += records;
 		/* A damaged segment gets none, and is not tried again and again. */
 		if (successor != SEGMENT_NONE &&
 		    (error == 0 || error == -EBADMSG || error == -E2BIG))
 			i->done = successor;
 	}
+	pthread_mutex_lock(&i->lock);
+	i->stats.behind = behind_records;
+	pthread_mutex_unlock(&i->lock);
 }
 
 static bool wait_for_turn(struct indexer *i)
@@ -186,6 +200,13 @@ int indexer_start(const char *path, struct indexer **ret, struct fault *reterr)
 		return fault(reterr, r, "audit.indexer", "cannot start a thread: %s", strerror(-r));
 	*ret = take_ptr(i);
 	return 0;
+}
+
+void indexer_look_again(struct indexer *i)
+{
+	pthread_mutex_lock(&i->lock);
+	i->again = true;
+	pthread_mutex_unlock(&i->lock);
 }
 
 void indexer_stop(struct indexer *i)

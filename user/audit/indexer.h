@@ -20,11 +20,14 @@ struct indexer;
 struct indexer_stats {
 	uint64_t built; /* indexes, since it started */
 	uint64_t failed;
+	uint64_t behind;   /* records that no index covers, as it was when it looked last */
 	char trouble[160]; /* why the last one failed; "" = it did not */
 };
 
 /** -errno "audit.indexer". */
 int indexer_start(const char *path, struct indexer **ret, struct fault *reterr);
+/* Segments that had their index may lack it: go through all of them, within INDEXER_PERIOD_MSEC. Any thread. */
+void indexer_look_again(struct indexer *i);
 /* Ends the thread, also in the midst of an index. Accepts NULL. */
 void indexer_stop(struct indexer *i);
 void indexer_get_stats(struct indexer *i, struct indexer_stats *ret);

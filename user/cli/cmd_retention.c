@@ -23,12 +23,26 @@ static void say_run(const struct cli *cli, const json_t *run)
 	else if (*member_text(run, "started_at"))
 		cli_say(cli,
 			"%s: %" PRIu64 " records of %" PRIu64 " segments taken out, %" PRIu64
-			" bytes less",
+			" bytes less, %" PRIu64 " archives removed",
 			member_bool(run, "stopped") ? "stopped" : "done",
 			member_u64(run, "expired"), member_u64(run, "rewritten"),
-			member_u64(run, "bytes_saved"));
+			member_u64(run, "bytes_saved"), member_u64(run, "archives_removed"));
 	if (*error)
 		cli_say(cli, "failed: %s", error);
+}
+
+static void say_archives(const struct cli *cli, const json_t *archives)
+{
+	uint64_t keep = member_u64(archives, "keep_seconds");
+	char age[40] = "for ever", by[40] = "";
+
+	if (keep)
+		format_duration(keep * NSEC_PER_SEC, age, sizeof(age));
+	if (member_u64(archives, "policy_line"))
+		snprintf(by, sizeof(by), "  by line %" PRIu64 " of the policy",
+			 member_u64(archives, "policy_line"));
+	cli_say(cli, "%-10s %s%s", "archives",
+		member_bool(archives, "made") ? age : "none are made", by);
 }
 
 static void say_rules(const struct cli *cli, const json_t *answer)
@@ -39,14 +53,20 @@ static void say_rules(const struct cli *cli, const json_t *answer)
 	json_array_foreach (json_object_get(answer, "items"), i, rule) {
 		uint64_t keep = member_u64(rule, "keep_seconds");
 		const char *by = member_text(rule, "set_by");
-		char age[40] = "for ever";
+		char age[40] = "for ever", line[40];
 
+		if (member_u64(rule, "policy_line")) {
+			snprintf(line, sizeof(line), "line %" PRIu64 " of the policy",
+				 member_u64(rule, "policy_line"));
+			by = line;
+		}
 		if (keep)
 			format_duration(keep * NSEC_PER_SEC, age, sizeof(age));
 		cli_say(cli, "%-10s %s%s%s%s%s", member_text(rule, "category"), age,
 			member_bool(rule, "fixed") ? ", always" : "", *by ? "  by " : "", by,
 			*member_text(rule, "reason") ? ": " : "");
 	}
+	say_archives(cli, json_object_get(answer, "archives"));
 	say_run(cli, json_object_get(answer, "run"));
 }
 

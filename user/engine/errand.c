@@ -247,6 +247,9 @@ static int take_out(struct errand *r, struct fault *reterr)
 	if (error == 0)
 		error = go_on(r, removal_evidence(x, reterr), reterr);
 	pthread_mutex_unlock(&r->engine->governance->rewriting);
+	/* Segments that were written anew lost their index. */
+	if (r->engine->indexer)
+		indexer_look_again(r->engine->indexer);
 	close_fdp(&x->dir);
 	result->removed = x->removed;
 	result->archives = x->archives;

@@ -15,6 +15,7 @@
 #include "engine/internal.h"
 #include "engine/retention.h"
 
+#define ARCHIVES     AUDIT_CATEGORY_MAX	      /* counted as a category behind the last */
 #define FIRST_RUN_NS (15 * 60 * NSEC_PER_SEC) /* after the start */
 #define RUN_NS	     (24 * 3600 * NSEC_PER_SEC)
 
@@ -120,10 +121,59 @@ void governance_record(struct engine *e, struct audit_record *record, struct aud
 	engine_record(e, record, actor);
 }
 
-static uint64_t keep_of(const struct governance *g, const char *category)
+/* What the policy in force says of @category, or of archives; NULL: nothing. */
+static const struct policy_keep *policy_says(const struct engine *e, int category)
 {
-	return (uint64_t)json_integer_value(
-		json_object_get(json_object_get(g->rules, category), "keep_seconds"));
+	const struct policy *p = e->policy;
+
+	if (!p || category < 0)
+		return NULL;
+	const struct policy_keep *keep[] = {
+		[AUDIT_CATEGORY_TRAFFIC] = &p->audit.retention.traffic,
+		[AUDIT_CATEGORY_SECURITY] = &p->audit.retention.security,
+		[AUDIT_CATEGORY_LISTS] = &p->audit.retention.lists,
+		[AUDIT_CATEGORY_POLICY] = &p->audit.retention.policy,
+		[AUDIT_CATEGORY_ACCESS] = &p->audit.retention.access,
+		[AUDIT_CATEGORY_SYSTEM] = &p->audit.retention.system,
+		[ARCHIVES] = &p->audit.retention.archive,
+	};
+
+	return keep[category] && keep[category]->line ? keep[category] : NULL;
+}
+
+/* How long records of @category, or archives, are kept: the policy goes before what operators said. 0 = for ever. */
+static uint64_t keep_of(const struct engine *e, int category)
+{
+	const struct policy_keep *said = policy_says(e, category);
+	const json_t *rule =
+		category == ARCHIVES
+			? NULL
+			: json_object_get(e->governance->rules,
+					  audit_category_to_str((enum audit_category)category));
+
+	return said ? said->s : (uint64_t)json_integer_value(json_object_get(rule, "keep_seconds"));
+}
+
+static bool is_archived(const struct engine *e)
+{
+	const struct policy_keep *said = policy_says(e, ARCHIVES);
+
+	return !said || !said->none;
+}
+
+void governance_take_policy(struct engine *e)
+{
+	struct governance *g = e->governance;
+
+	for (int i = 0; g && i <= AUDIT_CATEGORY_MAX; i++) {
+		const struct policy_keep *said = policy_says(e, i);
+		uint64_t keep_s = !said ? UINT64_MAX : said->none ? UINT64_MAX - 1 : said->s;
+
+		/* What runs still follows the former rule. */
+		if (keep_s != g->keep_s[i] && g->retention)
+			retention_stop(g->retention);
+		g->keep_s[i] = keep_s;
+	}
 }
 
 /* What explains what is gone, and who was asked to forget, has to stay. */
@@ -148,6 +198,11 @@ static int set_rule(struct engine *e, const char *category, uint64_t keep_s, con
 		return fault(reterr, -EINVAL, "retention.category",
 			     "records of category %s are kept for ever: they explain what is gone",
 			     category);
+	if (policy_says(e, number))
+		return fault(reterr, -EBUSY, "retention.policy",
+			     "the policy rules how long records of category %s are kept, in line "
+			     "%u: change it there",
+			     category, policy_says(e, number)->line);
 	if (keep_s > GOVERNANCE_KEEP_MAX_S)
 		return fault(reterr, -EINVAL, "retention.keep", "no more than 100 years");
 	r = governance_check_text(reason, GOVERNANCE_REASON_MAX, "retention.reason", "reason",
@@ -169,7 +224,8 @@ static int set_rule(struct engine *e, const char *category, uint64_t keep_s, con
 int engine_retention_set(struct engine *e, const char *category, uint64_t keep_s,
 			 const char *reason, const struct engine_actor *actor, struct fault *reterr)
 {
-	uint64_t before = e->governance ? keep_of(e->governance, category) : 0;
+	int number = audit_category_from_str(category);
+	uint64_t before = e->governance && number >= 0 ? keep_of(e, number) : 0;
 	struct audit_details details = {0};
 	struct audit_record record = {
 		.event = AUDIT_EVENT_RETENTION_SET,
@@ -382,7 +438,9 @@ int engine_retention_apply(struct engine *e, const struct engine_actor *actor, s
 	snprintf(order.role, sizeof(order.role), "%s", actor->role);
 	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++)
 		if (!never_expires(i))
-			order.keep_s[i] = keep_of(g, audit_category_to_str((enum audit_category)i));
+			order.keep_s[i] = keep_of(e, i);
+	order.archive = is_archived(e);
+	order.keep_archives_s = keep_of(e, ARCHIVES);
 	order.holds = calloc(json_object_size(g->holds) + 1, sizeof(*order.holds));
 	if (!order.holds)
 		return fault(reterr, -ENOMEM, "retention.start", "out of memory");
@@ -399,8 +457,6 @@ void governance_tick(struct engine *e)
 	struct governance *g = e->governance;
 	struct retention_report report;
 	struct fault f = {0};
-	const char *key;
-	json_t *body;
 	bool any = false;
 
 	if (!g || !g->retention || !g->errand || !e->store)
@@ -411,9 +467,8 @@ void governance_tick(struct engine *e)
 	retention_get_report(g->retention, &report);
 	if (report.running)
 		return;
-	json_object_foreach (g->rules, key, body) {
-		any |= keep_of(g, key) > 0;
-	}
+	for (int i = 0; i <= AUDIT_CATEGORY_MAX; i++)
+		any |= keep_of(e, i) > 0;
 	/* A run that a new hold stopped goes on; one that was not running does not begin. */
 	if (any && (!g->again || report.stopped)) {
 		if (engine_retention_apply(e, &ENGINE_SYSTEM, &f) < 0)
@@ -431,13 +486,30 @@ static json_t *json_run(struct engine *e)
 
 	if (e->governance && e->governance->retention)
 		retention_get_report(e->governance->retention, &r);
-	return json_pack("{s:b, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:s?}", "running",
+	return json_pack("{s:b, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s?}", "running",
 			 (int)r.running, "stopped", (int)r.stopped, "started_at",
 			 time_or_null((int64_t)(r.started_ns / NSEC_PER_SEC)), "ended_at",
 			 time_or_null((int64_t)(r.ended_ns / NSEC_PER_SEC)), "segments",
 			 (json_int_t)r.segments, "rewritten", (json_int_t)r.rewritten, "expired",
-			 (json_int_t)r.expired, "bytes_saved", (json_int_t)r.bytes_saved, "error",
+			 (json_int_t)r.expired, "bytes_saved", (json_int_t)r.bytes_saved,
+			 "archives_removed", (json_int_t)r.archives_removed, "error",
 			 r.trouble.err ? r.trouble.text : NULL);
+}
+
+/* Where the policy rules it; null: it does not. */
+static void put_line(json_t *item, const struct policy_keep *said)
+{
+	json_object_set_new(item, "policy_line", said ? json_integer(said->line) : json_null());
+}
+
+static json_t *json_archives(const struct engine *e)
+{
+	const struct policy_keep *said = policy_says(e, ARCHIVES);
+	json_t *item = json_pack("{s:b, s:o}", "made", (int)is_archived(e), "keep_seconds",
+				 said && said->s ? json_integer((json_int_t)said->s) : json_null());
+
+	put_line(item, said);
+	return item;
 }
 
 json_t *engine_retention_json(struct engine *e)
@@ -446,17 +518,21 @@ json_t *engine_retention_json(struct engine *e)
 
 	for (int i = 0; i < AUDIT_CATEGORY_MAX; i++) {
 		const char *name = audit_category_to_str((enum audit_category)i);
-		json_t *rule = e->governance ? json_object_get(e->governance->rules, name) : NULL;
+		const struct policy_keep *said = policy_says(e, i);
+		json_t *rule =
+			e->governance && !said ? json_object_get(e->governance->rules, name) : NULL;
 		json_t *item = rule ? json_copy(rule)
 				    : json_pack("{s:s, s:I}", "category", name, "keep_seconds",
-						(json_int_t)0);
+						said ? (json_int_t)said->s : 0);
 
 		if (!json_integer_value(json_object_get(item, "keep_seconds")))
 			json_object_set_new(item, "keep_seconds", json_null());
 		json_object_set_new(item, "fixed", json_boolean(never_expires(i)));
+		put_line(item, said);
 		json_array_append_new(items, item);
 	}
-	return json_pack("{s:o, s:o}", "items", items, "run", json_run(e));
+	return json_pack("{s:o, s:o, s:o}", "items", items, "archives", json_archives(e), "run",
+			 json_run(e));
 }
 
 json_t *engine_holds_json(const struct engine *e)

@@ -79,6 +79,8 @@ json_t *engine_holds_json(const struct engine *e);
 /* For the engine itself. */
 void governance_start(struct engine *e);
 void governance_tick(struct engine *e);
+/* Another policy came into force. */
+void governance_take_policy(struct engine *e);
 /* End what runs; accepts NULL. The recorder has to work still; governance_free() when it was stopped. */
 void governance_stop(struct governance *g);
 void governance_free(struct governance *g);

@@ -35,6 +35,7 @@ struct governance {
 	pthread_mutex_t rewriting; /* who has it may replace files of the log */
 	uint64_t resume_ns;	   /* CLOCK_MONOTONIC: not to erase before */
 	struct request_asked asked;
+	uint64_t keep_s[AUDIT_CATEGORY_MAX + 1]; /* as the policy in force says, archives last */
 };
 
 int governance_usable(const struct engine *e, struct fault *reterr);

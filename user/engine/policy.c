@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "engine/governance.h"
 #include "engine/internal.h"
 
 int policy_read(const struct engine *e, const char *text, size_t length, const char *profile,
@@ -114,5 +115,6 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	*policy = former;
 	e->policy_loaded_ns = clock_real_ns();
 	export_take_policy(e);
+	governance_take_policy(e);
 	return 0;
 }

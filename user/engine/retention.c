@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/archives.h"
 #include "audit/hash.h"
 #include "audit/rewrite.h"
 #include "base/log.h"
@@ -21,6 +22,7 @@ struct retention {
 	struct engine *engine;
 	struct retention_order order;
 	char cutoff[AUDIT_CATEGORY_MAX][CLOCK_RFC3339_SIZE]; /* "" = none expire */
+	char cutoff_archives[CLOCK_RFC3339_SIZE];	     /* likewise */
 
 	pthread_t thread;
 	bool joinable; /* the owner's */
@@ -125,7 +127,7 @@ static void record(struct retention *r, enum audit_event event, const struct rew
 		hex_format(w->hash_before, AUDIT_HASH_SIZE, before);
 		hex_format(w->hash_after, AUDIT_HASH_SIZE, after);
 		rewrite_archive_name(w, archive);
-		audit_details_string(&d, "archive", archive);
+		audit_details_string(&d, "archive", r->order.archive ? archive : "");
 		audit_details_u64(&d, "bytes_after", w->bytes_after);
 		audit_details_u64(&d, "bytes_before", w->bytes_before);
 		audit_details_u64(&d, "expired", w->expired);
@@ -133,6 +135,36 @@ static void record(struct retention *r, enum audit_event event, const struct rew
 		audit_details_string(&d, "sha256_after", after);
 		audit_details_string(&d, "sha256_before", before);
 		audit_details_u64(&d, "stubs", w->stubs);
+	}
+	engine_record(r->engine, &record, &actor);
+}
+
+static void record_archive(struct retention *r, enum audit_event event, const struct archive *a,
+			   const struct fault *f)
+{
+	const struct engine_actor actor = {
+		.uid = r->order.uid,
+		.username = r->order.username,
+		.role = r->order.role,
+	};
+	char segment[32];
+	struct audit_details d = {0};
+	struct audit_record record = {
+		.event = event,
+		.outcome = f ? AUDIT_FAILURE : AUDIT_SUCCESS,
+		.resource = {"segment", segment},
+		.details = &d,
+	};
+
+	snprintf(segment, sizeof(segment), "%llu", (unsigned long long)a->segment);
+	audit_details_u64(&d, "segment", a->segment);
+	audit_details_string(&d, "archive", a->name);
+	if (f) {
+		audit_details_string(&d, "code", f->code);
+		audit_details_string(&d, "error", f->text);
+	} else {
+		audit_details_string(&d, "archived_at", a->archived_at);
+		audit_details_string(&d, "sha256_before", a->sha256);
 	}
 	engine_record(r->engine, &record, &actor);
 }
@@ -197,7 +229,7 @@ static int do_segment(struct retention *r, int dir, uint64_t segment, struct fau
 
 	if (error <= 0)
 		return error;
-	error = rewrite_archive(dir, &w, reterr);
+	error = r->order.archive ? rewrite_archive(dir, &w, reterr) : 0;
 	if (error == 0) {
 		record(r, AUDIT_EVENT_RETENTION_ARCHIVED, &w, NULL);
 		error = wait_durable(r, reterr);
@@ -232,6 +264,47 @@ static void do_segments(struct retention *r, int dir, const uint64_t *segments, 
 	}
 }
 
+/* Under the lock for the reason that replace() has. */
+static int remove_archive(struct retention *r, int dir, const struct archive *a,
+			  struct fault *reterr)
+{
+	int error;
+
+	record_archive(r, AUDIT_EVENT_RETENTION_REMOVING, a, NULL);
+	error = wait_durable(r, reterr);
+	if (error < 0)
+		return error;
+	pthread_mutex_lock(&r->lock);
+	error = r->stop ? fault(reterr, -ECANCELED, "retention.stopped", "told to stop")
+			: archives_remove(dir, a, reterr);
+	r->report.archives_removed += error == 0;
+	pthread_mutex_unlock(&r->lock);
+	if (error == 0)
+		record_archive(r, AUDIT_EVENT_RETENTION_REMOVED, a, NULL);
+	return error;
+}
+
+static void do_archives(struct retention *r, int dir, struct fault *reterr)
+{
+	_cleanup_free_ struct archive *list = NULL;
+	size_t count = 0;
+
+	if (!*r->cutoff_archives || r->order.hold_count || r->stop ||
+	    archives_list(dir, &list, &count, reterr) < 0)
+		return;
+	for (size_t i = 0; i < count && !r->stop; i++) {
+		struct fault f = {0};
+
+		/* One that does not say how old it is stays. */
+		if (!*list[i].archived_at || strcmp(list[i].archived_at, r->cutoff_archives) >= 0 ||
+		    remove_archive(r, dir, &list[i], &f) >= 0 || f.err == -ECANCELED)
+			continue;
+		log_error("an archive past its time could not be removed", "error", f.text);
+		record_archive(r, AUDIT_EVENT_RETENTION_FAILED, &list[i], &f);
+		*reterr = f;
+	}
+}
+
 static void *run(void *userdata)
 {
 	struct retention *r = userdata;
@@ -246,7 +319,12 @@ static void *run(void *userdata)
 	pthread_mutex_lock(&r->engine->governance->rewriting); /* against errand.c */
 	if (dir >= 0 && rewrite_candidates(dir, &segments, &count, &f) == 0)
 		do_segments(r, dir, segments, count);
+	if (dir >= 0 && !f.err)
+		do_archives(r, dir, &f);
 	pthread_mutex_unlock(&r->engine->governance->rewriting);
+	/* Segments that were written anew lost their index. */
+	if (r->engine->indexer)
+		indexer_look_again(r->engine->indexer);
 	pthread_mutex_lock(&r->lock);
 	if (f.err)
 		r->report.trouble = f;
@@ -255,6 +333,15 @@ static void *run(void *userdata)
 	r->report.ended_ns = clock_real_ns();
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
+}
+
+static void put_cutoff(uint64_t now_ns, uint64_t keep_s, char ret[static CLOCK_RFC3339_SIZE])
+{
+	uint64_t keep_ns = keep_s * NSEC_PER_SEC;
+
+	*ret = '\0';
+	if (keep_ns && keep_ns < now_ns)
+		clock_format_rfc3339(now_ns - keep_ns, ret);
 }
 
 int retention_begin(struct retention *r, const struct retention_order *order, struct fault *reterr)
@@ -271,13 +358,9 @@ int retention_begin(struct retention *r, const struct retention_order *order, st
 	retention_join(r);
 	free(r->order.holds);
 	r->order = *order;
-	for (unsigned int i = 0; i < AUDIT_CATEGORY_MAX; i++) {
-		uint64_t keep_ns = order->keep_s[i] * NSEC_PER_SEC;
-
-		*r->cutoff[i] = '\0';
-		if (keep_ns && keep_ns < now_ns)
-			clock_format_rfc3339(now_ns - keep_ns, r->cutoff[i]);
-	}
+	for (unsigned int i = 0; i < AUDIT_CATEGORY_MAX; i++)
+		put_cutoff(now_ns, order->keep_s[i], r->cutoff[i]);
+	put_cutoff(now_ns, order->keep_archives_s, r->cutoff_archives);
 	r->stop = false;
 	r->report = (struct retention_report){.running = true, .started_ns = now_ns};
 	error = -pthread_create(&r->thread, NULL, run, r);

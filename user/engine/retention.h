@@ -24,7 +24,9 @@ struct retention_hold {
 
 struct retention_order {
 	uint64_t keep_s[AUDIT_CATEGORY_MAX]; /* 0 = for ever */
-	struct retention_hold *holds;	     /* taken over */
+	bool archive;			     /* before anything is taken out */
+	uint64_t keep_archives_s;     /* 0 = for ever; while there is a hold, none is removed */
+	struct retention_hold *holds; /* taken over */
 	size_t hold_count;
 	uid_t uid;
 	char username[33], role[16];
@@ -34,6 +36,7 @@ struct retention_report {
 	bool running, stopped;
 	uint64_t started_ns, ended_ns; /* CLOCK_REALTIME; 0 = never */
 	uint64_t segments, rewritten, expired, bytes_saved;
+	uint64_t archives_removed;
 	struct fault trouble; /* the last; err 0 = none */
 };
 
