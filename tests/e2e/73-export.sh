@@ -130,6 +130,10 @@ kill -9 "$COLLECTOR"
 make_records 10
 check 'a collector that is gone is seen' wait_for 10 export_is siem .failing
 check 'and is a record' wait_for 5 grep -q export.failed <<<"$(weir audit tail -n 100 -o json)"
+check 'the status says how far it is behind, and why' grep -q '^EXPORT FAILING siem to tcp://127.0.0.1:6514: [1-9][0-9]* records behind: ' \
+	<<<"$(weir status)"
+check 'and that the other takes records' grep -q "^export file to file:.*: [0-9]* records behind$" <<<"$(weir status)"
+check 'so does the doctor' grep -q 'export siem to .* is [1-9][0-9]* records behind' <<<"$(weir doctor || true)"
 check 'nothing waits for it' timeout 5 "$WEIR" block 203.0.113.9
 collect
 check 'it comes back and misses nothing' wait_for 40 complete
@@ -149,6 +153,12 @@ start_weir
 make_records 2
 check 'a restart goes on where it was' wait_for 10 complete
 check 'in the file, too, without doubles' wait_for 10 rotated
+# What the threads behind the log do can be watched.
+for metric in weir_audit_index_lag_records weir_audit_index_built_total weir_audit_index_errors_total \
+	weir_audit_checkpoints_total weir_audit_checkpoint_failing weir_vault_works weir_vault_subjects \
+	weir_vault_sealed_total weir_vault_refused_total; do
+	check "$metric is a metric" grep -q "^$metric [0-9]" <<<"$(weir metrics)"
+done
 check 'the lag is a metric' grep -q 'weir_audit_export_lag_records{export="siem"}' <<<"$(weir metrics)"
 
 bad_target() {

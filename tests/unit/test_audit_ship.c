@@ -2,6 +2,7 @@
 /* A target that is away, full or new misses nothing, and what it is sent twice it can tell. */
 #include "test_audit.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -340,6 +341,70 @@ static void test_kill_9_loses_nothing_that_a_slow_or_dead_socket_is_to_have(void
 	free(seen);
 }
 
+/* @port 0: any; which one it is. */
+static int bind_udp(uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons(*port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(a);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+/* The datagrams that wait are RFC 5424, one record each, from the index @from on. How many? */
+static unsigned int assert_datagrams(int fd, unsigned int from)
+{
+	char message[SINK_DATAGRAM_MAX + 1], sequence[48];
+	unsigned int count = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT)) > 0) {
+		message[n] = '\0';
+		assert_int_equal(strncmp(message, "<1", 2), 0); /* facility 13 */
+		assert_non_null(strstr(message, ">1 20"));
+		assert_null(strchr(message, '\n'));
+		snprintf(sequence, sizeof(sequence), "sequenceId=\"%u\"", from + count + 1);
+		if (!strstr(message, sequence))
+			fail_msg("%s is not in: %s", sequence, message);
+		count++;
+	}
+	return count;
+}
+
+static void test_udp_carries_a_record_a_datagram_and_a_closed_port_is_seen(void **state)
+{
+	struct log *l = *state;
+	struct shipper *s;
+	uint16_t port = 0;
+	int fd = bind_udp(&port);
+	char to[64];
+
+	make_small_log(l);
+	snprintf(to, sizeof(to), "udp://127.0.0.1:%u", port);
+	failures = recoveries = 0;
+	s = make_shipper(l);
+	start(s, to, EXPORT_SYSLOG);
+	wait_until_confirmed(s, RECORDS);
+	assert_int_equal(assert_datagrams(fd, 0), RECORDS);
+	assert_int_equal(failures, 0);
+	close(fd);
+	append_long(l); /* the host says that nobody listens */
+	while (!__atomic_load_n(&failures, __ATOMIC_SEQ_CST))
+		poll(NULL, 0, 20);
+	fd = bind_udp(&port);
+	wait_until_confirmed(s, RECORDS + 1);
+	assert_int_equal(__atomic_load_n(&recoveries, __ATOMIC_SEQ_CST), 1);
+	assert_true(assert_datagrams(fd, RECORDS) >= 1);
+	shipper_free(s);
+	close(fd);
+}
+
 static void test_targets_are_read_strictly(void **state)
 {
 	static const char *const good[] = {"file:/a", "unix:/dev/log", "udp://192.0.2.1:514",
@@ -385,6 +450,9 @@ int main(void)
 						log_set_up, log_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_kill_9_loses_nothing_that_a_slow_or_dead_socket_is_to_have, log_set_up,
+			log_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_udp_carries_a_record_a_datagram_and_a_closed_port_is_seen, log_set_up,
 			log_tear_down),
 		cmocka_unit_test(test_targets_are_read_strictly),
 	};

@@ -204,7 +204,7 @@ static void write_all(struct text *out)
 		const char *label[3] = {0};
 		char *rest = labels;
 
-		if (m.written & 1ULL << i)
+		if (m.written[i])
 			continue;
 		for (int j = 0; j < 3 && *labels; j++)
 			label[j] = strsep(&rest, " ");

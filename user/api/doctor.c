@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/cleanup.h"
 #include "doctor/doctor.h"
+#include "engine/export.h"
 #include "engine/privacy.h"
 #include "engine/seal.h"
 
@@ -49,6 +50,28 @@ static void add_seal(const struct call *c, struct doctor_report *report)
 			   (unsigned long long)stats.size);
 }
 
+/* The log is the queue: a target that is away misses nothing, until records expire. */
+static void add_exports(const struct call *c, struct doctor_report *report)
+{
+	struct ship_stats stats[SHIP_TARGETS_MAX];
+	size_t count = engine_export_stats(c->engine, stats);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct ship_stats *s = &stats[i];
+		unsigned long long lag = export_lag(c->engine, s);
+
+		if (s->failing)
+			doctor_add(report, "audit.export", DOCTOR_WARN,
+				   "see to the target; what it lacks is sent when it is back",
+				   "export %s to %.100s is %llu records behind: %.120s", s->name,
+				   s->to, lag, s->because);
+		else
+			doctor_add(report, "audit.export", DOCTOR_OK, "",
+				   "export %s to %.100s: %llu records sent, %llu behind", s->name,
+				   s->to, (unsigned long long)s->sent, lag);
+	}
+}
+
 /* What only the daemon knows: whether it can write, and what it had to give up. */
 static void add_own(const struct call *c, struct doctor_report *report)
 {
@@ -72,6 +95,7 @@ static void add_own(const struct call *c, struct doctor_report *report)
 			   "%llu records, none lost, %llu on their way",
 			   (unsigned long long)stats.records, (unsigned long long)stats.pending);
 	add_seal(c, report);
+	add_exports(c, report);
 	if (!engine_store_works(c->engine))
 		doctor_add(report, "database", DOCTOR_FAIL, "mend it and restart the daemon",
 			   "changes will not survive a reboot: %s", store->fault.text);

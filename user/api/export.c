@@ -72,8 +72,7 @@ void handle_audit_export(struct call *c)
 	c->response->when_durable = true;
 }
 
-/* Durable records that are still to be looked at for this target. */
-static uint64_t lag_of(const struct engine *e, const struct ship_stats *s)
+uint64_t export_lag(const struct engine *e, const struct ship_stats *s)
 {
 	struct recorder_stats recorder;
 
@@ -96,7 +95,7 @@ json_t *json_exports(const struct engine *e)
 				  "name", s->name, "to", s->to, "format", s->format, "failing",
 				  s->failing, "error", s->failing ? s->because : NULL, "next_index",
 				  (json_int_t)s->next, "confirmed_index", (json_int_t)s->confirmed,
-				  "lag_records", (json_int_t)lag_of(e, s), "sent",
+				  "lag_records", (json_int_t)export_lag(e, s), "sent",
 				  (json_int_t)s->sent, "errors", (json_int_t)s->errors, "shortened",
 				  (json_int_t)s->shortened));
 	}
@@ -110,7 +109,7 @@ void put_exports(struct metrics *m, struct call *c)
 
 	metrics_family(m, METRIC_AUDIT_EXPORT_LAG_RECORDS);
 	for (size_t i = 0; i < count; i++)
-		metrics_sample(m, lag_of(c->engine, &stats[i]), "export", stats[i].name, NULL);
+		metrics_sample(m, export_lag(c->engine, &stats[i]), "export", stats[i].name, NULL);
 	metrics_family(m, METRIC_AUDIT_EXPORT_RECORDS_TOTAL);
 	for (size_t i = 0; i < count; i++)
 		metrics_sample(m, stats[i].sent, "export", stats[i].name, NULL);

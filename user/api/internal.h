@@ -99,7 +99,11 @@ void put_safety(struct metrics *m, struct call *c);
 
 /* export.c: the targets that records are sent on to. */
 json_t *json_exports(const struct engine *e);
+struct ship_stats;
+/* Durable records that are still to be looked at for this target. */
+uint64_t export_lag(const struct engine *e, const struct ship_stats *s);
 void put_exports(struct metrics *m, struct call *c);
+void put_vault(struct metrics *m, struct call *c);
 
 /* seal.c: how far the signed checkpoint of the audit log is. */
 json_t *json_checkpoint(const struct engine *e);

@@ -126,11 +126,12 @@ static json_t *json_audit(const struct engine *e)
 
 	recorder_get_stats(engine_recorder(e), &stats);
 	engine_index_stats(e, &index);
-	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:o}", "records",
-			 (json_int_t)stats.records, "lost", (json_int_t)stats.lost, "pending",
-			 (json_int_t)stats.pending, "degraded", stats.degraded, "degraded_because",
-			 stats.degraded_because, "last_hash", stats.last_hash, "checkpoint",
-			 json_checkpoint(e), "index", "built", (json_int_t)index.built, "failed",
+	return json_pack("{s:I, s:I, s:I, s:b, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:s}, s:o}",
+			 "records", (json_int_t)stats.records, "lost", (json_int_t)stats.lost,
+			 "pending", (json_int_t)stats.pending, "degraded", stats.degraded,
+			 "degraded_because", stats.degraded_because, "last_hash", stats.last_hash,
+			 "checkpoint", json_checkpoint(e), "index", "lag_records",
+			 (json_int_t)index.behind, "built", (json_int_t)index.built, "failed",
 			 (json_int_t)index.failed, "trouble", index.trouble, "exports",
 			 json_exports(e));
 }
@@ -315,6 +316,16 @@ static void put_feeds(struct metrics *m, struct call *c)
 		metrics_sample(m, feed->error.err != 0, "feed", feed->name, NULL);
 }
 
+static void put_index(struct metrics *m, const struct call *c)
+{
+	struct indexer_stats index = {0};
+
+	engine_index_stats(c->engine, &index);
+	metrics_single(m, METRIC_AUDIT_INDEX_LAG_RECORDS, index.behind);
+	metrics_single(m, METRIC_AUDIT_INDEX_BUILT_TOTAL, index.built);
+	metrics_single(m, METRIC_AUDIT_INDEX_ERRORS_TOTAL, index.failed);
+}
+
 static void put_events(struct metrics *m, struct call *c)
 {
 	struct weir_event_count counts;
@@ -335,6 +346,8 @@ static void put_events(struct metrics *m, struct call *c)
 	metrics_single(m, METRIC_AUDIT_LOST_TOTAL, stats.lost);
 	metrics_single(m, METRIC_AUDIT_DEGRADED, stats.degraded);
 	put_checkpoint(m, c);
+	put_index(m, c);
+	put_vault(m, c);
 	put_exports(m, c);
 }
 

@@ -12,6 +12,17 @@ json_t *json_vault(const struct engine *e)
 			 s.trouble.err ? s.trouble.text : NULL);
 }
 
+void put_vault(struct metrics *m, struct call *c)
+{
+	struct vault_status s;
+
+	vault_get_status(engine_vault(c->engine), &s);
+	metrics_single(m, METRIC_VAULT_WORKS, s.state == VAULT_WORKS);
+	metrics_single(m, METRIC_VAULT_SUBJECTS, s.subjects);
+	metrics_single(m, METRIC_VAULT_SEALED_TOTAL, s.sealed);
+	metrics_single(m, METRIC_VAULT_REFUSED_TOTAL, s.refused);
+}
+
 static json_t *json_modes(const struct engine *e)
 {
 	json_t *modes = json_object();

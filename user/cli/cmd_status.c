@@ -191,6 +191,22 @@ static void put_links(struct table *t, const json_t *status)
 	}
 }
 
+/* How far the targets are that records are sent on to. */
+static void say_exports(const struct cli *cli, const json_t *exports)
+{
+	const json_t *export;
+	size_t i;
+
+	json_array_foreach (exports, i, export) {
+		const char *error = member_text(export, "error");
+
+		cli_say(cli, "%s %s to %s: %" PRIu64 " records behind%s%s",
+			member_bool(export, "failing") ? "EXPORT FAILING" : "export",
+			member_text(export, "name"), member_text(export, "to"),
+			member_u64(export, "lag_records"), *error ? ": " : "", error);
+	}
+}
+
 /* What somebody should do something about. */
 static void say_trouble(const struct cli *cli, const json_t *status)
 {
@@ -242,6 +258,7 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	index = json_object_get(audit, "index");
 	if (*member_text(index, "trouble"))
 		cli_say(cli, "AUDIT INDEX: searching is slow, %s", member_text(index, "trouble"));
+	say_exports(cli, json_object_get(audit, "exports"));
 }
 
 static int print_reasons(const struct cli *cli, const json_t *reasons)

@@ -214,8 +214,8 @@ void engine_close(struct engine *e)
 
 	if (!e)
 		return;
+	governance_stop(e->governance); /* it tells the indexer what it wrote anew */
 	indexer_stop(e->indexer);
-	governance_stop(e->governance);
 	if (e->recorder) {
 		calls_tick(e, true);
 		engine_record(e, &record, &ENGINE_SYSTEM);

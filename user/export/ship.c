@@ -97,18 +97,16 @@ static void tell(struct lane *l, enum audit_event event, const char *words)
 static void cursor_store(struct lane *l)
 {
 	char line[CURSOR_BYTES];
-	struct reader_record record;
 	char hash[AUDIT_HASH_TEXT] = "-";
 	_cleanup_(reader_closep) struct reader *reader = NULL;
+	uint8_t bytes[AUDIT_HASH_SIZE];
 
 	if (l->confirmed == l->stored)
 		return;
-	if (l->confirmed && reader_open(l->shipper->audit_dir, &reader, NULL) == 0) {
-		reader_with_expired(reader); /* as cursor_load() has it */
-		if (reader_seek(reader, l->confirmed - 1, NULL) == 0 &&
-		    reader_next(reader, &record, NULL) > 0)
-			hex_format(record.hash, AUDIT_HASH_SIZE, hash);
-	}
+	/* Also of one that expired meanwhile. */
+	if (l->confirmed && reader_open(l->shipper->audit_dir, &reader, NULL) == 0 &&
+	    reader_hash_at(reader, l->confirmed - 1, bytes, NULL) == 0)
+		hex_format(bytes, AUDIT_HASH_SIZE, hash);
 	snprintf(line, sizeof(line), "%" PRIu64 " %s\n", l->confirmed, hash);
 	/* If it cannot be written, records are sent twice after a restart: no reason to end. */
 	if (fs_replace_file(l->cursor_path, line, strlen(line), 0600, NULL) == 0)

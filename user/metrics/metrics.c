@@ -19,7 +19,6 @@ static const struct metric_info families[] = {
 #undef WEIR_M
 };
 _Static_assert(ARRAY_SIZE(families) == METRIC_MAX, "a metric has no family");
-_Static_assert(METRIC_MAX <= 64, "struct metrics marks written families in 64 bits");
 
 static const char *const type_names[] = {
 	[METRIC_COUNTER] = "counter",
@@ -57,8 +56,8 @@ void metrics_family(struct metrics *m, enum metric metric)
 {
 	const struct metric_info *info = metric_info(metric);
 
-	assert(!(m->written & 1ULL << metric));
-	m->written |= 1ULL << metric;
+	assert(!m->written[metric]);
+	m->written[metric] = true;
 	m->family = metric;
 	text_printf(m->out, "# HELP %s ", info->name);
 	put_escaped(m->out, info->help, false);

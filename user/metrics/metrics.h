@@ -13,6 +13,7 @@
 #ifndef METRICS_METRICS_H
 #define METRICS_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,8 @@ const struct metric_info *metric_info(enum metric metric);
 
 struct metrics {
 	struct text *out;
-	enum metric family; /* the one being written; METRIC_MAX = none yet */
-	uint64_t written;   /* a bit per family: none may come twice */
+	enum metric family;	  /* the one being written; METRIC_MAX = none yet */
+	bool written[METRIC_MAX]; /* none may come twice */
 };
 
 void metrics_init(struct metrics *m, struct text *out);
