@@ -20,19 +20,18 @@
 #define SEAL_OPTIONS   CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(REASON)
 #define TAIL_OPTIONS                                                                               \
 	CLI_ONLINE, CLI_TAKES(LINES), CLI_TAKES(DIR), CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
-#define SEARCH_OPTIONS                                                                             \
+#define QUERY_OPTIONS /* of user/cli/query.c, of the log or of the files in a directory */         \
 	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(TYPE),           \
 		CLI_TAKES(CATEGORY), CLI_TAKES(SEVERITY), CLI_TAKES(ACTOR), CLI_TAKES(ADDRESS),    \
 		CLI_TAKES(RULE), CLI_TAKES(RESOURCE), CLI_TAKES(OUTCOME), CLI_TAKES(TEXT),         \
-		CLI_TAKES(LIMIT), CLI_TAKES(CURSOR), CLI_TAKES(OLDEST), CLI_TAKES(FOLLOW),         \
-		CLI_TAKES(SCAN), CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
+		CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
+#define SEARCH_OPTIONS                                                                             \
+	QUERY_OPTIONS, CLI_TAKES(LIMIT), CLI_TAKES(CURSOR), CLI_TAKES(OLDEST), CLI_TAKES(FOLLOW),  \
+		CLI_TAKES(SCAN)
 #define STATS_OPTIONS                                                                              \
 	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(SCAN),           \
 		CLI_TAKES(VAULT_KEY)
-#define EXPORT_OPTIONS                                                                             \
-	CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(FORMAT), CLI_TAKES(GZIP), CLI_TAKES(SINCE),          \
-		CLI_TAKES(UNTIL), CLI_TAKES(CATEGORY), CLI_TAKES(SEVERITY), CLI_TAKES(TYPE),       \
-		CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
+#define EXPORT_OPTIONS QUERY_OPTIONS, CLI_TAKES(FORMAT), CLI_TAKES(GZIP)
 #define DETACH_OPTIONS                                                                             \
 	CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE), CLI_TAKES(VAULT_KEY)
 #define PANIC_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BPFFS)

@@ -96,6 +96,13 @@ check 'an existing file is not overwritten' exits 1 weir audit export "$LAB_DIR/
 check 'an export is a record' grep -q audit.exported <<<"$(weir audit tail -o json)"
 check 'a filter holds' test "$(weir audit export --type 'list.*' | jq -r .event_type | sort -u | xargs)" \
 	== 'list.add list.remove'
+check 'filters are those of a search' test "$(weir audit export --type 'list.*' --text 203.0.113 --actor "$(id -un)" | jq -c .index | xargs)" = \
+	"$(weir audit search --oldest --limit 1000 --type 'list.*' --text 203.0.113 --actor "$(id -un)" -o json | jq -c '.events[].index' | xargs)"
+check 'and find what is sealed' test "$(weir audit export --address 203.0.113.7 | wc -l)" -ge 2
+check 'of the files, too' test "$(weir audit export --dir "$STATE/audit" --address 203.0.113.0/24 | wc -l)" = \
+	"$(weir audit search --limit 1000 --address 203.0.113.0/24 -o json | jq '.events | length')"
+check 'an address that was asked for is sealed in the record of it' refuse grep -q '"address":"203' \
+	<<<"$(weir audit export --address 203.0.113.0/24 >/dev/null; weir audit tail -n 5 --sealed -o json)"
 check 'a filter that is none is refused' exits 2 weir audit export --category nonsense
 check 'the files are read without the daemon' test \
 	"$(weir audit export --dir "$STATE/audit" --type system.start | wc -l)" == 1

@@ -34,6 +34,8 @@ static void what_cannot_be_asked_is_refused_with_words(void **state)
 		{QUERY_TYPE, "[a-z]*"},
 		{QUERY_TYPE, "*a*b*c*d*e"},
 		{QUERY_CATEGORY, "trafic"},
+		{QUERY_CATEGORY, "lists,x"},
+		{QUERY_CATEGORY, "lists,"},
 		{QUERY_SEVERITY, "0"},
 		{QUERY_SEVERITY, "6"},
 		{QUERY_ADDRESS, "198.18.0.1/24"},
@@ -102,11 +104,34 @@ static void a_subject_stands_for_a_value_that_is_sealed(void **state)
 	assert_true(audit_query_match(&q, &view));
 }
 
+static void categories_are_some_by_commas(void **state)
+{
+	struct audit_query q;
+	json_t *o;
+
+	(void)state;
+	audit_query_init(&q);
+	assert_true(audit_query_match_type(&q, "list.add", 8));
+	ask(&q, QUERY_CATEGORY, "policy,lists");
+	assert_true(audit_query_match_type(&q, "list.add", 8));
+	assert_true(audit_query_match_type(&q, "policy.apply", 12));
+	assert_false(audit_query_match_type(&q, "system.start", 12));
+	assert_false(audit_query_match_type(&q, "of.tomorrow", 11));
+	ask(&q, QUERY_SINCE, "2026-11-20");
+	o = audit_query_json(&q);
+	assert_string_equal(json_string_value(json_object_get(o, "category")), "policy,lists");
+	assert_string_equal(json_string_value(json_object_get(o, "since")),
+			    "2026-11-20T00:00:00.000000000Z");
+	assert_int_equal(json_object_size(o), 2);
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_cannot_be_asked_is_refused_with_words),
 		cmocka_unit_test(a_longest_word_of_controls_is_kept_whole),
+		cmocka_unit_test(categories_are_some_by_commas),
 		cmocka_unit_test(a_subject_stands_for_a_value_that_is_sealed),
 	};
 

@@ -620,10 +620,58 @@ static void a_thread_makes_indexes_of_what_is_complete(void **state)
 	assert_all_found(l, false);
 }
 
+static uint64_t first_in_range(const struct log *l, uint64_t since_ns, uint64_t until_ns,
+			       uint64_t *ret_count)
+{
+	_cleanup_(reader_closep) struct reader *r = NULL;
+	struct reader_record record;
+	uint64_t first = UINT64_MAX;
+	struct fault f = {0};
+
+	assert_int_equal(reader_open(l->path, &r, &f), 0);
+	reader_set_range(r, since_ns, until_ns);
+	for (*ret_count = 0; reader_next(r, &record, &f) == 1; ++*ret_count)
+		if (first == UINT64_MAX)
+			first = record.view.index;
+	assert_int_equal(f.err, 0);
+	return first;
+}
+
+/* An export of yesterday does not read the whole log. */
+static void a_reader_passes_over_segments_of_another_time(void **state)
+{
+	const struct log *l = *state;
+	uint64_t now_ns = clock_real_ns(), day_ns = 24 * 3600 * NSEC_PER_SEC, count, last;
+	_cleanup_free_ uint64_t *segments = NULL;
+	struct index_report report;
+	struct fault f = {0};
+	size_t segment_count;
+	int dir;
+
+	log_make(l, 9000, 12, 3);
+	dir = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(directory_segments(dir, &segments, &segment_count), 0);
+	close(dir);
+	assert_true(segment_count >= 3);
+	last = segments[segment_count - 1];
+	/* Without indexes nothing is passed over. */
+	assert_int_equal(first_in_range(l, now_ns + day_ns, UINT64_MAX, &count), 0);
+	assert_int_equal(count, 36);
+	assert_int_equal(audit_index_rebuild(l->path, &report, &f), 0);
+	assert_int_equal(first_in_range(l, now_ns + day_ns, UINT64_MAX, &count), last);
+	assert_int_equal(count, 36 - last);
+	assert_int_equal(first_in_range(l, 0, now_ns - day_ns, &count), last);
+	assert_int_equal(first_in_range(l, now_ns - day_ns, now_ns + day_ns, &count), 0);
+	assert_int_equal(count, 36);
+	assert_int_equal(first_in_range(l, 0, UINT64_MAX, &count), 0);
+	assert_int_equal(count, 36);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, log_set_up, log_tear_down)
+		TEST(a_reader_passes_over_segments_of_another_time),
 		TEST(the_same_is_found_with_and_without_an_index),
 		TEST(questions_mean_what_they_say),
 		TEST(records_behind_the_index_are_found),

@@ -53,8 +53,7 @@ static int read_criterion(struct call *c, struct audit_query *q, enum query_crit
 	return 0;
 }
 
-/* The arguments that are criteria, as a query and as details of a record. Answers itself if one is bad. */
-static int read_query(struct call *c, struct audit_query *q, struct audit_details *ret_asked)
+int read_query(struct call *c, struct audit_query *q, struct audit_details *ret_asked)
 {
 	audit_query_init(q);
 	for (enum query_criterion i = 0; i < QUERY_CRITERION_MAX; i++)

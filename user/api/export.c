@@ -6,12 +6,31 @@
 #include "api/internal.h"
 #include "base/log.h"
 #include "engine/export.h"
+#include "engine/privacy.h"
 #include "export/stream.h"
+#include "vault/query.h"
+
+/* An export and the ids of subjects that its query borrows. */
+struct sending {
+	struct export_stream *stream;
+	struct vault_meant meant;
+};
+
+static void sending_free(struct sending *s)
+{
+	if (!s)
+		return;
+	export_stream_close(s->stream);
+	vault_meant_done(&s->meant);
+	free(s);
+}
+DEFINE_CLEANUP(struct sending *, sending_free)
 
 static ssize_t read_stream(void *data, char *buffer, size_t size)
 {
+	const struct sending *s = data;
 	struct fault f = {0};
-	ssize_t n = export_stream_read(data, buffer, size, &f);
+	ssize_t n = export_stream_read(s->stream, buffer, size, &f);
 
 	if (n < 0 && n != -ENODATA)
 		log_error("an export broke off", "error", f.text);
@@ -20,19 +39,7 @@ static ssize_t read_stream(void *data, char *buffer, size_t size)
 
 static void end_stream(void *data)
 {
-	export_stream_close(data);
-}
-
-static int read_filter(const struct call *c, struct export_filter *ret, struct fault *reterr)
-{
-	const char *name, *value;
-
-	for (unsigned int i = 0; (name = export_filter_name(i)); i++) {
-		value = http_argument(c->request, name);
-		if (value && export_filter_set(ret, name, value, reterr) < 0)
-			return -EINVAL;
-	}
-	return 0;
+	sending_free(data);
 }
 
 static bool is_sealed(const struct call *c)
@@ -46,8 +53,9 @@ void handle_audit_export(struct call *c)
 {
 	const char *name = http_argument(c->request, "format") ?: "ndjson";
 	int format = export_format_from_str(name);
-	_cleanup_(export_stream_closep) struct export_stream *stream = NULL;
-	struct export_filter filter = {0};
+	_cleanup_(sending_freep) struct sending *sending = NULL;
+	struct audit_details asked = {0};
+	struct audit_query query;
 	struct fault f = {0};
 
 	if (format < 0) {
@@ -57,18 +65,23 @@ void handle_audit_export(struct call *c)
 		return reply_problem(c, 422, "export.format", "'%.32s' is no format; there are %s",
 				     name, known.data ?: "");
 	}
-	if (read_filter(c, &filter, &f) < 0 ||
-	    export_stream_open(engine_audit_dir(c->engine), (enum export_format)format, &filter,
-			       is_sealed(c) ? NULL : engine_audit_opener(c->engine), &stream,
+	if (read_query(c, &query, &asked) < 0)
+		return;
+	sending = calloc(1, sizeof(*sending));
+	if (!sending)
+		return reply_problem(c, 500, "export.memory", "out of memory");
+	if (vault_mean(engine_vault(c->engine), &query, &sending->meant, &f) < 0 ||
+	    export_stream_open(engine_audit_dir(c->engine), (enum export_format)format, &query,
+			       engine_audit_opener(c->engine), is_sealed(c), &sending->stream,
 			       &f) < 0)
 		return reply_fault(c, &f);
-	engine_exported(c->engine, export_format_to_str((enum export_format)format), &filter,
+	engine_exported(c->engine, export_format_to_str((enum export_format)format), &asked,
 			&c->actor);
 	c->response->status = 200;
 	c->response->content_type = export_format_type((enum export_format)format);
 	c->response->stream = read_stream;
 	c->response->stream_end = end_stream;
-	c->response->stream_data = take_ptr(stream);
+	c->response->stream_data = take_ptr(sending);
 	c->response->when_durable = true;
 }
 

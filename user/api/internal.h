@@ -99,6 +99,10 @@ void put_safety(struct metrics *m, struct call *c);
 
 /* export.c: the targets that records are sent on to. */
 json_t *json_exports(const struct engine *e);
+struct audit_query;
+/* The arguments that are criteria, as a query and as details of a record. Answers itself if one is bad. */
+int read_query(struct call *c, struct audit_query *q, struct audit_details *ret_asked);
+
 struct ship_stats;
 /* Durable records that are still to be looked at for this target. */
 uint64_t export_lag(const struct engine *e, const struct ship_stats *s);

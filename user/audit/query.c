@@ -19,7 +19,7 @@ static const char *const names[] = {
 
 void audit_query_init(struct audit_query *q)
 {
-	*q = (struct audit_query){.until_ns = UINT64_MAX, .category = -1, .outcome = -1};
+	*q = (struct audit_query){.until_ns = UINT64_MAX, .outcome = -1};
 }
 
 const char *audit_criterion_to_str(enum query_criterion criterion)
@@ -124,6 +124,25 @@ static int outcome_from_str(const char *words)
 	return -EINVAL;
 }
 
+static int set_categories(struct audit_query *q, const char *words, struct fault *reterr)
+{
+	char copy[QUERY_WORD_MAX + 1], *rest = copy, *word;
+	uint32_t categories = 0;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	while ((word = strsep(&rest, ","))) {
+		int category = audit_category_from_str(word);
+
+		if (category < 0)
+			return fault(reterr, -EINVAL, "audit.query",
+				     "category '%.40s' is none of %s", word,
+				     audit_category_names());
+		categories |= 1U << category;
+	}
+	q->categories = categories;
+	return 0;
+}
+
 static int set_address(struct audit_query *q, const char *words, struct fault *reterr)
 {
 	switch (prefix_parse(words, &q->address)) {
@@ -151,11 +170,7 @@ static int set(struct audit_query *q, enum query_criterion criterion, const char
 	case QUERY_TYPE:
 		return set_glob(words, reterr);
 	case QUERY_CATEGORY:
-		q->category = audit_category_from_str(words);
-		return q->category < 0 ? fault(reterr, -EINVAL, "audit.query",
-					       "category '%.40s' is none of %s", words,
-					       audit_category_names())
-				       : 0;
+		return set_categories(q, words, reterr);
 	case QUERY_SEVERITY:
 		return parse_u32(words, 1, 5, &q->severity) < 0
 			       ? bad("severity", words, "it is no number from 1 to 5", reterr)
@@ -306,9 +321,10 @@ bool audit_query_match_type(const struct audit_query *q, const char *type, size_
 		return false;
 	memcpy(name, type, length);
 	name[length] = '\0';
-	if (q->category >= 0) {
+	if (q->categories) {
 		event = audit_event_from_str(name, length);
-		if (event < 0 || (int)audit_event_category((enum audit_event)event) != q->category)
+		if (event < 0 ||
+		    !(q->categories >> audit_event_category((enum audit_event)event) & 1))
 			return false;
 	}
 	return !audit_query_has(q, QUERY_TYPE) ||
@@ -324,7 +340,7 @@ bool audit_query_match(const struct audit_query *q, const struct record_view *vi
 	if (q->outcome >= 0 &&
 	    !slice_equal(&view->outcome, audit_outcome_to_str((enum audit_outcome)q->outcome)))
 		return false;
-	if ((audit_query_has(q, QUERY_TYPE) || q->category >= 0) &&
+	if ((audit_query_has(q, QUERY_TYPE) || q->categories) &&
 	    !audit_query_match_type(q, view->event_type.data, view->event_type.length))
 		return false;
 	if (q->since_ns || q->until_ns != UINT64_MAX) {
@@ -338,4 +354,23 @@ bool audit_query_match(const struct audit_query *q, const struct record_view *vi
 	       part_contains(view, &view->actor, q->text) ||
 	       part_contains(view, &view->resource, q->text) ||
 	       part_contains(view, &view->details, q->text);
+}
+
+json_t *audit_query_json(const struct audit_query *q)
+{
+	json_t *o = json_object();
+
+	for (enum query_criterion i = 0; i < QUERY_CRITERION_MAX; i++) {
+		const char *words = q->words[i];
+		char time[CLOCK_RFC3339_SIZE];
+
+		if (!*words)
+			continue;
+		if (i == QUERY_SINCE || i == QUERY_UNTIL) {
+			clock_format_rfc3339(i == QUERY_SINCE ? q->since_ns : q->until_ns, time);
+			words = time;
+		}
+		json_object_set_new(o, names[i], json_string(words));
+	}
+	return o;
 }

@@ -6,6 +6,7 @@
 #ifndef AUDIT_QUERY_H
 #define AUDIT_QUERY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,7 +43,8 @@ struct query_subjects {
 struct audit_query {
 	char words[QUERY_CRITERION_MAX][QUERY_WORD_MAX + 1]; /* as given; "" = any */
 	uint64_t since_ns, until_ns;			     /* since <= time < until */
-	int category, outcome;				     /* -1 = any */
+	uint32_t categories;				     /* a bit for each; 0 = any */
+	int outcome;					     /* -1 = any */
 	unsigned int severity;				     /* at least */
 	struct prefix address;
 	char actor[6 * QUERY_WORD_MAX + 3], rule[6 * QUERY_WORD_MAX + 3];
@@ -59,7 +61,8 @@ const char *audit_criterion_to_str(enum query_criterion criterion); /* "since" *
  * Add a criterion from its words:
  *   since, until   2026-11-20T23:37:00Z (also with decimals), 2026-11-20, or 2h: so long ago
  *   type           an event's name, * and ? match any characters
- *   category, outcome   a name; severity: 1 to 5, this one and worse
+ *   category       one, or some by commas
+ *   outcome        a name; severity: 1 to 5, this one and worse
  *   actor          user name or id; rule: a limit, list, feed or flag
  *   address        records about the address, about what is in the prefix, and about prefixes around it
  *   resource       TYPE or TYPE/ID
@@ -75,6 +78,8 @@ static inline bool audit_query_has(const struct audit_query *q, enum query_crite
 }
 
 bool audit_query_match(const struct audit_query *q, const struct record_view *view);
+/** The criteria as they were understood, for people: times in RFC 3339, all else as given. NULL: no memory. */
+json_t *audit_query_json(const struct audit_query *q);
 
 /* The parts of it that the index can answer, too. */
 bool audit_query_match_type(const struct audit_query *q, const char *type, size_t length);

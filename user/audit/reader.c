@@ -6,10 +6,13 @@
 #include "audit/reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "audit/directory.h"
 #include "audit/scan.h"
+#include "audit/sidecar.h"
+#include "base/clock.h"
 
 struct reader {
 	int dir;
@@ -18,6 +21,7 @@ struct reader {
 	size_t next;   /* record of the current batch */
 	uint64_t from; /* records before this index are skipped */
 	bool with_expired;
+	uint64_t since_ns, until_ns; /* of segments, by their indexes */
 	const struct personal_opener *opener;
 };
 
@@ -29,6 +33,7 @@ int reader_open(const char *path, struct reader **ret, struct fault *reterr)
 	if (!r)
 		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the audit log");
 	r->dir = r->scan.fd = -1;
+	r->until_ns = UINT64_MAX;
 	if (hasher_init(&r->hasher) < 0 || scan_init(&r->scan, &r->hasher, true) < 0)
 		return fault(reterr, -ENOMEM, "audit.read", "no memory to read the audit log");
 	error = directory_open_readonly(path, &r->dir, reterr);
@@ -51,6 +56,12 @@ void reader_close(struct reader *r)
 void reader_set_opener(struct reader *r, const struct personal_opener *opener)
 {
 	r->opener = opener;
+}
+
+void reader_set_range(struct reader *r, uint64_t since_ns, uint64_t until_ns)
+{
+	r->since_ns = since_ns;
+	r->until_ns = until_ns;
 }
 
 static int failed(int error, struct fault *reterr)
@@ -111,6 +122,47 @@ static int enter(struct reader *r, uint64_t first)
 	return error < 0 ? error : 1;
 }
 
+/* The index of the complete segment @first, which @after follows, covers all of it, and nothing in it is of that time. */
+static bool is_out_of_range(const struct reader *r, uint64_t first, uint64_t after)
+{
+	uint8_t seal[AUDIT_HASH_SIZE];
+	_cleanup_close_ int fd = -1;
+	struct sidecar sidecar;
+	bool out;
+
+	if (directory_open_segment(r->dir, first, O_RDONLY, &fd) < 0 ||
+	    file_read(fd, seal, sizeof(seal), SEGMENT_HEADER_SIZE - sizeof(seal)) !=
+		    (ssize_t)sizeof(seal) ||
+	    sidecar_open(r->dir, first, seal, &sidecar) < 0)
+		return false;
+	out = sidecar.head.records == after - first &&
+	      (sidecar.head.max_seconds < r->since_ns / NSEC_PER_SEC ||
+	       sidecar.head.min_seconds > r->until_ns / NSEC_PER_SEC);
+	sidecar_done(&sidecar);
+	return out;
+}
+
+/* From segment *@first on, the first one that may have records of the range. */
+static int pass_over(const struct reader *r, uint64_t *first)
+{
+	_cleanup_free_ uint64_t *list = NULL;
+	size_t count = 0, i = 0;
+	int error;
+
+	if (!r->since_ns && r->until_ns == UINT64_MAX)
+		return 0;
+	error = directory_segments(r->dir, &list, &count);
+	if (error < 0)
+		return error;
+	while (i < count && list[i] < *first)
+		i++;
+	while (i + 1 < count && is_out_of_range(r, list[i], list[i + 1]))
+		i++;
+	if (i < count)
+		*first = list[i];
+	return 0;
+}
+
 static int damaged(uint64_t index, const char *words, struct fault *reterr)
 {
 	return fault(reterr, -EBADMSG, "audit.damaged",
@@ -148,7 +200,9 @@ static int next_batch(struct reader *r, struct fault *reterr)
 			return damaged(problem.index, problem.words, reterr);
 		if (after == SEGMENT_NONE)
 			return 0;
-		error = enter(r, after);
+		error = pass_over(r, &after);
+		if (error == 0)
+			error = enter(r, after);
 		if (error == -EBADMSG)
 			return damaged(after, "segment header", reterr);
 		if (error <= 0)

@@ -40,6 +40,12 @@ int reader_seek(struct reader *r, uint64_t index, struct fault *reterr);
 /** Continue at the last @count committed records, or at the first if there are fewer. */
 int reader_seek_tail(struct reader *r, uint64_t count, struct fault *reterr);
 
+/**
+ * Pass over segments of which the index says that no record is of [@since_ns, @until_ns). Of others records of any time
+ * come: who asks looks at each. Before the first record is read.
+ */
+void reader_set_range(struct reader *r, uint64_t since_ns, uint64_t until_ns);
+
 /* Have reader_next() give expired records, too: of these `hash`, `view.index` and
  * `view.event_id` are set and nothing else. */
 void reader_with_expired(struct reader *r);

@@ -15,17 +15,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/ask.h"
+#include "cli/query.h"
 #include "cli/render.h"
 #include "cli/vault.h"
 #include "export/file.h"
-#include "export/filter.h"
+#include "vault/query.h"
 
 #define PROGRESS_NS    (200 * NSEC_PER_MSEC)
 #define LINE_MAX_BYTES (4 * AUDIT_RECORD_MAX) /* of a view, which has more than the record */
-
-/* In the order of export_filter_name(). */
-static const enum cli_option filters[] = {CLI_OPTION_SINCE, CLI_OPTION_UNTIL, CLI_OPTION_CATEGORY,
-					  CLI_OPTION_SEVERITY, CLI_OPTION_TYPE};
 
 static volatile sig_atomic_t interrupted;
 
@@ -33,7 +30,7 @@ struct job {
 	const struct cli *cli;
 	const char *dir; /* NULL: the daemon is asked */
 	enum export_format format;
-	struct export_filter filter;
+	struct audit_query query;
 	struct export_file *file;
 	struct text line; /* of the answer, what has no end yet */
 	struct fault fault;
@@ -104,14 +101,9 @@ static int run_online(struct job *j)
 	text_puts(&path, "/v1/audit/export?format=ndjson");
 	if (j->cli->values[CLI_OPTION_SEALED])
 		text_puts(&path, "&sealed=true");
-	for (unsigned int i = 0; i < ARRAY_SIZE(filters); i++) {
-		const char *value = cli_value(j->cli, filters[i], NULL);
-
-		if (!value)
-			continue;
-		text_printf(&path, "&%s=", export_filter_name(i));
-		client_put_escaped(&path, value);
-	}
+	query_put(j->cli, &path);
+	if (path.truncated)
+		return cli_fail(j->cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	request.path = path.data;
 	if (client_call(j->cli->socket, j->cli->timeout_ms, &request, &response, &f) < 0)
 		return j->fault.err ? cli_fault(j->cli, &j->fault) : ask_unreachable(j->cli, &f);
@@ -126,6 +118,7 @@ static int run_online(struct job *j)
 static int run_offline(struct job *j)
 {
 	_cleanup_(vault_closep) struct vault *vault = NULL;
+	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct reader_record record;
 	int r = reader_open(j->dir, &reader, &j->fault);
@@ -136,10 +129,12 @@ static int run_offline(struct job *j)
 		if (exit != CLI_OK)
 			return exit;
 		reader_set_opener(reader, vault_opener(vault));
+		r = vault_mean(vault, &j->query, &meant, &j->fault);
 	}
-
+	if (r == 0)
+		reader_set_range(reader, j->query.since_ns, j->query.until_ns);
 	while (r >= 0 && (r = reader_next(reader, &record, &j->fault)) > 0) {
-		if (!export_filter_match(&j->filter, &record.view))
+		if (!audit_query_match(&j->query, &record.view))
 			continue;
 		j->line.length = 0;
 		record_put_view(&j->line, record.data, record.length, &record.view, record.hash);
@@ -178,9 +173,9 @@ static json_t *about(const struct job *j, const char *host)
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:o, s:s, s:o}", "made_at", now,
 			 "made_by", "weir " WEIR_VERSION, "who", "username",
 			 user ? user->pw_name : uid, "user_id", uid, "host", host, "source",
-			 j->dir ?: "daemon", "filter", export_filter_json(&j->filter),
-			 "personal_data", j->cli->values[CLI_OPTION_SEALED] ? "sealed" : "opened",
-			 "checkpoint", checkpoint(j));
+			 j->dir ?: "daemon", "filter", audit_query_json(&j->query), "personal_data",
+			 j->cli->values[CLI_OPTION_SEALED] ? "sealed" : "opened", "checkpoint",
+			 checkpoint(j));
 }
 
 static int finish(struct job *j, const char *path, const char *host)
@@ -222,14 +217,7 @@ static int read_options(struct job *j)
 		return cli_usage(j->cli, "--format '%s' is none of %s", format, names.data ?: "");
 	}
 	j->format = (enum export_format)known;
-	for (unsigned int i = 0; i < ARRAY_SIZE(filters); i++) {
-		const char *value = cli_value(j->cli, filters[i], NULL);
-
-		if (value &&
-		    export_filter_set(&j->filter, export_filter_name(i), value, &j->fault) < 0)
-			return cli_usage(j->cli, "--%s", j->fault.text);
-	}
-	return CLI_OK;
+	return query_parse(j->cli, &j->query);
 }
 
 int cmd_audit_export(struct cli *cli)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "cli/ask.h"
 #include "cli/audit.h"
+#include "cli/query.h"
 #include "cli/render.h"
 #include "cli/vault.h"
 #include "vault/query.h"
@@ -21,15 +22,6 @@
 #define LIMIT_MAX	1000000
 #define PAGE_MAX	1000
 #define FOLLOW_EVERY_NS (500 * NSEC_PER_MSEC)
-
-static const enum cli_option criteria[QUERY_CRITERION_MAX] = {
-	[QUERY_SINCE] = CLI_OPTION_SINCE,	[QUERY_UNTIL] = CLI_OPTION_UNTIL,
-	[QUERY_TYPE] = CLI_OPTION_TYPE,		[QUERY_CATEGORY] = CLI_OPTION_CATEGORY,
-	[QUERY_SEVERITY] = CLI_OPTION_SEVERITY, [QUERY_ACTOR] = CLI_OPTION_ACTOR,
-	[QUERY_ADDRESS] = CLI_OPTION_ADDRESS,	[QUERY_RULE] = CLI_OPTION_RULE,
-	[QUERY_RESOURCE] = CLI_OPTION_RESOURCE, [QUERY_OUTCOME] = CLI_OPTION_OUTCOME,
-	[QUERY_TEXT] = CLI_OPTION_TEXT,
-};
 
 struct page {
 	struct text lines; /* records as NDJSON */
@@ -58,26 +50,6 @@ static void page_done(struct page *p)
 	*p = (struct page){.lines.growing = true};
 }
 
-static int parse_query(const struct cli *cli, struct audit_query *q)
-{
-	struct fault f = {0};
-
-	audit_query_init(q);
-	for (enum query_criterion i = 0; i < QUERY_CRITERION_MAX; i++) {
-		const char *words = cli_value(cli, criteria[i], NULL);
-
-		if (words && audit_query_set(q, i, words, &f) < 0)
-			return cli_usage(cli, "%s", f.text);
-	}
-	return CLI_OK;
-}
-
-static void put_argument(struct text *path, const char *name, const char *value)
-{
-	text_printf(path, "&%s=", name);
-	client_put_escaped(path, value);
-}
-
 static int fetch_online(const struct cli *cli, bool oldest, const char *cursor, uint32_t limit,
 			struct page *ret)
 {
@@ -86,10 +58,7 @@ static int fetch_online(const struct cli *cli, bool oldest, const char *cursor, 
 	int exit;
 
 	text_printf(&path, "/v1/audit/events?limit=%" PRIu32, limit);
-	for (enum query_criterion i = 0; i < QUERY_CRITERION_MAX; i++)
-		if (cli_value(cli, criteria[i], NULL))
-			put_argument(&path, audit_criterion_to_str(i),
-				     cli_value(cli, criteria[i], ""));
+	query_put(cli, &path);
 	if (oldest)
 		text_puts(&path, "&order=oldest");
 	if (cli_value(cli, CLI_OPTION_SCAN, NULL))
@@ -97,7 +66,7 @@ static int fetch_online(const struct cli *cli, bool oldest, const char *cursor, 
 	if (cli_value(cli, CLI_OPTION_SEALED, NULL))
 		text_puts(&path, "&sealed");
 	if (*cursor)
-		put_argument(&path, "cursor", cursor);
+		query_put_argument(&path, "cursor", cursor);
 	if (path.truncated)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	exit = ask_get(cli, path.data, &response);
@@ -272,7 +241,7 @@ int cmd_audit_search(struct cli *cli)
 	    (cli_value(cli, CLI_OPTION_CURSOR, NULL) || cli_value(cli, CLI_OPTION_OLDEST, NULL)))
 		return cli_usage(cli, "--follow begins with the last records: neither --cursor nor "
 				      "--oldest goes with it");
-	exit = parse_query(cli, &asked.query);
+	exit = query_parse(cli, &asked.query);
 	if (exit == CLI_OK && cli_value(cli, CLI_OPTION_DIR, NULL))
 		exit = open_vault(cli, &asked);
 	if (exit != CLI_OK)

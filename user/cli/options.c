@@ -64,8 +64,8 @@ static const struct option {
 	[CLI_OPTION_UNTIL] = {"until", 0, "TIME", "before that"},
 	[CLI_OPTION_TYPE] = {"type", 0, "PATTERN", "what happened: list.add, or list.*"},
 	[CLI_OPTION_CATEGORY] =
-		{"category", 0, "NAME",
-		 "traffic, security, lists, policy, access, system, audit, privacy"},
+		{"category", 0, "NAMES",
+		 "of these, by commas: traffic, security, lists, policy, access, system, audit, privacy"},
 	[CLI_OPTION_SEVERITY] = {"severity", 0, "NUMBER", "so severe or worse, 1 to 5"},
 	[CLI_OPTION_ACTOR] = {"actor", 0, "USER", "who did it: a user's name or number"},
 	[CLI_OPTION_ADDRESS] = {"address", 'a', "CIDR",

@@ -9,12 +9,10 @@
 _Static_assert(SHIP_TARGETS_MAX == POLICY_EXPORTS_MAX && SHIP_NAME_MAX == POLICY_NAME_MAX,
 	       "what a policy may have can be sent on");
 
-void engine_exported(struct engine *e, const char *format, const struct export_filter *filter,
+void engine_exported(struct engine *e, const char *format, const struct audit_details *asked,
 		     const struct engine_actor *actor)
 {
-	json_t *object = export_filter_json(filter);
-	_cleanup_free_ char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	struct audit_details details = {0};
+	struct audit_details details = *asked;
 	struct audit_record record = {
 		.event = AUDIT_EVENT_AUDIT_EXPORTED,
 		.action = "export",
@@ -22,10 +20,7 @@ void engine_exported(struct engine *e, const char *format, const struct export_f
 		.details = &details,
 	};
 
-	json_decref(object);
 	audit_details_string(&details, "format", format);
-	if (text)
-		audit_details_string(&details, "filter", text);
 	engine_record(e, &record, actor);
 }
 

@@ -4,11 +4,10 @@
 #define ENGINE_EXPORT_H
 
 #include "engine/engine.h"
-#include "export/filter.h"
 #include "export/ship.h"
 
-/* Record that @actor takes what @filter matches. */
-void engine_exported(struct engine *e, const char *format, const struct export_filter *filter,
+/* Record that @actor takes what @asked says. */
+void engine_exported(struct engine *e, const char *format, const struct audit_details *asked,
 		     const struct engine_actor *actor);
 
 /** How many targets there are; what became of each is in @ret. */

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "audit/hash.h"
+#include "audit/query.h"
 #include "audit/reader.h"
 #include "base/fs.h"
-#include "export/filter.h"
 #include "export/sink.h"
 
 #define IDLE_MSEC     200
@@ -30,7 +30,7 @@ struct lane {
 	char name[SHIP_NAME_MAX + 1];
 	char *to;
 	enum export_format format;
-	struct export_filter filter;
+	struct audit_query query;
 	char cursor_path[PATH_MAX];
 	int stop_fd;
 	pthread_t thread;
@@ -261,7 +261,7 @@ static int send_batch(struct lane *l, struct fault *reterr)
 	while (n < BATCH_RECORDS && l->text.length < BATCH_BYTES &&
 	       (r = reader_next(l->reader, &record, reterr)) > 0) {
 		n++;
-		if (export_filter_match(&l->filter, &record.view)) {
+		if (audit_query_match(&l->query, &record.view)) {
 			r = render(l, &record, reterr);
 			sent++;
 		}
@@ -365,8 +365,9 @@ static struct lane *lane_start(struct shipper *s, const struct ship_target *t)
 	snprintf(l->name, sizeof(l->name), "%s", t->name);
 	l->to = strdup(t->to);
 	l->format = t->format;
-	l->filter.categories = t->categories;
-	l->filter.min_severity = t->min_severity;
+	audit_query_init(&l->query);
+	l->query.categories = t->categories;
+	l->query.severity = t->min_severity;
 	snprintf(l->stats.name, sizeof(l->stats.name), "%s", t->name);
 	snprintf(l->stats.to, sizeof(l->stats.to), "%.127s", t->to);
 	utf8_repair(l->stats.to);
@@ -405,8 +406,8 @@ int shipper_new(const struct shipper_options *options, struct shipper **ret, str
 static bool is_same(const struct lane *l, const struct ship_target *t)
 {
 	return strcmp(l->name, t->name) == 0 && strcmp(l->to, t->to) == 0 &&
-	       l->format == t->format && l->filter.categories == t->categories &&
-	       l->filter.min_severity == t->min_severity;
+	       l->format == t->format && l->query.categories == t->categories &&
+	       l->query.severity == t->min_severity;
 }
 
 int shipper_configure(struct shipper *s, const struct ship_target *targets, size_t count,

@@ -22,7 +22,7 @@ struct ship_target {
 	const char *name;	   /* of [a-z0-9_-]; also that of its cursor */
 	enum export_format format; /* a line per record: not EXPORT_JSON */
 	const char *to;		   /* see base/target.h */
-	uint32_t categories;	   /* as in a filter */
+	uint32_t categories;	   /* as in a query */
 	unsigned int min_severity;
 };
 

@@ -10,7 +10,8 @@
 
 struct export_stream {
 	struct reader *reader;
-	struct export_filter filter;
+	struct audit_query query;
+	bool sealed;
 	enum export_format format;
 	char host[EXPORT_HOST_SIZE];
 	struct text text, view;
@@ -30,15 +31,16 @@ void export_stream_close(struct export_stream *s)
 }
 
 int export_stream_open(const char *audit_dir, enum export_format format,
-		       const struct export_filter *filter, const struct personal_opener *opener,
-		       struct export_stream **ret, struct fault *reterr)
+		       const struct audit_query *query, const struct personal_opener *opener,
+		       bool sealed, struct export_stream **ret, struct fault *reterr)
 {
 	_cleanup_(export_stream_closep) struct export_stream *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return fault(reterr, -ENOMEM, "export.memory", "out of memory");
-	s->filter = *filter;
+	s->query = *query;
+	s->sealed = sealed;
 	s->format = format;
 	text_init_growing(&s->text);
 	text_init_growing(&s->view);
@@ -47,6 +49,7 @@ int export_stream_open(const char *audit_dir, enum export_format format,
 	if (r < 0)
 		return r;
 	reader_set_opener(s->reader, opener);
+	reader_set_range(s->reader, query->since_ns, query->until_ns);
 	export_put_head(&s->text, format);
 	*ret = take_ptr(s);
 	return 0;
@@ -60,8 +63,10 @@ static int advance(struct export_stream *s, struct fault *reterr)
 
 	if (r <= 0)
 		return r;
-	if (!export_filter_match(&s->filter, &record.view))
+	if (!audit_query_match(&s->query, &record.view))
 		return 1;
+	if (s->sealed)
+		record.view.opener = NULL;
 	s->view.length = 0;
 	record_put_view(&s->view, record.data, record.length, &record.view, record.hash);
 	if (s->view.truncated)

@@ -5,17 +5,17 @@
 
 #include <sys/types.h>
 
-#include "export/filter.h"
+#include "audit/query.h"
 #include "export/format.h"
 
 struct export_stream;
 
 /**
- * What the log in @audit_dir holds and @filter matches, until there is no more. @opener, which outlives it, opens what is sealed; NULL: it stays so. Faults: audit.read, export.memory.
+ * What the log in @audit_dir holds and @query matches, until there is no more. @opener, which outlives it, as what @query borrows does, finds text in what is sealed and, unless @sealed, opens it. Faults: audit.read, export.memory.
  */
 int export_stream_open(const char *audit_dir, enum export_format format,
-		       const struct export_filter *filter, const struct personal_opener *opener,
-		       struct export_stream **ret, struct fault *reterr);
+		       const struct audit_query *query, const struct personal_opener *opener,
+		       bool sealed, struct export_stream **ret, struct fault *reterr);
 void export_stream_close(struct export_stream *s);
 DEFINE_CLEANUP(struct export_stream *, export_stream_close)
 
