@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/recorder.h"
+#include "risk/score.h"
 #include "tests/lib/events.skel.h"
 
 #define RECORDS	       600000 /* of about 500 bytes */
@@ -223,11 +224,12 @@ static int event_counts(struct weir_event_count *ret, void *userdata)
 	return 0;
 }
 
-static void limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
+static unsigned int limit_name(uint16_t slot, char ret[static WEIR_NAME_BYTES + 1], void *userdata)
 {
 	(void)slot;
 	(void)userdata;
 	snprintf(ret, WEIR_NAME_BYTES + 1, "per-source");
+	return RISK_ASSET_NEUTRAL;
 }
 
 static void wake(void *userdata)
