@@ -84,6 +84,10 @@ both() {
 	tried+=("$*")
 }
 
+key_id() { # of the key that was made last and is good
+	weir keys list -o json | jq -r '[.items[] | select(.state == "good")] | max_by(.made_at).id'
+}
+
 each_command() {
 	local name
 
@@ -168,6 +172,16 @@ each_command() {
 	both backup restore "$LAB_DIR/weir.tar.gz" --state-dir "$LAB_DIR/restored"
 	both vault status
 	both vault rotate
+	both keys list
+	both sessions list
+	check 'weir keys create prints a key' says weir_ weir keys create tried --role viewer
+	check 'weir keys rotate prints another' says weir_ weir keys rotate "$(key_id)" --ttl 1h
+	check 'weir keys revoke -o json prints JSON' is_json weir keys revoke "$(key_id)" -o json
+	check 'weir sessions end of what is not there: 1' exits 1 weir sessions end 00000000
+	check 'weir totp enroll prints a URI' says otpauth:// weir totp enroll
+	check 'weir totp remove without a password: 4' exits 4 weir totp remove
+	tried+=('keys create' 'keys rotate' 'keys revoke' 'sessions end' 'totp enroll' 'totp remove')
+	check 'weir totp remove of somebody who lost theirs' as_member "$WEIR" totp remove 0
 	both doctor
 	both metrics
 	both version

@@ -177,6 +177,34 @@ static void any_other_refusal_is_exit_1_also_without_a_problem_body(void **state
 	assert_has(f->err, "no proper answer");
 }
 
+static void a_key_is_shown_from_a_file_or_the_environment(void **state)
+{
+	struct fixture *f = *state;
+	char path[] = "/tmp/weir-key.XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0 && write(fd, "weir_of_file\nmore", 17) == 17);
+	close(fd);
+	for (unsigned int i = 0; i < 3; i++)
+		f->answers[i] = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n"
+				"{\"code\":\"auth.key\",\"detail\":\"there is no such key\"}";
+	start(f);
+	assert_int_equal(run(f, "status", "--totp", "123456"), CLI_DENIED);
+	setenv("WEIR_KEY", "weir_of_environment", 1);
+	assert_int_equal(run(f, "status"), CLI_DENIED);
+	assert_int_equal(run(f, "status", "--key-file", path), CLI_DENIED);
+	unsetenv("WEIR_KEY");
+	unlink(path);
+	assert_int_equal(run(f, "status", "--key-file", path), CLI_FAILED);
+	stop(f);
+	assert_lacks(f->requests[0], "Authorization:");
+	assert_has(f->requests[0], "X-Weir-TOTP: 123456\r\n");
+	assert_has(f->requests[1], "Authorization: Bearer weir_of_environment\r\n");
+	assert_lacks(f->requests[1], "X-Weir-TOTP");
+	assert_has(f->requests[2], "Authorization: Bearer weir_of_file\r\n");
+	assert_int_equal(f->asked, 3);
+}
+
 static void options_may_stand_anywhere_and_arrive_as_given(void **state)
 {
 	struct fixture *f = *state;
@@ -399,6 +427,7 @@ int main(void)
 		TEST(an_answer_beyond_the_limit_is_not_kept),
 		TEST(a_refusal_for_lack_of_permission_is_exit_4),
 		TEST(any_other_refusal_is_exit_1_also_without_a_problem_body),
+		TEST(a_key_is_shown_from_a_file_or_the_environment),
 		TEST(options_may_stand_anywhere_and_arrive_as_given),
 		TEST(a_change_that_is_not_kept_is_warned_of),
 		TEST(unblock_says_what_still_blocks),

@@ -124,7 +124,7 @@ static void answer(struct call *c)
 			      HTTP_BODY_BYTES_MAX);
 	else if (from_browser(c->request))
 		reply_problem(c, 403, "auth.browser", "requests of web pages are refused");
-	else if (choose_version(c) == 0)
+	else if (choose_version(c) == 0 && authenticate(c) == 0)
 		answer_in_version(c);
 }
 
@@ -133,6 +133,7 @@ struct note {
 	struct engine_call call;
 	uint64_t began_ns;
 	char username[33];
+	char credential[24];
 	struct correlation correlation;
 };
 
@@ -145,8 +146,12 @@ static void note_call(const struct call *c, uint64_t began_ns)
 	n->began_ns = began_ns;
 	n->correlation = c->correlation;
 	snprintf(n->username, sizeof(n->username), "%s", c->actor.username);
+	if (c->credential.kind)
+		snprintf(n->credential, sizeof(n->credential), "%s %s",
+			 c->credential.kind == ENGINE_KEY ? "key" : "session", c->credential.id);
 	n->call = (struct engine_call){
 		.actor = {.uid = c->actor.uid, .username = n->username, .role = c->actor.role},
+		.credential = n->credential,
 		.operation = c->operation ?: "none",
 		.may_change = c->may_change,
 		.request_id = n->correlation.request_id,

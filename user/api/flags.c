@@ -138,7 +138,7 @@ static json_t *json_flag_in_short(const struct engine_flag *f)
 
 json_t *json_flags_set(const struct call *c)
 {
-	bool whole = identity_may(c->roles, PERMISSION_FLAGS_READ);
+	bool whole = call_may(c, PERMISSION_FLAGS_READ);
 	json_t *items = json_array();
 	struct engine_flag f;
 

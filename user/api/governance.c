@@ -185,6 +185,8 @@ static void ask(struct call *c, const json_t *body)
 				     "the body has the members 'kind' and 'subject'");
 	if (keep && strcmp(keep, "yes") != 0 && strcmp(keep, "no") != 0)
 		return reply_problem(c, 422, "request.member", "'keep_lists' is yes or no");
+	if (strcmp(request.kind, "erase") == 0 && step_up(c) < 0)
+		return;
 	if (engine_request(c->engine, &request, &c->actor, &id, &f) < 0)
 		return reply_fault(c, &f);
 	reply_changed(c, 201, engine_request_json(c->engine, id));

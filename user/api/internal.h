@@ -9,6 +9,7 @@
 #include "api/correlate.h"
 #include "api/http.h"
 #include "api/version.h"
+#include "engine/credentials.h"
 #include "engine/safety.h"
 #include "identity/allowance.h"
 #include "identity/role.h"
@@ -32,7 +33,8 @@ struct call {
 	const struct http_request *request;
 	struct http_response *response;
 	struct engine_actor actor;
-	uint32_t roles; /* of whoever asks, a set: identity/role.h */
+	uint32_t roles;			     /* of whoever asks, a set: identity/role.h */
+	struct engine_credential credential; /* the key or session that narrows them */
 	struct correlation correlation;
 	enum api_version version;
 	const char *path;      /* behind the version */
@@ -49,6 +51,25 @@ void entry_released(struct http_response *response, bool durable, void *api);
 void entry_completed(const struct http_response *response, void *api);
 /* routes.c: find the handler and whether it may be asked. */
 void dispatch(struct call *c);
+
+/* authorize.c. These answer themselves and return -errno if the answer is no. */
+/** Read what the request shows: a key, a token, or nothing. */
+int authenticate(struct call *c);
+/** May it be asked? @tenant: that it is about, or NULL. */
+int authorize(struct call *c, enum identity_permission permission, const char *tenant);
+/** The same, once it is known which @prefix of a list it is about. */
+int authorize_prefix(struct call *c, enum identity_permission permission,
+		     const struct prefix *prefix);
+/** Take the one-time password, if the user is enrolled. */
+int step_up(struct call *c);
+/* Whether something may be seen besides; answers nothing. */
+bool call_may(const struct call *c, enum identity_permission permission);
+/* As reply_fault(), with 401, 403 and 429 for what is about keys and sessions. */
+void reply_credential_fault(struct call *c, const struct fault *f);
+
+/* body.c: the body, an object with members of these @names only; an empty body is one without. Answers itself and returns NULL if
+ * it is anything else. */
+json_t *body_read(struct call *c, const char *const *names, size_t count);
 
 /* Answer with @body, whose reference is taken; NULL becomes a 500. */
 void reply_json(struct call *c, unsigned int status, json_t *body);
@@ -170,5 +191,16 @@ void handle_hold_remove(struct call *c);
 void handle_requests_get(struct call *c);
 void handle_request_get(struct call *c);
 void handle_request_post(struct call *c);
+void handle_keys(struct call *c);
+void handle_key_create(struct call *c);
+void handle_key_rotate(struct call *c);
+void handle_key_revoke(struct call *c);
+void handle_sessions(struct call *c);
+void handle_session_open(struct call *c);
+void handle_session_refresh(struct call *c);
+void handle_session_end(struct call *c);
+void handle_totp_enroll(struct call *c);
+void handle_totp_remove(struct call *c);
+void handle_totp_remove_of(struct call *c);
 
 #endif

@@ -139,6 +139,7 @@ static int read_kind(struct call *c, enum list_kind *ret, const char **ret_rest)
 	return 0;
 }
 
+/* The prefix that somebody wants to change a list at, and may. */
 static int read_prefix(struct call *c, const char *text, struct prefix *ret)
 {
 	char meant[PREFIX_TEXT_SIZE];
@@ -152,7 +153,7 @@ static int read_prefix(struct call *c, const char *text, struct prefix *ret)
 		reply_problem(c, 422, "lists.cidr", "'%.60s' is no address and no CIDR prefix",
 			      text);
 	}
-	return r;
+	return r < 0 ? r : authorize_prefix(c, PERMISSION_LISTS_WRITE, ret);
 }
 
 /* What "origin" or "feed:NAME" stands for. */

@@ -130,6 +130,12 @@ static void list_request(json_t *body)
 	quantity_as_text(body, "ttl");
 }
 
+static void key_request(json_t *body)
+{
+	quantity_as_text(body, "expires");
+	quantity_as_text(body, "overlap");
+}
+
 static void flag_request(json_t *body)
 {
 	quantity_as_text(body, "ttl");
@@ -164,6 +170,10 @@ static const struct api_migration migrations[] = {
 	 items_of_items, NULL},
 	{"risk/sources", API_V2, "sources is items", items_of_sources, NULL},
 	{"audit/keys", API_V2, "keys is items", keys_response, NULL},
+	{"keys", API_V2,
+	 "expires and overlap are {\"value\": 90, \"unit\": \"d\"}; the list has next",
+	 items_of_items, key_request},
+	{"sessions", API_V2, "the list has next", items_of_items, NULL},
 	{"governance", API_V2, "next is always there: null at the end", items_of_items, NULL},
 };
 

@@ -48,6 +48,8 @@ static void set(struct call *c, int mode, const char *reason)
 {
 	struct fault f = {0};
 
+	if (mode == WEIR_MODE_OFF && step_up(c) < 0)
+		return;
 	if (engine_panic_set(c->engine, mode, reason, &c->actor, &f) < 0)
 		return reply_fault(c, &f);
 	reply_panic(c, reply_changed);

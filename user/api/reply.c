@@ -80,6 +80,8 @@ static const char *status_title(unsigned int status)
 	switch (status) {
 	case 400:
 		return "Bad request";
+	case 401:
+		return "Unauthorized";
 	case 403:
 		return "Forbidden";
 	case 404:

@@ -6,12 +6,12 @@
 #include "api/internal.h"
 #include "base/text.h"
 
-enum route_kind { READ, CHANGE, ALWAYS };
+enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8 };
 
 static const struct route {
 	const char *method, *path, *operation;
 	enum identity_permission permission;
-	enum route_kind kind;
+	unsigned int kind;
 	void (*handle)(struct call *c);
 } routes[] = {
 #define ROUTE(method, path, permission, kind, handle, operation)                                   \
@@ -46,11 +46,14 @@ static json_t *json_routes(void)
 	json_t *items = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		json_array_append_new(items,
-				      json_pack("{s:s, s:s, s:s, s:s}", "method", routes[i].method,
-						"path", routes[i].path, "operation",
-						routes[i].operation, "permission",
-						identity_permission_to_str(routes[i].permission)));
+		json_array_append_new(
+			items,
+			json_pack("{s:s, s:s, s:s, s:s, s:s}", "method", routes[i].method, "path",
+				  routes[i].path, "operation", routes[i].operation, "permission",
+				  identity_permission_to_str(routes[i].permission), "step_up",
+				  routes[i].kind & STEP_UP	? "yes"
+				  : routes[i].kind & STEP_UP_IF ? "some"
+								: "no"));
 	return items;
 }
 
@@ -82,14 +85,15 @@ void handle_roles(struct call *c)
 						json_role_names(who), "anybody",
 						(who & IDENTITY_ANYBODY) != 0, "description",
 						identity_permission_words(i)));
-		if (identity_may(c->roles, i))
+		if (call_may(c, i))
 			json_array_append_new(mine, json_string(identity_permission_to_str(i)));
 	}
 	reply_json(c, 200,
-		   json_pack("{s:o, s:o, s:o, s:{s:s, s:I, s:o, s:o}}", "roles", roles,
+		   json_pack("{s:o, s:o, s:o, s:{s:s, s:I, s:o, s:o, s:s?}}", "roles", roles,
 			     "permissions", permissions, "routes", json_routes(), "you", "username",
 			     c->actor.username, "uid", (json_int_t)c->actor.uid, "roles",
-			     json_role_names(c->roles), "permissions", mine));
+			     json_role_names(c->roles), "permissions", mine, "credential",
+			     *c->credential.id ? c->credential.id : NULL));
 }
 
 /* ?force, ?force=true: whatever it does to whoever asks. */
@@ -104,48 +108,38 @@ static int read_force(struct call *c)
 	return -EINVAL;
 }
 
-/* "admin or operator": who could have asked for this. */
-static void put_roles(uint32_t roles, struct text *t)
+/* The tenant that a path is about, if its first parameter is one. */
+static const char *tenant_of(const struct call *c, const struct route *route, char *ret,
+			     size_t size)
 {
-	const char *separator = "";
+	const char *first = strchr(route->path, '{');
 
-	for (enum identity_role i = 0; i < IDENTITY_ROLE_MAX; i++)
-		if (roles & 1U << i) {
-			text_printf(t, "%s%s (group %s)", separator, identity_role_to_str(i),
-				    identity_role_group(i));
-			separator = " or ";
-		}
-}
-
-static void refuse(struct call *c, const struct route *route)
-{
-	char who[256];
-	struct text t;
-
-	text_init(&t, who, sizeof(who));
-	put_roles(identity_permission_roles(route->permission), &t);
-	engine_denied(c->engine, &c->actor, c->request->path);
-	reply_problem(c, 403, "auth.denied", "user %s (%s) may not do this: %s is for %s",
-		      c->actor.username, c->actor.role,
-		      identity_permission_to_str(route->permission), who);
+	if (!first || strncmp(first, "{tenant}", 8) != 0)
+		return NULL;
+	snprintf(ret, size, "%.*s", (int)strcspn(c->rest, "/"), c->rest);
+	return ret;
 }
 
 static void enter(struct call *c, const struct route *route)
 {
+	unsigned int kind = route->kind & KIND;
 	struct fault f = {0};
+	char tenant[128];
 
 	c->operation = route->operation;
-	if (!identity_may(c->roles, route->permission))
-		return refuse(c, route);
-	c->may_change = route->kind != READ;
+	if (authorize(c, route->permission, tenant_of(c, route, tenant, sizeof(tenant))) < 0)
+		return;
+	c->may_change = kind != READ;
 	/* Of several roles, the record names one that allows it. */
 	c->actor.role = identity_strongest(c->roles & identity_permission_roles(route->permission)
 						   ?: c->roles);
 	if (read_force(c) < 0)
 		return;
-	if (route->kind == CHANGE &&
-	    engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
+	if (kind == CHANGE && engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
 		return reply_fault(c, &f);
+	/* Last: a one-time password is good for one attempt. */
+	if ((route->kind & STEP_UP) && step_up(c) < 0)
+		return;
 	route->handle(c);
 }
 

@@ -30,7 +30,7 @@ int ask_unreachable(const struct cli *cli, const struct fault *f)
 int ask_refused(const struct cli *cli, const struct client_response *response)
 {
 	_cleanup_(json_decrefp) json_t *problem = json_loads(response->body.data, 0, NULL);
-	int exit = response->status == 403 ? CLI_DENIED : CLI_FAILED;
+	int exit = response->status == 401 || response->status == 403 ? CLI_DENIED : CLI_FAILED;
 	const char *detail = member_text(problem, "detail");
 	const char *code = member_text(problem, "code");
 	const char *hint = member_text(problem, "hint");
@@ -67,6 +67,16 @@ static bool comes_again(const struct client_response *response, uint64_t until_n
 	return true;
 }
 
+int ask_call(const struct cli *cli, const struct client_request *request,
+	     struct client_response *ret, struct fault *reterr)
+{
+	struct client_request shown = *request;
+
+	shown.credential = cli->credential;
+	shown.totp = cli->totp;
+	return client_call(cli->socket, cli->timeout_ms, &shown, ret, reterr);
+}
+
 int ask(const struct cli *cli, const struct client_request *request, struct client_response *ret)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
@@ -77,7 +87,7 @@ int ask(const struct cli *cli, const struct client_request *request, struct clie
 	do {
 		client_response_done(&response);
 		response = (struct client_response){0};
-		r = client_call(cli->socket, cli->timeout_ms, request, &response, &f);
+		r = ask_call(cli, request, &response, &f);
 	} while (r == 0 && comes_again(&response, until_ns));
 	if (r < 0)
 		return ask_unreachable(cli, &f);

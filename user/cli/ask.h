@@ -11,6 +11,9 @@
 
 /** Ask; any answer but a success is reported. End @ret with client_response_done(). */
 int ask(const struct cli *cli, const struct client_request *request, struct client_response *ret);
+/** As client_call(), with what the command line shows to the daemon: a key, a one-time password. Reports nothing. */
+int ask_call(const struct cli *cli, const struct client_request *request,
+	     struct client_response *ret, struct fault *reterr);
 /** GET @path. */
 int ask_get(const struct cli *cli, const char *path, struct client_response *ret);
 /** Ask for JSON. With -o json the answer has then been printed and *@ret is NULL. */

@@ -22,6 +22,8 @@
 #define CLI_STATE_DIR "/var/lib/weir"
 #define CLI_BPFFS     "/sys/fs/bpf/weir"
 
+#define CLI_CREDENTIAL_MAX 16384 /* bytes */
+
 /* Scripts rely on these. */
 enum cli_exit {
 	CLI_OK = 0,
@@ -85,14 +87,20 @@ enum cli_option {
 	CLI_OPTION_AS,
 	CLI_OPTION_APPLY,
 	CLI_OPTION_WITH_KEYS,
+	CLI_OPTION_ROLE,
+	CLI_OPTION_PERMISSIONS,
+	CLI_OPTION_HOURS,
+	CLI_OPTION_KEY_FILE,
+	CLI_OPTION_TOTP,
 	CLI_OPTION_MAX,
 };
 
 /* A command's options: CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)). */
 #define CLI_TAKES(option) CLI_OPTION_##option
 #define CLI_OFFLINE	  CLI_TAKES(HELP), CLI_TAKES(OUTPUT)
-#define CLI_ONLINE	  CLI_OFFLINE, CLI_TAKES(SOCKET), CLI_TAKES(TIMEOUT)
-#define CLI_LIST(...)	  ((const enum cli_option[]){__VA_ARGS__, CLI_OPTION_MAX})
+#define CLI_ONLINE                                                                                 \
+	CLI_OFFLINE, CLI_TAKES(SOCKET), CLI_TAKES(TIMEOUT), CLI_TAKES(KEY_FILE), CLI_TAKES(TOTP)
+#define CLI_LIST(...) ((const enum cli_option[]){__VA_ARGS__, CLI_OPTION_MAX})
 
 struct cli;
 
@@ -118,6 +126,8 @@ struct cli {
 	const char *values[CLI_OPTION_MAX]; /* NULL = not given; "" for one without an argument */
 	const char *socket;
 	uint32_t timeout_ms;
+	char credential[CLI_CREDENTIAL_MAX + 1]; /* an API key or a token; "" = none */
+	const char *totp;			 /* a one-time password; NULL = none */
 	bool json;
 	bool lines; /* with json: one value per line, where there are several */
 	bool colour;
@@ -214,5 +224,13 @@ int cmd_gdpr_erase(struct cli *cli);
 int cmd_gdpr_rectify(struct cli *cli);
 int cmd_gdpr_list(struct cli *cli);
 int cmd_gdpr_show(struct cli *cli);
+int cmd_keys_create(struct cli *cli);
+int cmd_keys_list(struct cli *cli);
+int cmd_keys_revoke(struct cli *cli);
+int cmd_keys_rotate(struct cli *cli);
+int cmd_sessions_list(struct cli *cli);
+int cmd_sessions_end(struct cli *cli);
+int cmd_totp_enroll(struct cli *cli);
+int cmd_totp_remove(struct cli *cli);
 
 #endif

@@ -90,6 +90,7 @@ static int failed(CURL *curl, CURLcode code, const char *socket, const struct te
 static int set_headers(CURL *curl, const struct client_request *request,
 		       struct curl_slist **headers)
 {
+	_cleanup_(text_done) struct text credential = {.growing = true}, totp = {.growing = true};
 	char type[128], base[32];
 	struct curl_slist *list;
 
@@ -104,6 +105,13 @@ static int set_headers(CURL *curl, const struct client_request *request,
 		return -ENOMEM;
 	snprintf(base, sizeof(base), "If-Match: \"g%u\"", request->base);
 	if (request->base && !curl_slist_append(list, base))
+		return -ENOMEM;
+	text_printf(&credential, "Authorization: Bearer %s", request->credential ?: "");
+	text_printf(&totp, "X-Weir-TOTP: %s", request->totp ?: "");
+	if (request->credential && *request->credential &&
+	    (credential.truncated || !curl_slist_append(list, credential.data)))
+		return -ENOMEM;
+	if (request->totp && (totp.truncated || !curl_slist_append(list, totp.data)))
 		return -ENOMEM;
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	return 0;

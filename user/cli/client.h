@@ -18,7 +18,9 @@ struct client_request {
 	const char *type; /* of the body */
 	const char *body; /* NULL = none; an empty one is something else */
 	size_t length;
-	uint32_t base; /* sent as If-Match; 0 = not */
+	uint32_t base;		/* sent as If-Match; 0 = not */
+	const char *credential; /* an API key or a token; NULL or "" = none */
+	const char *totp;	/* a one-time password; NULL = none */
 	/*
 	 * Takes the body of a success piece by piece, however long it is, instead of the response; the timeout is then how long nothing may come.
 	 * False: break off.

@@ -105,7 +105,7 @@ static int run_online(struct job *j)
 	if (path.truncated)
 		return cli_fail(j->cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	request.path = path.data;
-	if (client_call(j->cli->socket, j->cli->timeout_ms, &request, &response, &f) < 0)
+	if (ask_call(j->cli, &request, &response, &f) < 0)
 		return j->fault.err ? cli_fault(j->cli, &j->fault) : ask_unreachable(j->cli, &f);
 	if (response.status < 200 || response.status > 299)
 		return ask_refused(j->cli, &response);
@@ -155,9 +155,7 @@ static json_t *checkpoint(const struct job *j)
 
 	if (j->dir && sealing_read_latest(j->dir, &note, &length, &f) == 0)
 		return json_stringn(note, length);
-	if (!j->dir &&
-	    client_call(j->cli->socket, j->cli->timeout_ms, &request, &response, &f) == 0 &&
-	    response.status == 200)
+	if (!j->dir && ask_call(j->cli, &request, &response, &f) == 0 && response.status == 200)
 		return json_string(response.body.data);
 	return json_null();
 }

@@ -33,7 +33,7 @@ static int get(const struct cli *cli, const char *path, struct client_response *
 	struct client_response response = {0};
 	struct fault f = {0};
 
-	if (client_call(cli->socket, cli->timeout_ms, &request, &response, &f) < 0)
+	if (ask_call(cli, &request, &response, &f) < 0)
 		return -1;
 	if (response.status != 200) {
 		client_response_done(&response);

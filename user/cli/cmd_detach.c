@@ -160,7 +160,7 @@ static int ask_daemon(const struct cli *cli, struct client_response *ret, struct
 		request.body = body;
 		request.length = strlen(body);
 	}
-	return client_call(cli->socket, cli->timeout_ms, &request, ret, reterr);
+	return ask_call(cli, &request, ret, reterr);
 }
 
 int cmd_detach(struct cli *cli)

@@ -35,7 +35,7 @@ static json_t *ask_daemon(const struct cli *cli, json_t *lines)
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	struct fault f = {0};
-	int r = client_call(cli->socket, cli->timeout_ms, &request, &response, &f);
+	int r = ask_call(cli, &request, &response, &f);
 
 	if (r == -ENOENT || r == -ECONNREFUSED) {
 		json_array_append_new(lines, line_json("daemon", "warn", "no daemon is running",

@@ -187,6 +187,8 @@ int cmd_panic(struct cli *cli)
 		request.body = body;
 		request.length = strlen(body);
 	}
+	request.credential = cli->credential;
+	request.totp = cli->totp;
 	if (client_call(cli->socket,
 			cli->values[CLI_OPTION_TIMEOUT] ? cli->timeout_ms : PATIENCE_MS, &request,
 			&response, &f) == 0)

@@ -79,11 +79,13 @@ static int print_roles(const struct cli *cli, const json_t *answer)
 
 static void say_who(const struct cli *cli, const json_t *you)
 {
+	const char *credential = member_text(you, "credential");
 	const json_t *roles = json_object_get(you, "roles");
 	char words[128];
 
-	cli_say(cli, "you are %s: %s", member_text(you, "username"),
-		json_array_size(roles) ? join(roles, words, sizeof(words)) : "no role");
+	cli_say(cli, "you are %s: %s%s%s", member_text(you, "username"),
+		json_array_size(roles) ? join(roles, words, sizeof(words)) : "no role",
+		*credential ? ", narrowed by the key or session " : "", credential);
 }
 
 int cmd_roles(struct cli *cli)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/text.h"
 #include "cli/render.h"
 
@@ -104,6 +105,13 @@ static const struct option {
 		 "what sets and lists are for that do not say so: block (the default) or allow"},
 	[CLI_OPTION_APPLY] = {"apply", 0, NULL,
 			      "have the daemon put the entries on its lists, at most 1000"},
+	[CLI_OPTION_ROLE] = {"role", 0, "ROLE", "admin, operator, auditor or viewer"},
+	[CLI_OPTION_PERMISSIONS] = {"permissions", 0, "LIST",
+				    "of the role's only these: lists.read,lists.write"},
+	[CLI_OPTION_HOURS] = {"hours", 0, "FROM-UNTIL", "only at these hours, in UTC: 8-18"},
+	[CLI_OPTION_KEY_FILE] = {"key-file", 0, "FILE",
+				 "show the API key or token in FILE (default: $WEIR_KEY)"},
+	[CLI_OPTION_TOTP] = {"totp", 0, "CODE", "the one-time password, of who is enrolled"},
 };
 
 /* Find the option that @arg, which begins with "-", names; what stands in the same word after the
@@ -204,12 +212,33 @@ int cli_check_log(const struct cli *cli, const char *dir)
 	return cli_usage(cli, "%s has no audit log; did you mean %s/audit?", dir, dir);
 }
 
+/* What is shown to the daemon: the first line of a file, or of the environment. */
+static int read_credential(struct cli *cli)
+{
+	const char *path = cli_value(cli, CLI_OPTION_KEY_FILE, NULL), *key = getenv("WEIR_KEY");
+	_cleanup_free_ char *text = NULL;
+	struct fault f = {0};
+	size_t length;
+
+	if (path && fs_read_file(path, CLI_CREDENTIAL_MAX, &text, &length, &f) < 0)
+		return cli_fault(cli, &f);
+	key = text ?: key ?: "";
+	length = strcspn(key, "\r\n");
+	if (path && !length)
+		return cli_usage(cli, "there is no key in %s", path);
+	if (length > CLI_CREDENTIAL_MAX)
+		return cli_usage(cli, "the key in WEIR_KEY is too long");
+	snprintf(cli->credential, sizeof(cli->credential), "%.*s", (int)length, key);
+	return CLI_OK;
+}
+
 int options_check(struct cli *cli)
 {
 	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "text");
 	const char *timeout = cli_value(cli, CLI_OPTION_TIMEOUT, NULL);
 	const char *environment = getenv("WEIR_SOCKET");
 	uint64_t ns = CLI_TIMEOUT_DEFAULT_MS * NSEC_PER_MSEC;
+	int exit = CLI_OK;
 
 	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++)
 		if (cli->values[i] && !takes(cli->command, i))
@@ -231,6 +260,11 @@ int options_check(struct cli *cli)
 	if (ns < NSEC_PER_MSEC || ns > CLI_TIMEOUT_MAX_NS)
 		return cli_usage(cli, "--timeout '%s' is not between 1ms and 1h", timeout);
 	cli->timeout_ms = (uint32_t)(ns / NSEC_PER_MSEC);
+	cli->totp = cli_value(cli, CLI_OPTION_TOTP, NULL);
+	if (takes(cli->command, CLI_OPTION_KEY_FILE))
+		exit = read_credential(cli);
+	if (exit != CLI_OK)
+		return exit;
 	if (cli->values[CLI_OPTION_DIR])
 		return cli_check_log(cli, cli->values[CLI_OPTION_DIR]);
 	return CLI_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/ask.h"
 #include "cli/diagnostics.h"
 #include "cli/render.h"
 
@@ -26,7 +27,7 @@ static void ask_profile(const struct cli *cli, char *ret, size_t size)
 	_cleanup_(json_decrefp) json_t *status = NULL;
 
 	*ret = '\0';
-	if (client_call(cli->socket, cli->timeout_ms, &request, &response, NULL) < 0)
+	if (ask_call(cli, &request, &response, NULL) < 0)
 		return;
 	status = json_loadb(response.body.data, response.body.length, 0, NULL);
 	snprintf(ret, size, "%s", member_text(json_object_get(status, "policy"), "daemon_profile"));

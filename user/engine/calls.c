@@ -35,6 +35,8 @@ static void record_row(struct engine *e, const struct calls_row *row)
 	audit_details_string(&details, "last_seen", last);
 	audit_details_u64(&details, "duration_us", row->total_us);
 	audit_details_u64(&details, "duration_us_max", row->longest_us);
+	if (*row->credential)
+		audit_details_string(&details, "credential", row->credential);
 	engine_record(e, &record, &actor);
 }
 
@@ -51,6 +53,8 @@ static void record_change(struct engine *e, const struct engine_call *call)
 	audit_details_u64(&details, "status", call->status);
 	audit_details_u64(&details, "duration_us", call->duration_us);
 	audit_details_string(&details, "request_id", call->request_id);
+	if (*call->credential)
+		audit_details_string(&details, "credential", call->credential);
 	if (*call->trace_id)
 		audit_details_string(&details, "trace_id", call->trace_id);
 	engine_record(e, &record, &call->actor);
@@ -60,7 +64,8 @@ static bool is_row(const struct calls_row *row, const struct engine_call *call)
 {
 	return row->uid == call->actor.uid && row->status == call->status &&
 	       strcmp(row->operation, call->operation) == 0 &&
-	       strcmp(row->role, call->actor.role) == 0;
+	       strcmp(row->role, call->actor.role) == 0 &&
+	       strcmp(row->credential, call->credential) == 0;
 }
 
 static struct calls_row *find(struct engine *e, const struct engine_call *call, uint64_t real_ns)
@@ -88,6 +93,7 @@ static struct calls_row *find(struct engine *e, const struct engine_call *call, 
 		.first_real_ns = real_ns,
 	};
 	snprintf(row->username, sizeof(row->username), "%s", call->actor.username);
+	snprintf(row->credential, sizeof(row->credential), "%s", call->credential);
 	return row;
 }
 

@@ -16,7 +16,7 @@
 struct calls {
 	struct calls_row {
 		uid_t uid;
-		char username[33];
+		char username[33], credential[24];
 		const char *role, *operation;
 		unsigned int status;
 		uint64_t count, total_us, longest_us;

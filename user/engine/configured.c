@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "engine/internal.h"
+#include "engine/credentials_internal.h"
 
 #define PLACE_SIZE 256
 
@@ -94,6 +94,19 @@ static int in_list_row(const struct store_list_row *row, void *userdata)
 	return 0;
 }
 
+/* Keys have names that somebody gave them, makers and prefixes; sessions have users. */
+static int in_document(const struct store_document *document, void *userdata)
+{
+	struct configured *c = userdata;
+	bool is_key = strcmp(document->kind, API_KEY) == 0;
+
+	if ((is_key || strcmp(document->kind, SESSION) == 0) &&
+	    mention_in_text(&c->mention, document->body))
+		found(c, "%s %s: %s", is_key ? "API key" : "session", document->id,
+		      is_key ? "its name, its prefixes or who made it" : "whose it is");
+	return 0;
+}
+
 /* Entries of files. Those of the policy were found in its text, those of operators in the store. */
 static void in_feeds(const struct engine *e, struct configured *c)
 {
@@ -138,6 +151,7 @@ bool configured_step(struct engine *e, struct configured *c)
 		if (e->store) {
 			store_flag_each(e->store, in_flag, c, NULL);
 			store_list_each(e->store, in_list_row, c, NULL);
+			store_document_each(e->store, in_document, c, NULL);
 		}
 		in_feeds(e, c);
 		return true;

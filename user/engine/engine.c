@@ -153,6 +153,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	safety_start(e);
 	store_start(e);
 	governance_start(e);
+	credentials_start(e);
 	flags_load(e, *policy);
 	/* A program that serves what is in force must be there before that changes: the one of the daemon
 	 * before may lack what the new policy needs, and would judge packets by half of it. */
@@ -228,6 +229,7 @@ void engine_close(struct engine *e)
 		seal_close(e);
 	}
 	governance_free(e->governance);
+	credentials_free(e->credentials);
 	feeds_done(e);
 	flags_done(e);
 	calls_free(e);

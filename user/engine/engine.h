@@ -223,10 +223,11 @@ void engine_index_stats(const struct engine *e, struct indexer_stats *ret);
 /* A request that was answered. The strings of actor.role and operation live for ever. */
 struct engine_call {
 	struct engine_actor actor;
-	const char *operation; /* of api/route.def; "none": there is no such route */
-	unsigned int status;   /* of HTTP */
-	bool may_change;       /* it was allowed something that may change something */
-	uint64_t duration_us;  /* until the answer was on its way */
+	const char *credential; /* "key 1a2b3c4d", "session ..."; "": none was shown */
+	const char *operation;	/* of api/route.def; "none": there is no such route */
+	unsigned int status;	/* of HTTP */
+	bool may_change;	/* it was allowed something that may change something */
+	uint64_t duration_us;	/* until the answer was on its way */
 	const char *request_id, *trace_id;
 };
 

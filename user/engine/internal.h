@@ -10,6 +10,7 @@
 #include "engine/access.h"
 #include "engine/calls.h"
 #include "engine/control.h"
+#include "engine/credentials.h"
 #include "engine/engine.h"
 #include "engine/export.h"
 #include "engine/feeds.h"
@@ -67,8 +68,9 @@ struct engine {
 	bool lists_unknown;	 /* what the kernel holds has to be read before the next change */
 	struct feeds feeds;
 	struct flags flags;
-	struct governance *governance; /* never NULL once the store was opened */
-	struct control *control;       /* never NULL once a policy is in force */
+	struct governance *governance;	 /* never NULL once the store was opened */
+	struct credentials *credentials; /* NULL: there is no memory for it */
+	struct control *control;	 /* never NULL once a policy is in force */
 	struct vault *vault;
 	uint64_t vault_due_ns;	/* CLOCK_MONOTONIC: not to be tried again before */
 	uint64_t vault_refused; /* what was refused before it could be used */
