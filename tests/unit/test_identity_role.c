@@ -86,7 +86,8 @@ static void test_only_methods_without_a_change_need_no_change(void **unused)
 		if (strcmp(routes[i].method, "GET") == 0)
 			assert_int_equal(routes[i].kind, READ);
 		else if (routes[i].kind == READ)
-			assert_string_equal(routes[i].path, "/policy/plan");
+			assert_true(strcmp(routes[i].path, "/policy/plan") == 0 ||
+				    strcmp(routes[i].path, "/audit/report") == 0);
 	}
 }
 
