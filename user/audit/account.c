@@ -296,7 +296,7 @@ static void add_loss(struct account_sums *s, const struct record_slice *details)
 
 static int event_of(struct account *a, const struct record_slice *name)
 {
-	if (a->event < 0 || !is_text(name, audit_event_to_str((enum audit_event)a->event)))
+	if (a->event < 0 || !audit_event_is((enum audit_event)a->event, name->data, name->length))
 		a->event = audit_event_from_str(name->data, name->length);
 	return a->event;
 }

@@ -9,12 +9,14 @@
 
 static const struct {
 	const char *name;
+	size_t length; /* of the name */
 	enum audit_category category;
 	unsigned int severity;
 	const char *words;
 } events[] = {
 #define AUDIT_E(constant, name, category, severity, words)                                         \
-	[AUDIT_EVENT_##constant] = {(name), AUDIT_CATEGORY_##category, (severity), (words)},
+	[AUDIT_EVENT_##constant] = {(name), sizeof(name) - 1, AUDIT_CATEGORY_##category,           \
+				    (severity), (words)},
 #include "audit/event.def"
 #undef AUDIT_E
 };
@@ -28,10 +30,17 @@ static const struct {
 #undef AUDIT_C
 };
 
-static const char *const outcomes[] = {
-	[AUDIT_SUCCESS] = "success",
-	[AUDIT_FAILURE] = "failure",
-	[AUDIT_DENIED] = "denied",
+#define OUTCOME(name)                                                                              \
+	{                                                                                          \
+		(name), sizeof(name) - 1                                                           \
+	}
+static const struct {
+	const char *name;
+	size_t length;
+} outcomes[] = {
+	[AUDIT_SUCCESS] = OUTCOME("success"),
+	[AUDIT_FAILURE] = OUTCOME("failure"),
+	[AUDIT_DENIED] = OUTCOME("denied"),
 };
 static_assert(ARRAY_SIZE(outcomes) == AUDIT_OUTCOME_MAX, "each outcome has a name");
 
@@ -47,10 +56,16 @@ const char *audit_event_words(enum audit_event event)
 	return events[event].words;
 }
 
+bool audit_event_is(enum audit_event event, const char *name, size_t length)
+{
+	assert(event < AUDIT_EVENT_MAX);
+	return events[event].length == length && memcmp(events[event].name, name, length) == 0;
+}
+
 int audit_event_from_str(const char *name, size_t length)
 {
 	for (int i = 0; i < AUDIT_EVENT_MAX; i++)
-		if (strlen(events[i].name) == length && memcmp(events[i].name, name, length) == 0)
+		if (audit_event_is((enum audit_event)i, name, length))
 			return i;
 	return -EINVAL;
 }
@@ -101,5 +116,13 @@ int audit_category_from_str(const char *name)
 const char *audit_outcome_to_str(enum audit_outcome outcome)
 {
 	assert(outcome < AUDIT_OUTCOME_MAX);
-	return outcomes[outcome];
+	return outcomes[outcome].name;
+}
+
+int audit_outcome_from_str(const char *name, size_t length)
+{
+	for (int i = 0; i < AUDIT_OUTCOME_MAX; i++)
+		if (outcomes[i].length == length && memcmp(outcomes[i].name, name, length) == 0)
+			return i;
+	return -EINVAL;
 }

@@ -120,18 +120,21 @@ static void uuid_format(const uint8_t id[static AUDIT_ID_SIZE], char ret[static 
 	}
 }
 
+/* All digits at once, which hex_parse() is fastest at; lengths that the compiler knows are copied without a call. */
 static int uuid_parse(const struct record_slice *text, uint8_t ret[static AUDIT_ID_SIZE])
 {
-	if (text->length != UUID_TEXT_SIZE - 1)
-		return -EINVAL;
-	for (unsigned int i = 0; i < ARRAY_SIZE(uuid_groups); i++) {
-		const char *group = text->data + uuid_groups[i].text;
+	const char *c = text->data;
+	char digits[2 * AUDIT_ID_SIZE];
 
-		if ((i && group[-1] != '-') ||
-		    hex_parse(group, uuid_groups[i].bytes, ret + uuid_groups[i].byte) < 0)
-			return -EINVAL;
-	}
-	return 0;
+	if (text->length != UUID_TEXT_SIZE - 1 || c[8] != '-' || c[13] != '-' || c[18] != '-' ||
+	    c[23] != '-')
+		return -EINVAL;
+	memcpy(digits, c, 8);
+	memcpy(digits + 8, c + 9, 4);
+	memcpy(digits + 12, c + 14, 4);
+	memcpy(digits + 16, c + 19, 4);
+	memcpy(digits + 20, c + 24, 12);
+	return hex_parse(digits, AUDIT_ID_SIZE, ret);
 }
 
 /* Few, and often nearly in order: by insertion. */
@@ -265,23 +268,48 @@ void record_write(const struct audit_record *r, const struct audit_position *at,
 	text_put(t, "}", 1);
 }
 
+/* It stays in registers as long as nobody takes its address: so all on the way of a usual record is inlined. */
 struct scanner {
 	const char *at, *end, *start;
 };
 
-static inline __attribute__((always_inline)) bool take(struct scanner *s, const char *literal)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t load_64(const char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* memcmp() of a length that the compiler knows, for which it would make a call. Words may overlap. */
+INLINE bool is_same(const char *at, const char *literal, size_t length)
+{
+	uint64_t differ = 0;
+
+	if (length < sizeof(differ))
+		return memcmp(at, literal, length) == 0;
+	for (size_t i = 0; i + sizeof(differ) < length; i += sizeof(differ))
+		differ |= load_64(at + i) ^ load_64(literal + i);
+	at += length - sizeof(differ);
+	literal += length - sizeof(differ);
+	return !(differ | (load_64(at) ^ load_64(literal)));
+}
+
+INLINE bool take(struct scanner *s, const char *literal)
 {
 	size_t length = strlen(literal); /* known to the compiler */
 
 	/* Nearly always there: what comes behind it is no rare path to be made small. */
 	if (__builtin_expect((size_t)(s->end - s->at) < length, 0) ||
-	    __builtin_expect(memcmp(s->at, literal, length) != 0, 0))
+	    __builtin_expect(!is_same(s->at, literal, length), 0))
 		return false;
 	s->at += length;
 	return true;
 }
 
-static bool take_char(struct scanner *s, char c)
+INLINE bool take_char(struct scanner *s, char c)
 {
 	if (s->at == s->end || *s->at != c)
 		return false;
@@ -307,33 +335,39 @@ static bool take_escape(struct scanner *s)
 	return true;
 }
 
-/* The rest of a string that does not end with its first plain characters, at which @s stands. */
-static __attribute__((noinline)) bool take_rest(struct scanner *s, const char *start)
+/* What is behind a string that begins at @start and does not end with its first plain characters, at @at. NULL: it is none. */
+static __attribute__((noinline)) const char *skip_rest(const char *start, const char *at,
+						       const char *end)
 {
-	while (!take_char(s, '"')) {
-		if (s->at == s->end || (unsigned char)*s->at < 0x20)
-			return false;
-		if (*s->at++ == '\\' && !take_escape(s))
-			return false;
+	struct scanner s = {at, end, start};
+
+	while (!take_char(&s, '"')) {
+		if (s.at == s.end || (unsigned char)*s.at < 0x20)
+			return NULL;
+		if (*s.at++ == '\\' && !take_escape(&s))
+			return NULL;
 	}
-	return utf8_valid(start, (size_t)(s->at - 1 - start));
+	return utf8_valid(start, (size_t)(s.at - 1 - start)) ? s.at : NULL;
 }
 
-static inline __attribute__((always_inline)) bool take_string(struct scanner *s,
-							      struct record_slice *ret)
+INLINE bool take_string(struct scanner *s, struct record_slice *ret)
 {
-	const char *start = s->at + 1;
+	const char *start = s->at + 1, *rest;
 
 	if (!take_char(s, '"'))
 		return false;
 	s->at += text_plain(start, (size_t)(s->end - start));
-	if (!take_char(s, '"') && !take_rest(s, start))
-		return false;
+	if (!take_char(s, '"')) {
+		rest = skip_rest(start, s->at, s->end);
+		if (!rest)
+			return false;
+		s->at = rest;
+	}
 	*ret = (struct record_slice){start, (size_t)(s->at - 1 - start)};
 	return true;
 }
 
-static bool take_u64(struct scanner *s, uint64_t *ret)
+INLINE bool take_u64(struct scanner *s, uint64_t *ret)
 {
 	const char *start = s->at;
 	uint64_t value = 0;
@@ -344,7 +378,7 @@ static bool take_u64(struct scanner *s, uint64_t *ret)
 	return s->at > start && value <= AUDIT_INTEGER_MAX && (*start != '0' || s->at == start + 1);
 }
 
-static bool take_scalar(struct scanner *s)
+INLINE bool take_scalar(struct scanner *s)
 {
 	struct record_slice string;
 	uint64_t number;
@@ -358,19 +392,8 @@ static bool take_scalar(struct scanner *s)
 	return take_u64(s, &number);
 }
 
-static bool is_outcome(const struct record_slice *text)
-{
-	for (int i = 0; i < AUDIT_OUTCOME_MAX; i++) {
-		const char *name = audit_outcome_to_str((enum audit_outcome)i);
-
-		if (text->length == strlen(name) && memcmp(text->data, name, text->length) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A value that is sealed; it is noted in @v. */
-static bool take_sealed(struct scanner *s, struct record_view *v)
+INLINE bool take_sealed(struct scanner *s, struct record_view *v)
 {
 	struct personal_sealed sealed;
 	int length = personal_parse_sealed(s->at, (size_t)(s->end - s->at), &sealed);
@@ -382,16 +405,16 @@ static bool take_sealed(struct scanner *s, struct record_view *v)
 	return true;
 }
 
-static bool is_sealed(const struct scanner *s)
+INLINE bool is_sealed(const struct scanner *s)
 {
 	static const char begin[] = "{\"sealed\":";
 
 	return (size_t)(s->end - s->at) >= sizeof(begin) - 1 &&
-	       memcmp(s->at, begin, sizeof(begin) - 1) == 0;
+	       is_same(s->at, begin, sizeof(begin) - 1);
 }
 
 /* @before, and then a string or what is sealed. */
-static bool take_personal(struct scanner *s, const char *before, struct record_view *v)
+INLINE bool take_personal(struct scanner *s, const char *before, struct record_view *v)
 {
 	struct record_slice string;
 
@@ -400,7 +423,7 @@ static bool take_personal(struct scanner *s, const char *before, struct record_v
 	return s->at < s->end && *s->at == '{' ? take_sealed(s, v) : take_string(s, &string);
 }
 
-static bool take_actor(struct scanner *s, struct record_view *v)
+INLINE bool take_actor(struct scanner *s, struct record_view *v)
 {
 	const char *start = s->at;
 	struct record_slice role;
@@ -413,7 +436,7 @@ static bool take_actor(struct scanner *s, struct record_view *v)
 	return true;
 }
 
-static bool take_resource(struct scanner *s, struct record_view *v)
+INLINE bool take_resource(struct scanner *s, struct record_view *v)
 {
 	const char *start = s->at;
 	struct record_slice type;
@@ -425,25 +448,30 @@ static bool take_resource(struct scanner *s, struct record_view *v)
 	return true;
 }
 
-/* A key that is greater than the one before it in its object, as RFC 8785 sorts: none comes twice. */
-static bool take_key(struct scanner *s, struct record_slice *last)
+/* As RFC 8785 sorts keys: mostly the first characters decide. */
+INLINE bool is_greater(const struct record_slice *a, const struct record_slice *b)
+{
+	size_t common = a->length < b->length ? a->length : b->length;
+	int order = common ? (unsigned char)*a->data - (unsigned char)*b->data : 0;
+
+	if (order == 0)
+		order = memcmp(a->data, b->data, common);
+	return order > 0 || (order == 0 && a->length > b->length);
+}
+
+/* A key that is greater than the one before it in its object: none comes twice. */
+INLINE bool take_key(struct scanner *s, struct record_slice *last)
 {
 	struct record_slice key;
-	size_t common;
-	int order;
 
-	if (!take_string(s, &key) || !take_char(s, ':'))
-		return false;
-	common = key.length < last->length ? key.length : last->length;
-	order = last->data ? memcmp(key.data, last->data, common) : 1;
-	if (order < 0 || (order == 0 && key.length <= last->length))
+	if (!take_string(s, &key) || !take_char(s, ':') || (last->data && !is_greater(&key, last)))
 		return false;
 	*last = key;
 	return true;
 }
 
 /* The details: an object with anything in it. The record around it is the first level of AUDIT_DEPTH_MAX. */
-static bool take_details(struct scanner *s, struct record_view *v)
+INLINE bool take_details(struct scanner *s, struct record_view *v)
 {
 	const char *start = s->at;
 	char closers[AUDIT_DEPTH_MAX - 1];
@@ -481,12 +509,15 @@ static bool take_details(struct scanner *s, struct record_view *v)
 int record_parse(const char *data, size_t length, struct record_view *ret)
 {
 	struct scanner s = {data, data + length, data};
-	struct record_view v = {.data = data};
+	struct record_view v;
 	struct record_slice id, hash;
 	uint64_t severity;
 
 	if (length > AUDIT_RECORD_MAX)
 		return -EINVAL;
+	v.data = data;
+	v.opener = NULL;
+	v.sealed_count = 0;
 	if (!take(&s, "{\"action\":") || !take_string(&s, &v.action) || !take(&s, ",\"actor\":") ||
 	    !take_actor(&s, &v) || !take(&s, ",\"details\":") || !take_details(&s, &v) ||
 	    !take(&s, ",\"event_id\":") || !take_string(&s, &id) || !take(&s, ",\"event_type\":") ||
@@ -500,13 +531,15 @@ int record_parse(const char *data, size_t length, struct record_view *ret)
 	    !take(&s, ",\"timestamp\":") || !take_string(&s, &v.timestamp) || !take_char(&s, '}') ||
 	    s.at != s.end)
 		return -EINVAL;
-	if (severity < 1 || severity > 5 || !is_outcome(&v.outcome) ||
+	if (severity < 1 || severity > 5 ||
+	    audit_outcome_from_str(v.outcome.data, v.outcome.length) < 0 ||
 	    v.timestamp.length != CLOCK_RFC3339_SIZE - 1 || hash.length != AUDIT_HASH_TEXT - 1 ||
 	    uuid_parse(&id, v.event_id) < 0 ||
 	    hex_parse(hash.data, AUDIT_HASH_SIZE, v.previous_hash) < 0)
 		return -EINVAL;
 	v.severity = (unsigned int)severity;
-	*ret = v;
+	/* Mostly nothing is sealed, and the places of that are the larger part. */
+	memcpy(ret, &v, offsetof(struct record_view, sealed) + v.sealed_count * sizeof(*v.sealed));
 	return 0;
 }
 

@@ -113,10 +113,10 @@ struct record_view {
 	struct record_slice actor, details, resource; /* whole JSON objects */
 	const char *data;
 	size_t hash_offset; /* where the member "hash" belongs in canonical order */
+	const struct personal_opener
+		*opener; /* what record_put_view() opens what is sealed with; NULL: it does not */
 	unsigned int sealed_count;
 	uint16_t sealed[AUDIT_SEALED_MAX]; /* where values stand that are sealed, in their order */
-	const struct personal_opener
-		*opener; /* what record_put_view() opens them with; NULL: it does not */
 };
 
 /** Parse the bytes of a record. -EINVAL: weir did not write this; nothing else can go wrong. @ret has no opener. */

@@ -104,9 +104,7 @@ static int take_leaf(struct worker *w, struct stretch_tree *t, uint64_t first, u
 
 static bool is_event(const struct record_slice *type, enum audit_event event)
 {
-	const char *name = audit_event_to_str(event);
-
-	return type->length == strlen(name) && memcmp(type->data, name, type->length) == 0;
+	return audit_event_is(event, type->data, type->length);
 }
 
 /* What an anchor's record says it handed out. */

@@ -48,13 +48,9 @@ bool stub_is_explained_by(const struct record_slice *event_type)
 	static const enum audit_event events[] = {AUDIT_EVENT_RETENTION_ARCHIVED,
 						  AUDIT_EVENT_REQUEST_REMOVED};
 
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		const char *name = audit_event_to_str(events[i]);
-
-		if (event_type->length == strlen(name) &&
-		    memcmp(event_type->data, name, strlen(name)) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (audit_event_is(events[i], event_type->data, event_type->length))
 			return true;
-	}
 	return false;
 }
 

@@ -37,7 +37,7 @@ void text_printf(struct text *t, const char *format, ...) __attribute__((format(
 void text_put_json(struct text *t, const char *string);
 
 /** How many of the @length bytes of @data, from the first on, are ASCII that stands for itself in a JSON string. */
-static inline size_t text_plain(const char *data, size_t length);
+static inline __attribute__((always_inline)) size_t text_plain(const char *data, size_t length);
 size_t text_plain_words(const char *data, size_t length); /* the same, eight bytes at a time */
 
 /** @length bytes of @data are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
@@ -58,7 +58,7 @@ int parse_duration_ns(const char *string, uint64_t *ret_ns);
 /** Write a duration as people read it: "1d 2h", "3m 20s", "250ms". */
 void format_duration(uint64_t ns, char *ret, size_t size);
 
-static inline size_t text_plain(const char *data, size_t length)
+static inline __attribute__((always_inline)) size_t text_plain(const char *data, size_t length)
 {
 	size_t n = 0;
 
