@@ -309,42 +309,66 @@ static void hash_alone(struct hasher *h, const struct sha256_message *m, uint8_t
 	hash_end(h, ret);
 }
 
-static void assert_pair(struct hasher *h, const struct sha256_message *a,
-			const struct sha256_message *b)
+static void assert_hashes(struct hasher *h, const struct sha256_message *m, unsigned int count)
 {
-	uint8_t got[2][AUDIT_HASH_SIZE], wanted[2][AUDIT_HASH_SIZE];
+	uint8_t got[HASH_MANY_MAX][AUDIT_HASH_SIZE], wanted[AUDIT_HASH_SIZE];
 
-	hash_pair(h, a, b, got[0], got[1]);
-	hash_alone(h, a, wanted[0]);
-	hash_alone(h, b, wanted[1]);
-	assert_memory_equal(got, wanted, sizeof(got));
+	hash_many(h, m, count, got);
+	for (unsigned int i = 0; i < count; i++) {
+		hash_alone(h, &m[i], wanted);
+		assert_memory_equal(got[i], wanted, sizeof(wanted));
+	}
 }
 
 /* All lengths around the ends of blocks against each other, all up to a record's largest by itself. */
-static void two_messages(void **unused)
+static void assert_two_messages(struct hasher *h, const uint8_t *data)
 {
-	uint8_t *data = malloc(AUDIT_RECORD_MAX + 1);
+	for (size_t i = 0; i < 4 * 260 * 260; i++) {
+		const struct sha256_message m[] = {
+			{data + 9, data, i % 2, i / 2 % 260},
+			{data + 7, data + 1, i / 2 % 2 * 64, i / 4 / 260 % 260}};
+
+		assert_hashes(h, m, 2);
+	}
+	for (size_t i = 0; i <= AUDIT_RECORD_MAX; i += i < 1000 ? 1 : 997) {
+		const struct sha256_message m[] = {{"", data, 1, i}, {"", data + 1, 1, i}};
+
+		assert_hashes(h, m, 2);
+	}
+}
+
+/* As many as there may be and fewer, of one length, of different ones, and one far longer than the others. */
+static void assert_many_messages(struct hasher *h, const uint8_t *data)
+{
+	struct sha256_message m[HASH_MANY_MAX];
+
+	for (size_t length = 0; length < 700; length++) {
+		for (unsigned int i = 0; i < HASH_MANY_MAX; i++)
+			m[i] = (struct sha256_message){data + i, data + 2 * i, length % 65,
+						       length + length % 5 * i};
+		assert_hashes(h, m, HASH_MANY_MAX);
+		m[length % HASH_MANY_MAX].length = length * 90;
+		assert_hashes(h, m, 1 + (unsigned int)length % HASH_MANY_MAX);
+	}
+}
+
+static void messages_at_once(void **unused)
+{
+	uint8_t *data = malloc(AUDIT_RECORD_MAX + 100);
 	struct hasher h;
 
 	(void)unused;
 	assert_non_null(data);
 	assert_int_equal(hasher_init(&h), 0);
-	for (size_t i = 0; i <= AUDIT_RECORD_MAX; i++)
+	for (size_t i = 0; i < AUDIT_RECORD_MAX + 100; i++)
 		data[i] = (uint8_t)(i * 37 + i / 256);
-	for (unsigned int way = 0; way < 2; way++) {
-		for (size_t i = 0; i < 4 * 260 * 260; i++) {
-			const struct sha256_message a = {data + 9, data, i % 2, i / 2 % 260},
-						    b = {data + 7, data + 1, i / 2 % 2 * 64,
-							 i / 4 / 260 % 260};
-
-			assert_pair(&h, &a, &b);
-		}
-		for (size_t i = 0; i <= AUDIT_RECORD_MAX; i += i < 1000 ? 1 : 997) {
-			const struct sha256_message a = {"", data, 1, i}, b = {"", data + 1, 1, i};
-
-			assert_pair(&h, &a, &b);
-		}
-		h.pairs = false; /* as on a CPU without the instructions */
+	for (unsigned int way = 0; way < 3; way++) {
+		if (way != 1)
+			assert_two_messages(&h, data);
+		assert_many_messages(&h, data);
+		/* As on a CPU without the instructions. */
+		h.wide = false;
+		h.pairs &= way == 0;
 	}
 	hasher_done(&h);
 	free(data);
@@ -433,8 +457,8 @@ int main(void)
 		{"every event has a short, unique, dotted name", every_event, NULL, NULL, NULL},
 		{"every event is found by its name and belongs to a category", names_and_categories,
 		 NULL, NULL, NULL},
-		{"two messages at once have the hashes that OpenSSL has for each", two_messages,
-		 NULL, NULL, NULL},
+		{"messages hashed at once have the hashes that OpenSSL has for each",
+		 messages_at_once, NULL, NULL, NULL},
 		{"lower hex digits are read, and nothing else", hex_digits, NULL, NULL, NULL},
 		{"CRC-32C agrees with RFC 3720 with and without the instruction", checksums, NULL,
 		 NULL, NULL},

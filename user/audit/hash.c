@@ -17,6 +17,7 @@ int hasher_init(struct hasher *h)
 	h->context = EVP_MD_CTX_new();
 	/* The first init allocates; all later ones reuse that and cannot fail. */
 	h->pairs = sha256_pair_there();
+	h->wide = sha256_wide_there();
 	if (h->md && h->context && EVP_DigestInit_ex2(h->context, h->md, NULL))
 		return 0;
 	hasher_done(h);
@@ -68,13 +69,33 @@ static void hash_message(struct hasher *h, const struct sha256_message *m,
 	hash_end(h, ret);
 }
 
-void hash_pair(struct hasher *h, const struct sha256_message *a, const struct sha256_message *b,
-	       uint8_t ret_a[static AUDIT_HASH_SIZE], uint8_t ret_b[static AUDIT_HASH_SIZE])
+#define WIDE_GAIN 9 /* blocks in pairs, in the time of a block of all at once */
+
+/* Together they take as long as the longest. */
+static bool is_worth_wide(const struct sha256_message *messages, unsigned int count)
 {
-	if (h->pairs)
-		return sha256_pair(a, b, ret_a, ret_b);
-	hash_message(h, a, ret_a);
-	hash_message(h, b, ret_b);
+	size_t longest = 0, total = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		size_t blocks = (messages[i].head_length + messages[i].length) / SHA256_BLOCK + 1;
+
+		longest = blocks > longest ? blocks : longest;
+		total += blocks;
+	}
+	return total > WIDE_GAIN * longest;
+}
+
+void hash_many(struct hasher *h, const struct sha256_message *messages, unsigned int count,
+	       uint8_t (*ret)[AUDIT_HASH_SIZE])
+{
+	unsigned int i = 0;
+
+	if (h->wide && is_worth_wide(messages, count))
+		return sha256_wide(messages, count, ret);
+	for (; h->pairs && i + 2 <= count; i += 2)
+		sha256_pair(&messages[i], &messages[i + 1], ret[i], ret[i + 1]);
+	for (; i < count; i++)
+		hash_message(h, &messages[i], ret[i]);
 }
 
 void hash_leaf(struct hasher *h, const void *record, size_t length,
@@ -86,13 +107,15 @@ void hash_leaf(struct hasher *h, const void *record, size_t length,
 	hash_end(h, ret);
 }
 
-void hash_leaf_pair(struct hasher *h, const struct record_slice *a, const struct record_slice *b,
-		    uint8_t ret_a[static AUDIT_HASH_SIZE], uint8_t ret_b[static AUDIT_HASH_SIZE])
+void hash_leaves(struct hasher *h, const struct record_slice *records, unsigned int count,
+		 uint8_t (*ret)[AUDIT_HASH_SIZE])
 {
-	const struct sha256_message first = {"", a->data, 1, a->length},
-				    second = {"", b->data, 1, b->length};
+	struct sha256_message messages[HASH_MANY_MAX];
 
-	hash_pair(h, &first, &second, ret_a, ret_b);
+	assert(count >= 1 && count <= HASH_MANY_MAX);
+	for (unsigned int i = 0; i < count; i++)
+		messages[i] = (struct sha256_message){"", records[i].data, 1, records[i].length};
+	hash_many(h, messages, count, ret);
 }
 
 #define NAME_SIZE (AUDIT_ID_SIZE + sizeof(uint64_t))
@@ -124,19 +147,20 @@ void hash_event_id(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE
 	make_id(hash, ret);
 }
 
-void hash_event_id_pair(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE],
-			uint64_t index, uint8_t ret[static AUDIT_ID_SIZE],
-			uint8_t ret_next[static AUDIT_ID_SIZE])
+void hash_event_ids(struct hasher *h, const uint8_t chain_id[static AUDIT_ID_SIZE], uint64_t first,
+		    unsigned int count, uint8_t (*ret)[AUDIT_ID_SIZE])
 {
-	uint8_t hashes[2][AUDIT_HASH_SIZE], names[2][NAME_SIZE];
-	const struct sha256_message first = {"", names[0], 0, NAME_SIZE},
-				    second = {"", names[1], 0, NAME_SIZE};
+	uint8_t hashes[HASH_MANY_MAX][AUDIT_HASH_SIZE], names[HASH_MANY_MAX][NAME_SIZE];
+	struct sha256_message messages[HASH_MANY_MAX];
 
-	name_event(chain_id, index, names[0]);
-	name_event(chain_id, index + 1, names[1]);
-	hash_pair(h, &first, &second, hashes[0], hashes[1]);
-	make_id(hashes[0], ret);
-	make_id(hashes[1], ret_next);
+	assert(count >= 1 && count <= HASH_MANY_MAX);
+	for (unsigned int i = 0; i < count; i++) {
+		name_event(chain_id, first + i, names[i]);
+		messages[i] = (struct sha256_message){"", names[i], 0, NAME_SIZE};
+	}
+	hash_many(h, messages, count, hashes);
+	for (unsigned int i = 0; i < count; i++)
+		make_id(hashes[i], ret[i]);
 }
 
 void hex_format(const uint8_t *data, size_t length, char *ret)

@@ -21,18 +21,17 @@ void merkle_fold(struct hasher *h, uint8_t (*hashes)[AUDIT_HASH_SIZE], size_t co
 		 uint8_t ret[static AUDIT_HASH_SIZE])
 {
 	/* Two that are to be hashed stand one behind the other; what they make is written to where is no need of them. */
-	for (; count >= 4; count /= 2) {
-		for (size_t i = 0; i < count; i += 4) {
-			const struct sha256_message left = {"\1", hashes[i], 1,
-							    2 * AUDIT_HASH_SIZE},
-						    right = {"\1", hashes[i + 2], 1,
-							     2 * AUDIT_HASH_SIZE};
+	for (; count >= 2; count /= 2) {
+		for (size_t i = 0; i < count / 2; i += HASH_MANY_MAX) {
+			struct sha256_message nodes[HASH_MANY_MAX];
+			unsigned int n = 0;
 
-			hash_pair(h, &left, &right, hashes[i / 2], hashes[i / 2 + 1]);
+			for (; n < HASH_MANY_MAX && i + n < count / 2; n++)
+				nodes[n] = (struct sha256_message){"\1", hashes[2 * (i + n)], 1,
+								   2 * AUDIT_HASH_SIZE};
+			hash_many(h, nodes, n, hashes + i);
 		}
 	}
-	if (count == 2)
-		merkle_node(h, hashes[0], hashes[1], hashes[0]);
 	memcpy(ret, hashes[0], AUDIT_HASH_SIZE);
 }
 

@@ -245,34 +245,38 @@ static int next_frame(struct scan *s, size_t used, struct frame *ret, size_t *re
 			     "the frame of record %llu is damaged", (unsigned long long)index);
 }
 
+/* The records from that in frame @f on which are in the buffer, as many as are hashed at once. */
+static unsigned int look_ahead(const struct scan *s, const struct frame *f, size_t used,
+			       struct record_slice ret[static HASH_MANY_MAX])
+{
+	unsigned int most = s->hasher->wide ? HASH_MANY_MAX : s->hasher->pairs ? 2 : 1, count = 1;
+	const uint8_t *at = s->buffer + s->start + used + f->size, *end = s->buffer + s->filled;
+
+	ret[0] = (struct record_slice){(const char *)f->payload, f->length};
+	while (count < most && frame_peek_record(at, (size_t)(end - at), &ret[count]))
+		at += frame_size(ret[count++].length);
+	return count;
+}
+
 /*
- * The event_id that record @index must have, and its hash. Those of the record behind it are computed at the same time, from
- * the same bytes that are checked when it is its turn.
+ * The event_id that the next record must have, and its hash. Those of some records behind it are computed at the same
+ * time, from the same bytes that are checked when it is their turn.
  */
-static void hash_record(struct scan *s, const struct frame *f, size_t used,
-			uint8_t ret_id[static AUDIT_ID_SIZE],
+static void hash_record(struct scan *s, const struct frame *f, size_t used, const uint8_t **ret_id,
 			uint8_t ret_hash[static AUDIT_HASH_SIZE])
 {
-	const struct record_slice record = {(const char *)f->payload, f->length};
-	uint64_t index = s->tip.next_index + s->count;
-	struct record_slice next;
+	struct record_slice records[HASH_MANY_MAX];
+	unsigned int at;
 
-	if (s->ahead) {
-		memcpy(ret_id, s->ahead_id, AUDIT_ID_SIZE);
-		memcpy(ret_hash, s->ahead_hash, AUDIT_HASH_SIZE);
-		s->ahead = false;
-		return;
+	if (!s->ahead) {
+		s->ahead = s->ahead_end = look_ahead(s, f, used, records);
+		hash_event_ids(s->hasher, s->tip.chain_id, s->tip.next_index + s->count, s->ahead,
+			       s->ahead_ids);
+		hash_leaves(s->hasher, records, s->ahead, s->ahead_hashes);
 	}
-	s->ahead =
-		s->hasher->pairs && frame_peek_record(s->buffer + s->start + used + f->size,
-						      s->filled - s->start - used - f->size, &next);
-	if (s->ahead) {
-		hash_event_id_pair(s->hasher, s->tip.chain_id, index, ret_id, s->ahead_id);
-		hash_leaf_pair(s->hasher, &record, &next, ret_hash, s->ahead_hash);
-	} else {
-		hash_event_id(s->hasher, s->tip.chain_id, index, ret_id);
-		hash_leaf(s->hasher, record.data, record.length, ret_hash);
-	}
+	at = s->ahead_end - s->ahead--;
+	*ret_id = s->ahead_ids[at];
+	memcpy(ret_hash, s->ahead_hashes[at], AUDIT_HASH_SIZE);
 }
 
 static int check_record(struct scan *s, const struct frame *f, size_t used,
@@ -281,8 +285,8 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 	uint64_t index = s->tip.next_index + s->count, at = s->offset + used;
 	struct scan_record *record = &s->records[s->count];
 	const char *data = (const char *)f->payload;
-	uint8_t id[AUDIT_ID_SIZE];
 	struct record_view view;
+	const uint8_t *id;
 
 	if (record_parse(data, f->length, &view) < 0)
 		return s->link_broken
@@ -305,8 +309,8 @@ static int check_record(struct scan *s, const struct frame *f, size_t used,
 		return audit_problem(ret_problem, AUDIT_FINDING_RECORD_ORDER, view.index, at,
 				     "record %llu comes a second time, in the place of %llu",
 				     (unsigned long long)view.index, (unsigned long long)index);
-	hash_record(s, f, used, id, record->hash);
-	if (memcmp(id, view.event_id, sizeof(id)) != 0)
+	hash_record(s, f, used, &id, record->hash);
+	if (memcmp(id, view.event_id, AUDIT_ID_SIZE) != 0)
 		return audit_problem(ret_problem, AUDIT_FINDING_RECORD_CHANGED, index, at,
 				     "record %llu has the event_id of another chain or place",
 				     (unsigned long long)index);
@@ -562,7 +566,8 @@ int scan_batch(struct scan *s, struct audit_problem *ret_problem)
 	int r;
 
 	s->count = 0;
-	s->link_broken = s->ahead = false;
+	s->link_broken = false;
+	s->ahead = 0;
 	s->batch_saved = s->batch_stubs = 0;
 	s->tail = 0;
 	ret_problem->segment = s->header.first_index;

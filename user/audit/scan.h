@@ -50,9 +50,10 @@ struct scan {
 	struct scan_record *records;
 	size_t count;
 
-	/* What was computed along with the record before: of the next one, if `ahead`. */
-	bool ahead;
-	uint8_t ahead_id[AUDIT_ID_SIZE], ahead_hash[AUDIT_HASH_SIZE];
+	/* What was computed along with a record before: of the next `ahead` records, the last of them at the end. */
+	unsigned int ahead, ahead_end;
+	uint8_t ahead_ids[HASH_MANY_MAX][AUDIT_ID_SIZE],
+		ahead_hashes[HASH_MANY_MAX][AUDIT_HASH_SIZE];
 	uint64_t batch_saved, batch_stubs; /* of the batch that is being read */
 	bool link_broken; /* the last of `records` does not name the hash before it */
 	size_t records_size;

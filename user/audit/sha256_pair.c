@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * Messages are cut into blocks without being copied, but for the first block, which the head shares, and what the
- * padding shares at the end. What one message has more of blocks than the other is hashed alone.
- */
+/* What one message has more of blocks than the other is hashed alone. */
 #include "audit/sha256_pair.h"
 
 #include <assert.h>
@@ -10,15 +7,15 @@
 #ifdef __x86_64__
 
 #include <cpuid.h>
-#include <endian.h>
 #include <immintrin.h>
-#include <string.h>
+
+#include "audit/sha256_lane.h"
 
 #define WITH_SHA __attribute__((target("sha,sse4.1")))
 #define INLINE	 static inline __attribute__((always_inline))
 
 /* FIPS 180-4, 4.2.2. */
-static const uint32_t constants[64] __attribute__((aligned(16))) = {
+const uint32_t sha256_constants[64] __attribute__((aligned(16))) = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
 	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
 	0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
@@ -34,47 +31,14 @@ static const uint32_t constants[64] __attribute__((aligned(16))) = {
 /* A message while it is hashed. The state is as the instructions have it: the words a, b, e, f and c, d, g, h. */
 struct lane {
 	__m128i abef, cdgh;
-	const uint8_t *data; /* of the message, behind its head */
-	size_t head_length;
-	size_t blocks, last; /* of the message; the number of the first one that is in `end` */
-	uint8_t first[SHA256_BLOCK], end[2 * SHA256_BLOCK];
+	struct sha256_lane message;
 };
-
-static void copy(uint8_t *to, const void *from, size_t length)
-{
-	if (length)
-		memcpy(to, from, length);
-}
 
 static void lane_init(struct lane *l, const struct sha256_message *m)
 {
-	size_t total = m->head_length + m->length, rest = total % SHA256_BLOCK;
-	uint64_t bits_be = htobe64((uint64_t)total * 8);
-	bool two = rest + 1 + sizeof(bits_be) > SHA256_BLOCK;
-	uint8_t *begin;
-
-	assert(m->head_length <= SHA256_HEAD_MAX);
+	sha256_lane_init(&l->message, m);
 	l->abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85, 0x510e527f, (int)0x9b05688c);
 	l->cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19);
-	l->data = m->data;
-	l->head_length = m->head_length;
-	l->last = total / SHA256_BLOCK;
-	l->blocks = l->last + 1 + two;
-	memset(l->end, 0, sizeof(l->end));
-	begin = l->last ? l->first : l->end;
-	copy(begin, m->head, m->head_length);
-	copy(begin + m->head_length, m->data, (l->last ? SHA256_BLOCK : total) - m->head_length);
-	if (l->last)
-		copy(l->end, l->data + (l->last * SHA256_BLOCK - m->head_length), rest);
-	l->end[rest] = 0x80;
-	memcpy(l->end + (1 + two) * SHA256_BLOCK - sizeof(bits_be), &bits_be, sizeof(bits_be));
-}
-
-static const uint8_t *lane_block(const struct lane *l, size_t n)
-{
-	if (n >= l->last)
-		return l->end + (n - l->last) * SHA256_BLOCK;
-	return n ? l->data + (n * SHA256_BLOCK - l->head_length) : l->first;
 }
 
 /* Words a to h, the highest byte first. */
@@ -96,7 +60,7 @@ struct work {
 WITH_SHA INLINE struct work begin(const struct lane *l, size_t n)
 {
 	const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-	const __m128i *from = (const __m128i *)(const void *)lane_block(l, n);
+	const __m128i *from = (const __m128i *)(const void *)sha256_lane_block(&l->message, n);
 	struct work k = {.abef = l->abef, .cdgh = l->cdgh};
 
 	k.w[0] = _mm_shuffle_epi8(_mm_loadu_si128(from), swap);
@@ -137,9 +101,9 @@ WITH_SHA INLINE void finish(struct lane *l, const struct work *k)
 WITH_SHA static void compress_both(struct lane *a, struct lane *b, size_t n)
 {
 	struct work x = begin(a, n), y = begin(b, n);
-	const uint32_t *c = constants;
+	const uint32_t *c = sha256_constants;
 
-	for (; c < constants + 48; c += 16) {
+	for (; c < sha256_constants + 48; c += 16) {
 		step(&x, 0, c);
 		step(&y, 0, c);
 		step(&x, 1, c + 4);
@@ -164,9 +128,9 @@ WITH_SHA static void compress_both(struct lane *a, struct lane *b, size_t n)
 WITH_SHA static void compress_one(struct lane *l, size_t n)
 {
 	struct work k = begin(l, n);
-	const uint32_t *c = constants;
+	const uint32_t *c = sha256_constants;
 
-	for (; c < constants + 48; c += 16) {
+	for (; c < sha256_constants + 48; c += 16) {
 		step(&k, 0, c);
 		step(&k, 1, c + 4);
 		step(&k, 2, c + 8);
@@ -187,9 +151,9 @@ void sha256_pair(const struct sha256_message *a, const struct sha256_message *b,
 
 	lane_init(&x, a);
 	lane_init(&y, b);
-	for (; n < x.blocks && n < y.blocks; n++)
+	for (; n < x.message.blocks && n < y.message.blocks; n++)
 		compress_both(&x, &y, n);
-	for (longer = x.blocks > n ? &x : &y; n < longer->blocks; n++)
+	for (longer = x.message.blocks > n ? &x : &y; n < longer->message.blocks; n++)
 		compress_one(longer, n);
 	lane_hash(&x, ret_a);
 	lane_hash(&y, ret_b);
