@@ -520,7 +520,7 @@ static int verify(struct verification *v, struct fault *reterr)
 	if (known < 0 && known != -EBADMSG)
 		return known;
 	/* No tip of a log is like this one. */
-	if (known < 0 || v->acknowledged.tip.incarnation > v->incarnation)
+	if (known < 0)
 		v->acknowledged = (struct state){.tip.next_index = AUDIT_INDEX_MAX};
 	v->problem = (struct audit_problem){0};
 	v->met = v->acknowledged.tip.next_index == 0;
