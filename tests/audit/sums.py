@@ -158,7 +158,7 @@ class Stubs:
 
     def read(self, records):
         for record in records:
-            if not record or record["event_type"] != "retention.archived":
+            if not record or record["event_type"] not in ("retention.archived", "request.removed"):
                 continue
             named = (record["details"].get("segment"), record["details"].get("sha256_after"))
             for s in self.segments:

@@ -45,6 +45,7 @@ enum log_forgery {
 	LOG_FORGE_CHANGE, /* a digit of its details is another one, or else of its timestamp */
 	LOG_FORGE_REPEAT, /* it is there twice */
 	LOG_FORGE_STUB,	  /* it looks as if it had expired */
+	LOG_FORGE_GONE,	  /* its whole batch looks as if it had expired */
 	LOG_FORGE_CLOCK,  /* its batch was committed an hour later */
 	LOG_FORGE_MAX
 };
@@ -54,5 +55,12 @@ enum log_forgery {
  * state file anew, as weir would have. False: the log is none that this understands, and stays as it is.
  */
 bool log_files_rechain(struct log_files *files, uint64_t victim, enum log_forgery how);
+
+struct hasher;
+/**
+ * Write to @ret, which is of @length bytes, the GONE frame that whole batches become which expired: the @length bytes of
+ * @frames, in which they, or what is left of them, stand with their commits. Returns its size; 0: there are no such.
+ */
+size_t log_frames_expire(const uint8_t *frames, size_t length, struct hasher *hasher, uint8_t *ret);
 
 #endif

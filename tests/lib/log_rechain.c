@@ -31,6 +31,7 @@ struct forger {
 
 	uint8_t *out; /* the segment */
 	size_t at, saved;
+	size_t batch_at, batch_saved; /* likewise, where the batch began */
 };
 
 /* Overwrite what follows `"key":` behind @from in @text. */
@@ -137,6 +138,76 @@ static bool add_stub(struct forger *f, const struct frame *frame)
 	return true;
 }
 
+/* A batch, or what stands for some, is complete. */
+static void stand_behind(struct forger *f)
+{
+	f->first = f->next;
+	f->batch_at = f->at;
+	f->batch_saved = f->saved;
+	f->tip.segment = f->before;
+	f->tip.offset = f->at + f->saved;
+	f->tip.next_index = f->next;
+	memcpy(f->tip.last_hash, f->last, sizeof(f->last));
+	memcpy(f->tip.seal, f->seal, sizeof(f->seal));
+}
+
+static bool has_victim(const struct forger *f)
+{
+	return f->victim >= f->first && f->victim < f->next;
+}
+
+/* What is left of batches that expired. Its seal is one that nobody can compute: it stays. */
+static bool add_gone(struct forger *f, const struct frame *frame)
+{
+	uint8_t *hashes = f->out + f->at + FRAME_HEADER_SIZE + FRAME_GONE_FIXED, *to = hashes;
+	uint64_t first = f->next;
+	struct frame_gone g;
+	size_t size;
+
+	if (f->next != f->first || frame_gone_decode(frame, &g) < 0)
+		return false;
+	for (size_t i = 0; i < g.count; i++) {
+		bool victim = frame->index + i == f->victim;
+		unsigned int times = !victim			  ? 1
+				     : f->how == LOG_FORGE_REPEAT ? 2
+								  : f->how != LOG_FORGE_DROP;
+
+		for (; times; times--, to += AUDIT_HASH_SIZE) {
+			memcpy(to, g.hashes + i * AUDIT_HASH_SIZE, AUDIT_HASH_SIZE);
+			*to ^= victim && f->how == LOG_FORGE_CHANGE;
+			f->next++;
+		}
+	}
+	if (f->next == first)
+		return true; /* nothing is left of it */
+	if (f->how == LOG_FORGE_CLOCK && has_victim(f))
+		g.real_ns += 3600 * NSEC_PER_SEC;
+	g.count = (size_t)(f->next - first);
+	frame_gone_encode(f->out + f->at, first, &g);
+	size = frame_size(FRAME_GONE_FIXED + g.count * AUDIT_HASH_SIZE);
+	f->at += size;
+	f->saved += g.bytes - size;
+	memcpy(f->last, to - AUDIT_HASH_SIZE, AUDIT_HASH_SIZE);
+	memcpy(f->seal, g.seal, AUDIT_HASH_SIZE);
+	stand_behind(f);
+	return true;
+}
+
+/* The batch that ends here looks as if it had expired. */
+static void take_batch_out(struct forger *f)
+{
+	size_t length = f->at - f->batch_at, taken = length + f->saved - f->batch_saved, size;
+	uint8_t *gone = malloc(length);
+
+	size = gone ? log_frames_expire(f->out + f->batch_at, length, &f->hasher, gone) : 0;
+	if (size) {
+		memcpy(f->out + f->batch_at, gone, size);
+		f->at = f->batch_at + size;
+		f->saved = f->batch_saved + taken - size;
+	}
+	free(gone);
+}
+
 static void add_seal(struct forger *f, const struct frame *frame)
 {
 	uint8_t before[AUDIT_HASH_SIZE];
@@ -146,7 +217,7 @@ static void add_seal(struct forger *f, const struct frame *frame)
 		return; /* nothing is left of the batch */
 	memcpy(before, f->seal, sizeof(before));
 	frame_seal_decode(frame, before, &f->hasher, &s); /* for the times */
-	if (f->how == LOG_FORGE_CLOCK && f->victim >= f->first && f->victim < f->next)
+	if (f->how == LOG_FORGE_CLOCK && has_victim(f))
 		s.real_ns += 3600 * NSEC_PER_SEC;
 	s.first = f->first;
 	s.count = f->next - f->first;
@@ -154,14 +225,11 @@ static void add_seal(struct forger *f, const struct frame *frame)
 	frame_seal_encode(f->out + f->at, frame->type, &s, before, &f->hasher);
 	f->at += FRAME_SEAL_SIZE;
 	memcpy(f->seal, s.seal, sizeof(f->seal));
-	f->first = f->next;
 	if (frame->type != FRAME_COMMIT)
 		return;
-	f->tip.segment = f->before;
-	f->tip.offset = f->at + f->saved;
-	f->tip.next_index = f->next;
-	memcpy(f->tip.last_hash, f->last, sizeof(f->last));
-	memcpy(f->tip.seal, f->seal, sizeof(f->seal));
+	if (f->how == LOG_FORGE_GONE && has_victim(f))
+		take_batch_out(f);
+	stand_behind(f);
 }
 
 static bool add_frames(struct forger *f, const struct log_file *file)
@@ -178,6 +246,8 @@ static bool add_frames(struct forger *f, const struct log_file *file)
 			ok = add_record(f, &frame);
 		else if (frame.type == FRAME_STUB)
 			ok = add_stub(f, &frame);
+		else if (frame.type == FRAME_GONE)
+			ok = add_gone(f, &frame);
 		else
 			add_seal(f, &frame);
 		if (!ok)
@@ -214,8 +284,8 @@ static bool add_segment(struct forger *f, const struct log_file *file)
 	}
 	f->before = f->next;
 	segment_header_encode(&h, &f->hasher, f->out, f->seal);
-	f->at = SEGMENT_HEADER_SIZE;
-	f->saved = 0;
+	f->at = f->batch_at = SEGMENT_HEADER_SIZE;
+	f->saved = f->batch_saved = 0;
 	return add_frames(f, file);
 }
 

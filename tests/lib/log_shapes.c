@@ -174,8 +174,18 @@ static bool each_other(const char *data, const struct record_view *view, void *u
 	return view->index % 2 == 1 || view->index == 2;
 }
 
-/* Records of the first two segments expire, and records say so. */
-static void expire(struct maker *m)
+/* So most batches expire whole, next to each other or not, and some but for a record. */
+static bool most(const char *data, const struct record_view *view, void *userdata)
+{
+	(void)data;
+	(void)userdata;
+	return view->index % 11 != 9;
+}
+
+/* Records of the first two segments expire, and records of the type @why say so. */
+static void expire(struct maker *m, enum audit_event why,
+		   bool (*expired)(const char *data, const struct record_view *view,
+				   void *userdata))
 {
 	_cleanup_close_ int dir = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ uint64_t *list = NULL;
@@ -189,11 +199,11 @@ static void expire(struct maker *m)
 		char hash[AUDIT_HASH_TEXT];
 		struct rewrite w;
 
-		need(rewrite_stage(dir, list[i], each_other, NULL, NULL, &w, NULL) == 1, "expire");
+		need(rewrite_stage(dir, list[i], expired, NULL, NULL, &w, NULL) == 1, "expire");
 		hex_format(w.hash_after, AUDIT_HASH_SIZE, hash);
 		audit_details_u64(&d, "segment", w.segment);
 		audit_details_string(&d, "sha256_after", hash);
-		append(c, AUDIT_EVENT_RETENTION_ARCHIVED, &d);
+		append(c, why, &d);
 		need(chain_commit(c, NULL) == 0, "commit");
 		need(rewrite_commit(dir, &w, NULL) == 0, "replace");
 	}
@@ -263,7 +273,19 @@ static void make_expired(struct maker *m, struct log_shape *ret)
 	batches(m, 4, 2);
 	ret->early = sign(m, false, ret->key);
 	log_files_read(&ret->unexpired, m->path);
-	expire(m);
+	expire(m, AUDIT_EVENT_RETENTION_ARCHIVED, each_other);
+	batches(m, 2, 2);
+	ret->late = sign(m, false, ret->key);
+}
+
+/* As expired ones, of batches that are gone as a whole; what was gone when somebody was erased is, too. */
+static void make_gone(struct maker *m, struct log_shape *ret)
+{
+	batches(m, 9, 2);
+	ret->early = sign(m, false, ret->key);
+	log_files_read(&ret->unexpired, m->path);
+	expire(m, AUDIT_EVENT_RETENTION_ARCHIVED, each_other);
+	expire(m, AUDIT_EVENT_REQUEST_REMOVED, most);
 	batches(m, 2, 2);
 	ret->late = sign(m, false, ret->key);
 }
@@ -290,6 +312,7 @@ static const struct {
 	{"signed", SEGMENT_BYTES, make_signed},
 	{"tiles", 60000, make_tiles},
 	{"expired", SEGMENT_BYTES, make_expired},
+	{"gone", 10000, make_gone},
 	{"violated", SEGMENT_BYTES, make_violated},
 };
 static_assert(ARRAY_SIZE(shapes) == LOG_SHAPES, "as the header says");

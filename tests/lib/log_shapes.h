@@ -6,7 +6,7 @@
 #include "audit/note.h"
 #include "log_files.h"
 
-#define LOG_SHAPES 9
+#define LOG_SHAPES 10
 
 struct log_shape {
 	const char *name;

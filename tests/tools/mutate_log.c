@@ -85,7 +85,7 @@ static size_t take_apart(const struct log_file *f, size_t ret[static PARTS_MAX +
 static void fix_checksum(struct log_file *f, size_t at, size_t size)
 {
 	uint8_t *frame = f->data + at;
-	size_t length = (size_t)frame[0] | (size_t)frame[1] << 8;
+	size_t length = (size_t)frame[0] | (size_t)frame[1] << 8 | (size_t)frame[2] << 16;
 	uint32_t crc;
 
 	if (FRAME_HEADER_SIZE + length > size)
@@ -216,6 +216,85 @@ static void put_back(struct log_file *f, size_t at, size_t size, const struct lo
 		}
 }
 
+/* From the batch in which part @a is on, one or more look as if they had expired; all are right that are there. */
+static void make_gone(struct log_file *f, const size_t *parts, size_t count, size_t a)
+{
+	size_t end = a, commits = 1 + any(3), length, size = 0;
+	_cleanup_free_ uint8_t *gone = NULL;
+	struct hasher h;
+
+	while (a && (f->data[parts[a - 1] + 8] == FRAME_RECORD ||
+		     f->data[parts[a - 1] + 8] == FRAME_STUB))
+		a--;
+	while (end < count && (f->data[parts[end] + 8] != FRAME_COMMIT || --commits))
+		end++;
+	length = parts[end < count ? end + 1 : end] - parts[a];
+	gone = malloc(length + 1);
+	need(gone && hasher_init(&h) == 0, "memory");
+	if (length)
+		size = log_frames_expire(f->data + parts[a], length, &h, gone);
+	hasher_done(&h);
+	if (!size)
+		return;
+	log_file_splice(f, parts[a], length, gone, size);
+	said("make-gone", a, end);
+}
+
+/* Batches that expired are put back from @whole, the file as it was. */
+static void put_batches_back(struct log_file *f, size_t at, size_t size,
+			     const struct log_file *whole)
+{
+	static size_t parts[PARTS_MAX + 1];
+	size_t count = take_apart(whole, parts), from = 0, to;
+	struct frame frame, gone;
+	struct frame_gone g;
+
+	if (frame_decode(f->data + at, &gone) < 0 || frame_gone_decode(&gone, &g) < 0)
+		return;
+	while (from < count && (frame_decode(whole->data + parts[from], &frame) < 0 ||
+				frame.type != FRAME_RECORD || frame.index != gone.index))
+		from++;
+	for (to = from; to < count; to++)
+		if (frame_decode(whole->data + parts[to], &frame) < 0 ||
+		    (frame.type == FRAME_COMMIT && frame.index >= gone.index + g.count))
+			break;
+	if (to >= count)
+		return;
+	log_file_splice(f, at, size, whole->data + parts[from], parts[to + 1] - parts[from]);
+	said("put-batches-back", (size_t)gone.index, g.count);
+}
+
+/* Its fields, or hashes that are more or fewer, under a right checksum. */
+static void forge_gone(struct log_file *f, size_t at, size_t size)
+{
+	size_t bit = any(8 * (FRAME_GONE_FIXED + AUDIT_HASH_SIZE)), count;
+	_cleanup_free_ uint8_t *other = malloc(size + AUDIT_HASH_SIZE);
+	struct frame frame;
+	struct frame_gone g;
+
+	if (frame_decode(f->data + at, &frame) < 0 || frame_gone_decode(&frame, &g) < 0)
+		return;
+	need(other, "memory");
+	memcpy(other, f->data + at, frame.size);
+	count = g.count;
+	if (any(2)) {
+		other[FRAME_HEADER_SIZE + bit / 8] ^= (uint8_t)(1U << bit % 8);
+		memcpy(f->data + at, other, size);
+		fix_checksum(f, at, size);
+		said("forge-gone", at, bit);
+		return;
+	}
+	g.count = any(2) ? count + 1 : count - 1;
+	if (any(2))
+		g.bytes += 8 * any(20);
+	memcpy(other + FRAME_HEADER_SIZE + FRAME_GONE_FIXED + count * AUDIT_HASH_SIZE, g.seal,
+	       AUDIT_HASH_SIZE);
+	frame_gone_encode(other, frame.index, &g);
+	log_file_splice(f, at, size, other,
+			frame_size(FRAME_GONE_FIXED + g.count * AUDIT_HASH_SIZE));
+	said("count-gone", count, g.count);
+}
+
 static void mutate_stubs(struct log_file *f)
 {
 	static size_t parts[PARTS_MAX + 1];
@@ -229,7 +308,13 @@ static void mutate_stubs(struct log_file *f)
 	size = parts[a + 1] - parts[a];
 	if (frame_decode(f->data + parts[a], &frame) < 0)
 		return;
-	if (frame.type == FRAME_RECORD) {
+	if (any(4) == 0 && frame.type != FRAME_END) {
+		make_gone(f, parts, count, a);
+	} else if (frame.type == FRAME_GONE && whole && any(3) == 0) {
+		put_batches_back(f, parts[a], size, whole);
+	} else if (frame.type == FRAME_GONE) {
+		forge_gone(f, parts[a], size);
+	} else if (frame.type == FRAME_RECORD) {
 		make_stub(f, parts[a], size);
 	} else if (frame.type == FRAME_STUB && whole && any(2)) {
 		put_back(f, parts[a], size, whole);

@@ -181,8 +181,12 @@ static void rechain(struct forged *f, const struct log_shape *s, uint64_t victim
 	tree = log_files_find(&f->now, "tile/0/000");
 	tile = tree && other < 256;
 	v = ask(f, NULL);
-	if (how == LOG_FORGE_STUB) {
-		want(&v, AUDIT_FINDING_RECORD_STUBBED, victim, "made to look expired", victim);
+	/* Of a batch the first record is named. */
+	if (how == LOG_FORGE_GONE)
+		assert_true(v.index <= victim);
+	if (how >= LOG_FORGE_STUB) {
+		want(&v, AUDIT_FINDING_RECORD_STUBBED, how == LOG_FORGE_STUB ? victim : v.index,
+		     "made to look expired", victim);
 	} else {
 		want(&v, AUDIT_FINDING_CHECKPOINT_ROOT,
 		     tile		   ? other
@@ -192,8 +196,9 @@ static void rechain(struct forged *f, const struct log_shape *s, uint64_t victim
 	}
 	remove_tree(&f->now);
 	v = ask(f, s->late);
-	if (how == LOG_FORGE_STUB)
-		want(&v, AUDIT_FINDING_RECORD_STUBBED, victim, "made to look expired", victim);
+	if (how >= LOG_FORGE_STUB)
+		want(&v, AUDIT_FINDING_RECORD_STUBBED, how == LOG_FORGE_STUB ? victim : v.index,
+		     "made to look expired", victim);
 	else
 		want(&v, AUDIT_FINDING_CHECKPOINT_ROOT, 0, "written anew", victim);
 }
@@ -208,7 +213,7 @@ static void everything_re_chained(void **state)
 		uint64_t size = size_of(s->late), by = step(i ? 97 : 3);
 
 		for (uint64_t victim = 0; victim + 1 < size; victim += by)
-			for (int how = LOG_FORGE_DROP; how <= LOG_FORGE_STUB; how++)
+			for (int how = LOG_FORGE_DROP; how <= LOG_FORGE_GONE; how++)
 				rechain(f, s, victim, (enum log_forgery)how);
 	}
 }
@@ -364,6 +369,58 @@ static void a_changed_stub(void **state)
 	each_frame(f, &shape(f, "expired")->files, any_bit_of_its_hash, NULL);
 }
 
+static void any_bit_of_what_is_left(struct forged *f, size_t file, size_t at,
+				    const struct frame *frame, void *userdata)
+{
+	unsigned int *seen = userdata;
+
+	if (frame->type != FRAME_GONE)
+		return;
+	++*seen;
+	for (size_t bit = 0; bit < 8 * frame->length; bit += step(7)) {
+		uint8_t *gone = f->now.list[file].data + at;
+
+		gone[FRAME_HEADER_SIZE + bit / 8] ^= (uint8_t)(1U << bit % 8);
+		fix_checksum(gone, frame->length);
+		assert_int_not_equal(ask(f, NULL).status, AUDIT_OK);
+		gone[FRAME_HEADER_SIZE + bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+}
+
+static void changed_batches_that_expired(void **state)
+{
+	struct forged *f = *state;
+	unsigned int seen = 0;
+
+	each_frame(f, &shape(f, "gone")->files, any_bit_of_what_is_left, &seen);
+	assert_true(seen >= 2);
+}
+
+/* No record is missing for it: the log has all that it acknowledges. */
+static void a_state_of_another_incarnation(void **state)
+{
+	struct forged *f = *state;
+	struct log_file *file;
+	struct audit_verdict v;
+	struct hasher h;
+
+	assert_int_equal(hasher_init(&h), 0);
+	log_files_copy(&f->now, &shape(f, "signed")->files);
+	file = log_files_find(&f->now, "state");
+	for (size_t i = 0; i < STATE_SLOTS; i++) {
+		uint8_t *slot = file->data + i * STATE_SLOT_SIZE;
+		uint64_t sequence;
+		struct tip tip;
+
+		assert_int_equal(state_decode(slot, &h, &sequence, &tip), 0);
+		tip.incarnation++;
+		state_encode(sequence, &tip, &h, slot);
+	}
+	hasher_done(&h);
+	v = ask(f, NULL);
+	want(&v, AUDIT_FINDING_STATE, v.records, "of another incarnation", 0);
+}
+
 int main(void)
 {
 #define TEST(words, function)                                                                      \
@@ -386,6 +443,10 @@ int main(void)
 		TEST("an expired record that is put back is found, with its segment's first stub",
 		     an_expired_record_put_back),
 		TEST("any changed bit of a stub is found", a_changed_stub),
+		TEST("any changed bit of what is left of whole batches is found",
+		     changed_batches_that_expired),
+		TEST("a state file that acknowledges as many records of another incarnation is damaged",
+		     a_state_of_another_incarnation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
