@@ -171,11 +171,13 @@ static int expire_all(struct plan *p, volatile uint64_t *acked)
 static int write_and_expire(volatile uint64_t *acked, void *userdata)
 {
 	struct plan *p = userdata;
+	struct index_report report;
 	struct chain *c = NULL;
 	int r = open_log(p, &c);
 
 	r = r ?: put_batches(p, c, 8, acked);
 	chain_close(c);
+	r = r ?: audit_index_rebuild(p->log->path, &report, NULL);
 	return r ?: expire_all(p, acked) >= 2 ? 0 : -EIO;
 }
 
@@ -206,12 +208,29 @@ static void look_at_archive(const struct crash *x, const struct plan *p, unsigne
 	json_decref(manifest);
 }
 
+static void differs(const struct index_finding *finding, void *userdata)
+{
+	(void)finding;
+	(void)userdata;
+}
+
+/* Right, all that are there; of segments that another one follows each too if they @are_there. */
+static bool indexes_are_right(const struct plan *p, bool are_there)
+{
+	struct index_report report;
+
+	return audit_index_check(p->log->path, differs, NULL, &report, NULL) == 0 &&
+	       !report.wrong && (!are_there || report.indexed + 1 >= report.segments);
+}
+
 static void look_at_retention(const struct crash *x, uint64_t acked, void *userdata)
 {
 	struct plan *p = userdata;
 	uint64_t expired = look_at_log(x, p, acked), before;
 	struct audit_verdict v;
 
+	if (!indexes_are_right(p, false))
+		crash_broken(x, "an index", "has what its segment has no more");
 	for (unsigned int n = 0; acked && n < p->promises[acked - 1].archives; n++)
 		look_at_archive(x, p, n);
 	/* The next runs do what this one had not got to (what they record may end a segment), until one finds nothing
@@ -302,21 +321,6 @@ static void look_for(const struct crash *x, const struct plan *p, enum query_cri
 	}
 	if (found[0] != found[1])
 		crash_broken(x, words, "the index hides records, or makes some up");
-}
-
-static void differs(const struct index_finding *finding, void *userdata)
-{
-	(void)finding;
-	(void)userdata;
-}
-
-/* Right, all that are there; of segments that another one follows each too if they @are_there. */
-static bool indexes_are_right(const struct plan *p, bool are_there)
-{
-	struct index_report report;
-
-	return audit_index_check(p->log->path, differs, NULL, &report, NULL) == 0 &&
-	       !report.wrong && (!are_there || report.indexed + 1 >= report.segments);
 }
 
 static void look_at_index(const struct crash *x, uint64_t acked, void *userdata)

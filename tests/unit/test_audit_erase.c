@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <zlib.h>
 
+#include "audit/archives.h"
 #include "audit/evidence.h"
 #include "audit/hash.h"
 #include "audit/mention.h"
@@ -210,7 +211,8 @@ static bool archive_has(const struct log *l, const char *name, const char *word)
 static void archives_are_made_anew(void **state)
 {
 	const struct log *l = *state;
-	char again[REWRITE_ARCHIVE_NAME_SIZE], **names;
+	_cleanup_free_ struct archive *list = NULL, *anew = NULL;
+	char again[REWRITE_ARCHIVE_NAME_SIZE];
 	struct rewrite w, archived;
 	_cleanup_close_ int dir = -1;
 	struct fault f = {0};
@@ -222,26 +224,27 @@ static void archives_are_made_anew(void **state)
 	w = take_out(l, dir, &m);
 	assert_int_equal(rewrite_archive(dir, &w, &f), 0);
 	rewrite_abort(dir, 0);
-	assert_int_equal(rewrite_archives(dir, &names, &count, &f), 0);
+	assert_int_equal(archives_list(dir, &list, &count, &f), 0);
 	assert_int_equal(count, 1);
-	assert_true(archive_has(l, names[0], WHO));
-	if (rewrite_archived(dir, names[0], names_who, &m, NULL, &archived, &f) != 1)
+	assert_true(archive_has(l, list[0].name, WHO));
+	if (rewrite_archived(dir, &list[0], names_who, &m, NULL, &archived, &f) != 1)
 		fail_msg("%s", f.text);
 	assert_int_equal(archived.expired, 10);
 	rewrite_archive_name(&archived, again);
-	assert_string_not_equal(again, names[0]);
+	assert_string_not_equal(again, list[0].name);
 	assert_false(archive_has(l, again, WHO));
 	assert_true(archive_has(l, again, "\"" OTHER "\""));
-	assert_int_equal(rewrite_archive_remove(dir, names[0], &f), 0);
-	assert_int_equal(rewrite_archive_remove(dir, names[0], &f), 0);
-	rewrite_archives_free(names, count);
+	assert_int_equal(archives_remove(dir, &list[0], &f), 0);
+	assert_int_equal(archives_remove(dir, &list[0], &f), 0);
+	/* It takes the former one's place, and is as old. */
+	assert_int_equal(archives_list(dir, &anew, &count, &f), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(anew[0].name, again);
+	assert_string_equal(anew[0].archived_at, list[0].archived_at);
 	/* Again: nothing to do, and nothing is left of the work. */
-	assert_int_equal(rewrite_archived(dir, again, names_who, &m, NULL, &archived, &f), 0);
+	assert_int_equal(rewrite_archived(dir, &anew[0], names_who, &m, NULL, &archived, &f), 0);
 	rewrite_sweep(dir);
 	assert_int_equal(faccessat(dir, "erasing", F_OK, 0), -1);
-	assert_int_equal(rewrite_archives(dir, &names, &count, &f), 0);
-	assert_int_equal(count, 1);
-	rewrite_archives_free(names, count);
 	assert_in_order(l, 22);
 }
 
@@ -251,7 +254,8 @@ static void damaged_archive_stays(void **state)
 	_cleanup_close_ int dir = -1;
 	struct rewrite w, archived;
 	struct fault f = {0};
-	char path[256], **names;
+	_cleanup_free_ struct archive *list = NULL;
+	char path[256];
 	struct mention m;
 	size_t count;
 
@@ -259,13 +263,12 @@ static void damaged_archive_stays(void **state)
 	dir = open_directory(l);
 	w = take_out(l, dir, &m);
 	assert_int_equal(rewrite_archive(dir, &w, &f), 0);
-	assert_int_equal(rewrite_archives(dir, &names, &count, &f), 0);
-	snprintf(path, sizeof(path), "%s/archive/%s", l->path, names[0]);
+	assert_int_equal(archives_list(dir, &list, &count, &f), 0);
+	snprintf(path, sizeof(path), "%s/archive/%s", l->path, list[0].name);
 	assert_int_equal(truncate(path, 200), 0);
-	assert_true(rewrite_archived(dir, names[0], names_who, &m, NULL, &archived, &f) < 0);
+	assert_true(rewrite_archived(dir, &list[0], names_who, &m, NULL, &archived, &f) < 0);
 	assert_non_null(f.code);
 	assert_int_equal(access(path, F_OK), 0);
-	rewrite_archives_free(names, count);
 }
 
 static int yes(const char *name, void *userdata, struct fault *reterr)

@@ -472,7 +472,7 @@ static void archives_by_their_manifests(void **state)
 {
 	const struct log *l = *state;
 	char name[REWRITE_ARCHIVE_NAME_SIZE], path[256], hash[AUDIT_HASH_TEXT];
-	_cleanup_free_ struct archive *list = NULL, *left = NULL, *none_left = NULL;
+	_cleanup_free_ struct archive *list = NULL, *left = NULL, *none_left = NULL, *bare = NULL;
 	_cleanup_close_ int dir = -1;
 	struct fault f = {0};
 	struct rewrite w;
@@ -495,14 +495,24 @@ static void archives_by_their_manifests(void **state)
 	assert_string_equal(list[0].sha256, hash);
 	assert_int_equal(list[0].segment, 0);
 	assert_int_equal(strlen(list[0].archived_at), CLOCK_RFC3339_SIZE - 1);
+	assert_true(list[0].is_there);
 	snprintf(path, sizeof(path), "%s/archive/%s", l->path, name);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(archives_list(dir, &left, &count, &f), 0);
 	assert_int_equal(count, 1);
+	assert_false(left[0].is_there);
 	assert_int_equal(archives_remove(dir, &left[0], &f), 0);
 	assert_int_equal(archives_list(dir, &none_left, &count, &f), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(archives_remove(dir, &left[0], &f), 0); /* it is gone */
+	/* One without a manifest is there, and nobody knows how old it is. */
+	assert_int_equal(rewrite_archive(dir, &w, &f), 0);
+	snprintf(path, sizeof(path), "%s/archive/%s.json", l->path, name);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(archives_list(dir, &bare, &count, &f), 0);
+	assert_int_equal(count, 1);
+	assert_true(bare[0].is_there);
+	assert_string_equal(bare[0].archived_at, "");
 }
 
 int main(void)

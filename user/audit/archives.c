@@ -14,7 +14,8 @@
 #include "base/fault_point.h"
 
 #define DIRECTORY      "archive"
-#define SUFFIX	       ".seg.gz.json"
+#define SUFFIX	       ".seg.gz"
+#define MANIFEST       ".json"
 #define INDEX_DIGITS   20
 #define HASH_DIGITS    16
 #define MANIFEST_BYTES 4096
@@ -24,18 +25,23 @@ static int failed(int r, const char *what, struct fault *reterr)
 	return fault(reterr, r, "audit.archive", "cannot %s: %s", what, strerror(-r));
 }
 
-/* "<first index, 20 digits>-<16 hex digits>.seg.gz.json" */
+/* "<first index, 20 digits>-<16 hex digits>.seg.gz", or its manifest, with ".json" more. */
 static bool parse_name(const char *name, struct archive *ret)
 {
+	const char *rest = name + INDEX_DIGITS + 1 + HASH_DIGITS;
 	char segment[SEGMENT_NAME_SIZE];
 
 	if (strspn(name, "0123456789") != INDEX_DIGITS || name[INDEX_DIGITS] != '-' ||
 	    strspn(name + INDEX_DIGITS + 1, "0123456789abcdef") != HASH_DIGITS ||
-	    strcmp(name + INDEX_DIGITS + 1 + HASH_DIGITS, SUFFIX) != 0)
+	    strncmp(rest, SUFFIX, strlen(SUFFIX)) != 0)
+		return false;
+	rest += strlen(SUFFIX);
+	if (*rest && strcmp(rest, MANIFEST) != 0)
 		return false;
 	snprintf(segment, sizeof(segment), "%.*s.seg", INDEX_DIGITS, name);
 	*ret = (struct archive){0};
-	memcpy(ret->name, name, strlen(name) - strlen(".json"));
+	ret->is_there = !*rest;
+	memcpy(ret->name, name, (size_t)(rest - name));
 	return segment_name_parse(segment, &ret->segment) == 0;
 }
 
@@ -48,11 +54,15 @@ static void take_text(const json_t *manifest, const char *key, char *ret, size_t
 }
 
 /* What it does not say stays "". */
-static void read_manifest(int dir, const char *name, struct archive *ret)
+static void read_manifest(int dir, struct archive *ret)
 {
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char text[MANIFEST_BYTES];
-	ssize_t n = fd < 0 ? -1 : file_read(fd, text, sizeof(text), 0);
+	char name[REWRITE_ARCHIVE_NAME_SIZE + sizeof(MANIFEST)], text[MANIFEST_BYTES];
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "%s" MANIFEST, ret->name);
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	n = fd < 0 ? -1 : file_read(fd, text, sizeof(text), 0);
 	json_t *manifest = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
 
 	take_text(manifest, "archived_at", ret->archived_at, sizeof(ret->archived_at));
@@ -63,6 +73,24 @@ static void read_manifest(int dir, const char *name, struct archive *ret)
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct archive *)a)->name, ((const struct archive *)b)->name);
+}
+
+/* File and manifest of one were listed by themselves. Returns how many there are. */
+static size_t join(int dir, struct archive *list, size_t count)
+{
+	size_t kept = 0;
+
+	if (count)
+		qsort(list, count, sizeof(*list), by_name);
+	for (size_t i = 0; i < count; i++) {
+		if (kept && by_name(&list[kept - 1], &list[i]) == 0)
+			list[kept - 1].is_there |= list[i].is_there;
+		else
+			list[kept++] = list[i];
+	}
+	for (size_t i = 0; i < kept; i++)
+		read_manifest(dir, &list[i]);
+	return kept;
 }
 
 int archives_list(int dir, struct archive **ret, size_t *ret_count, struct fault *reterr)
@@ -87,28 +115,26 @@ int archives_list(int dir, struct archive **ret, size_t *ret_count, struct fault
 
 		if (!parse_name(entry->d_name, &archive))
 			continue;
-		read_manifest(fd, entry->d_name, &archive);
 		larger = reallocarray(list, count + 1, sizeof(*list));
 		if (!larger)
 			return failed(-ENOMEM, "list the archives", reterr);
 		list = larger;
 		list[count++] = archive;
 	}
-	if (count)
-		qsort(list, count, sizeof(*list), by_name);
+	*ret_count = join(fd, list, count);
 	*ret = take_ptr(list);
-	*ret_count = count;
 	return 0;
 }
 
 int archives_remove(int dir, const struct archive *a, struct fault *reterr)
 {
-	char what[REWRITE_ARCHIVE_NAME_SIZE + 40], manifest[REWRITE_ARCHIVE_NAME_SIZE + 8];
+	char what[REWRITE_ARCHIVE_NAME_SIZE + 40];
+	char manifest[REWRITE_ARCHIVE_NAME_SIZE + sizeof(MANIFEST)];
 	_cleanup_close_ int fd =
 		openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	snprintf(what, sizeof(what), "remove the archive %s", a->name);
-	snprintf(manifest, sizeof(manifest), "%s.json", a->name);
+	snprintf(manifest, sizeof(manifest), "%s" MANIFEST, a->name);
 	if (fault_point(reterr, "retention.remove") < 0)
 		return -EIO;
 	if (fd < 0 || (unlinkat(fd, a->name, 0) < 0 && errno != ENOENT) || fsync(fd) < 0 ||

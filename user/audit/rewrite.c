@@ -11,6 +11,7 @@
 #include "audit/directory.h"
 #include "audit/gone.h"
 #include "audit/scan.h"
+#include "audit/sidecar.h"
 #include "base/cleanup.h"
 #include "base/fault_point.h"
 
@@ -317,6 +318,21 @@ int rewrite_stage(int dir, uint64_t segment,
 	return reterr && reterr->err ? r : failed(r, segment, "write", reterr);
 }
 
+/* What was made of the records that are to go. It is made again. */
+static int remove_index(int dir, uint64_t segment)
+{
+	_cleanup_close_ int fd =
+		openat(dir, SIDECAR_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char name[SIDECAR_NAME_SIZE];
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	sidecar_name(segment, name);
+	if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
 int rewrite_commit(int dir, const struct rewrite *r, struct fault *reterr)
 {
 	_cleanup_(work_done) struct work w = {.scan.fd = -1, .stage = -1};
@@ -338,12 +354,12 @@ int rewrite_commit(int dir, const struct rewrite *r, struct fault *reterr)
 	snprintf(from, sizeof(from), "%s/%s", STAGE, name);
 	if (fault_point(reterr, "retention.replace") < 0)
 		return -EIO;
-	if (renameat(dir, from, dir, name) < 0 || fsync(dir) < 0)
-		return failed(-errno, r->segment, "replace", reterr);
-	/* What was made of the records that are gone. It is made again. */
-	snprintf(from, sizeof(from), "index/%020llu.idx", (unsigned long long)r->segment);
-	unlinkat(dir, from, 0);
-	return 0;
+	/* Before, so that who dies leaves no index with what is gone; and after, as the indexer may have come between. */
+	error = remove_index(dir, r->segment);
+	if (error == 0 && (renameat(dir, from, dir, name) < 0 || fsync(dir) < 0))
+		error = -errno;
+	error = error ?: remove_index(dir, r->segment);
+	return error < 0 ? failed(error, r->segment, "replace", reterr) : 0;
 }
 
 void rewrite_abort(int dir, uint64_t segment)

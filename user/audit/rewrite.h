@@ -49,20 +49,16 @@ int rewrite_archive(int dir, const struct rewrite *r, struct fault *reterr);
 #define REWRITE_ARCHIVE_NAME_SIZE 64
 void rewrite_archive_name(const struct rewrite *r, char ret[static REWRITE_ARCHIVE_NAME_SIZE]);
 
-/** The names of all archives, for rewrite_archives_free(). Faults: audit.archive. */
-int rewrite_archives(int dir, char ***ret, size_t *ret_count, struct fault *reterr);
-void rewrite_archives_free(char **list, size_t count);
+struct archive;
 /**
- * Make the archive @name anew without the records that @expired says are gone: under another name (rewrite_archive_name()
- * of @ret), whose manifest says what it "replaces". 1: it is there, durable and checked, and the former one too, until
- * rewrite_archive_remove(); 0: there is none such record in it. Faults: audit.archive, and as rewrite_stage().
+ * Make the archive @a (archives.h) anew without the records that @expired says are gone: under another name
+ * (rewrite_archive_name() of @ret), whose manifest says what it "replaces", and is as old. 1: it is there, durable and
+ * checked, and the former one too, until archives_remove(); 0: there is none such record in it. Faults: audit.archive, and as rewrite_stage().
  */
-int rewrite_archived(int dir, const char *name,
+int rewrite_archived(int dir, const struct archive *a,
 		     bool (*expired)(const char *data, const struct record_view *view,
 				     void *userdata),
 		     void *userdata, const bool *stop, struct rewrite *ret, struct fault *reterr);
-/** With its manifest. One that is gone is no fault. */
-int rewrite_archive_remove(int dir, const char *name, struct fault *reterr);
 /* Remove what one that was killed left unpacked. */
 void rewrite_sweep(int dir);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The segment as it was, compressed, before records are taken out of it: gunzip gives the very bytes. What is there
  * may be made anew without records that have to be forgotten. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include <zlib.h>
 
+#include "audit/archives.h"
 #include "audit/directory.h"
 #include "audit/rewrite.h"
 #include "base/cleanup.h"
@@ -23,8 +23,7 @@
 #define PARTIAL	  DIRECTORY "/partial" /* what is not complete yet */
 #define SCRATCH	  "erasing"	       /* where an archive is unpacked */
 
-#define ARCHIVE_NAME_LENGTH (20 + 1 + 16 + sizeof(".seg.gz") - 1)
-#define SEGMENT_BYTES_MAX   (256ULL << 20) /* four times what a segment may have */
+#define SEGMENT_BYTES_MAX (256ULL << 20) /* four times what a segment may have */
 
 static int failed(int r, const struct rewrite *w, struct fault *reterr)
 {
@@ -103,7 +102,9 @@ static int check_file(int fd, const struct rewrite *w)
 	return 0;
 }
 
-static int put_manifest(int archive, const struct rewrite *w, const char *name, const char *former)
+/* One that takes the place of a @former one is as old. */
+static int put_manifest(int archive, const struct rewrite *w, const char *name,
+			const struct archive *former)
 {
 	char note[REWRITE_ARCHIVE_NAME_SIZE + 64] = "", text[1024], before[AUDIT_HASH_TEXT],
 					      last[AUDIT_HASH_TEXT], when[CLOCK_RFC3339_SIZE];
@@ -113,8 +114,10 @@ static int put_manifest(int archive, const struct rewrite *w, const char *name, 
 	hex_format(w->hash_before, AUDIT_HASH_SIZE, before);
 	hex_format(w->last_hash, AUDIT_HASH_SIZE, last);
 	clock_format_rfc3339(clock_real_ns(), when);
+	if (former && *former->archived_at)
+		memcpy(when, former->archived_at, sizeof(when));
 	if (former)
-		snprintf(note, sizeof(note), ",\"replaces\":\"%s\"", former);
+		snprintf(note, sizeof(note), ",\"replaces\":\"%s\"", former->name);
 	length = snprintf(
 		text, sizeof(text),
 		"{\"archive\":\"%s\",\"archived_at\":\"%s\",\"bytes\":%llu,\"first_index\":"
@@ -133,7 +136,7 @@ static int put_manifest(int archive, const struct rewrite *w, const char *name, 
 
 /* The segment in @from_dir, which is the log's or one beside it. */
 static int make(int from_dir, int dir, const struct rewrite *w, int archive, const char *name,
-		const char *former)
+		const struct archive *former)
 {
 	_cleanup_close_ int from = -1,
 			    to = openat(dir, PARTIAL,
@@ -240,16 +243,7 @@ static uint64_t next_of(int dir, uint64_t segment)
 	return next;
 }
 
-/* Which one it is an archive of: its name begins with the digits. */
-static int segment_of(const char *name, uint64_t *ret)
-{
-	char segment[SEGMENT_NAME_SIZE];
-
-	snprintf(segment, sizeof(segment), "%.20s.seg", name);
-	return segment_name_parse(segment, ret);
-}
-
-static int renew(int dir, int archive, int scratch, const char *name, struct rewrite *w,
+static int renew(int dir, int archive, int scratch, const struct archive *former, struct rewrite *w,
 		 struct fault *reterr)
 {
 	char again[REWRITE_ARCHIVE_NAME_SIZE];
@@ -260,101 +254,37 @@ static int renew(int dir, int archive, int scratch, const char *name, struct rew
 	memcpy(w->hash_before, w->hash_after, sizeof(w->hash_before));
 	w->bytes_before = w->bytes_after;
 	rewrite_archive_name(w, again);
-	r = make(scratch, dir, w, archive, again, name);
+	r = make(scratch, dir, w, archive, again, former);
 	return r < 0 ? failed(r, w, reterr) : 0;
 }
 
-int rewrite_archived(int dir, const char *name,
+int rewrite_archived(int dir, const struct archive *a,
 		     bool (*expired)(const char *data, const struct record_view *view,
 				     void *userdata),
 		     void *userdata, const bool *stop, struct rewrite *ret, struct fault *reterr)
 {
 	_cleanup_close_ int archive = -1, scratch = -1;
-	uint64_t segment = 0, next;
-	int r = segment_of(name, &segment);
+	uint64_t segment = a->segment, next = next_of(dir, segment);
+	int r;
 
 	*ret = (struct rewrite){.segment = segment};
-	next = next_of(dir, segment);
-	if (r < 0 || next == SEGMENT_NONE)
-		return failed(r ?: -ENOENT, ret, reterr);
+	if (next == SEGMENT_NONE)
+		return failed(-ENOENT, ret, reterr);
 	archive = openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (archive < 0 || (mkdirat(dir, SCRATCH, 0700) < 0 && errno != EEXIST))
 		return failed(-errno, ret, reterr);
 	scratch = openat(dir, SCRATCH, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (scratch < 0)
 		return failed(-errno, ret, reterr);
-	r = unpack(dir, archive, scratch, name, segment, next);
+	r = unpack(dir, archive, scratch, a->name, segment, next);
 	r = r < 0 ? failed(r, ret, reterr)
 		  : rewrite_stage(scratch, segment, expired, userdata, stop, ret, reterr);
 	if (r == 1)
-		r = renew(dir, archive, scratch, name, ret, reterr) ?: 1;
+		r = renew(dir, archive, scratch, a, ret, reterr) ?: 1;
 	rewrite_abort(scratch, segment);
 	remove_below(scratch, segment);
 	remove_below(scratch, next);
 	return r;
-}
-
-int rewrite_archive_remove(int dir, const char *name, struct fault *reterr)
-{
-	char path[REWRITE_ARCHIVE_NAME_SIZE + sizeof(DIRECTORY "/.json")];
-	_cleanup_close_ int archive =
-		openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	snprintf(path, sizeof(path), DIRECTORY "/%s", name);
-	if (archive < 0 || (unlinkat(dir, path, 0) < 0 && errno != ENOENT))
-		return fault(reterr, -errno, "audit.archive", "cannot remove %s: %s", path,
-			     strerror(errno));
-	snprintf(path, sizeof(path), DIRECTORY "/%s.json", name);
-	if ((unlinkat(dir, path, 0) < 0 && errno != ENOENT) || fsync(archive) < 0)
-		return fault(reterr, -errno, "audit.archive", "cannot remove %s: %s", path,
-			     strerror(errno));
-	return 0;
-}
-
-int rewrite_archives(int dir, char ***ret, size_t *ret_count, struct fault *reterr)
-{
-	_cleanup_close_ int fd =
-		openat(dir, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_closedir_ DIR *stream = NULL;
-	const struct dirent *entry;
-	size_t count = 0;
-	char **list = NULL;
-
-	*ret = NULL;
-	*ret_count = 0;
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd >= 0 && (stream = fdopendir(fd)))
-		fd = -1;
-	if (!stream)
-		return fault(reterr, -errno, "audit.archive", "cannot list the archives: %s",
-			     strerror(errno));
-	while ((entry = readdir(stream))) {
-		size_t length = strlen(entry->d_name);
-		char **larger;
-
-		if (length != ARCHIVE_NAME_LENGTH ||
-		    strcmp(entry->d_name + length - 7, ".seg.gz") != 0)
-			continue;
-		larger = reallocarray(list, count + 1, sizeof(*list));
-		if (larger)
-			list = larger;
-		if (!larger || !(list[count] = strdup(entry->d_name))) {
-			rewrite_archives_free(list, count);
-			return fault(reterr, -ENOMEM, "audit.archive", "out of memory");
-		}
-		count++;
-	}
-	*ret = list;
-	*ret_count = count;
-	return 0;
-}
-
-void rewrite_archives_free(char **list, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
 }
 
 void rewrite_sweep(int dir)

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "audit/archives.h"
 #include "audit/directory.h"
 #include "audit/evidence.h"
 #include "audit/hash.h"
-#include "audit/rewrite.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/errand.h"
@@ -175,24 +175,24 @@ static int do_segment(struct removal *x, uint64_t segment, struct fault *reterr)
 
 static int remove_archive(struct removal *x, void *what, struct fault *reterr)
 {
-	return rewrite_archive_remove(x->dir, what, reterr);
+	return archives_remove(x->dir, what, reterr);
 }
 
-static int do_archive(struct removal *x, char *name, struct fault *reterr)
+static int do_archive(struct removal *x, struct archive *a, struct fault *reterr)
 {
 	char again[REWRITE_ARCHIVE_NAME_SIZE];
 	struct rewrite w;
 	int error;
 
 	begin_indexes(x);
-	error = rewrite_archived(x->dir, name, is_to_go, x, x->stop, &w, reterr);
+	error = rewrite_archived(x->dir, a, is_to_go, x, x->stop, &w, reterr);
 	if (error <= 0)
 		return error;
 	rewrite_archive_name(&w, again);
-	record_segment(x, &w, again, name);
+	record_segment(x, &w, again, a->name);
 	error = x->wait_durable(x->userdata, reterr);
 	if (error == 0)
-		error = locked(x, remove_archive, name, reterr);
+		error = locked(x, remove_archive, a, reterr);
 	if (error == 0)
 		x->archives++;
 	return error;
@@ -245,18 +245,18 @@ int removal_segments(struct removal *x, struct fault *reterr)
 
 int removal_archives(struct removal *x, struct fault *reterr)
 {
-	char **names = NULL;
+	_cleanup_free_ struct archive *list = NULL;
 	size_t count = 0;
 	int error;
 
 	rewrite_sweep(x->dir);
-	error = rewrite_archives(x->dir, &names, &count, reterr);
+	error = archives_list(x->dir, &list, &count, reterr);
 	for (size_t i = 0; error == 0 && i < count; i++) {
 		struct fault f = {0};
 
-		error = note(x, do_archive(x, names[i], &f), &f, reterr);
+		if (list[i].is_there)
+			error = note(x, do_archive(x, &list[i], &f), &f, reterr);
 	}
-	rewrite_archives_free(names, count);
 	rewrite_sweep(x->dir);
 	return error;
 }
