@@ -60,8 +60,23 @@ check 'no record of a request says whose it is' refuse grep -q "$WHO" <<<"$(reco
 
 event=$(jq -r '.records[0].event_id' <<<"$access")
 weir gdpr rectify "$WHO" "$event" 'that was my neighbour' >/dev/null
-check 'a statement stands beside the record it is about' has_record \
+check 'a statement is a record, with the one that it is about' has_record \
 	".event_type == \"request.rectified\" and .details.event == \"$event\""
+# rectified [JQ] - what stands beside the record that it is about, on standard input.
+rectified() {
+	jq -cs "[.[] | select(.event_id == \"$event\") | .rectified // [] | map(.statement)][0]"
+}
+beside='["that was my neighbour"]'
+check 'it stands beside that record in a tail' test "$(weir audit tail -n 10000 -o json | rectified)" = "$beside"
+check 'in a search' test "$(weir audit search --limit 10000 -o json | jq -c '.events[]' | rectified)" = "$beside"
+check 'in an export' test "$(weir audit export --format ndjson | rectified)" = "$beside"
+check 'in what is read from the files' test \
+	"$(weir audit tail -n 10000 --dir "$STATE_DIR/audit" -o json | rectified)" = "$beside"
+check 'and in what its subject is given' test \
+	"$(weir gdpr access "$WHO" -o json | jq -c '.records[]' | rectified)" = "$beside"
+check 'who may not open it sees what was hashed' refuse grep -q neighbour \
+	<<<"$(weir audit tail -n 10000 --sealed -o json)"
+check 'it is in no other' test "$(weir audit tail -n 10000 -o json | jq -s 'map(select(.rectified)) | length')" = 1
 
 hold=$(weir retention hold add subject="$WHO" --reason 'case 7' -o json | jq -r .id)
 check 'nobody is erased who is held, and the hold is named' grep -q "$hold" \
@@ -82,6 +97,7 @@ check 'somebody who is not held is erased' jq -e \
 	'.state == "done" and .erased >= 1 and .list_entries == 1' <<<"$request"
 check 'the ledger does not say who' refuse grep -q "$WHO" <<<"$(weir gdpr list -o json)"
 check 'no record names them' test "$(about "$WHO")" = 0
+check 'nor is a statement of theirs left' refuse grep -q neighbour <<<"$(weir audit tail -n 10000 -o json)"
 check 'what did is told to be erased' has_record '.resource.id.state? == "erased"'
 check 'others are still named' test "$(about "$OTHER")" -gt 0
 check 'and still blocked' weir lists block -o json

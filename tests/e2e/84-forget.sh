@@ -27,6 +27,20 @@ about() { # ADDRESS
 	weir audit tail -n 10000 -o json | grep -c "\"$1[\"/]"
 }
 
+# all_indexed - each segment that another one follows has an index.
+all_indexed() {
+	local segment
+
+	while read -r segment; do
+		[[ -e $AUDIT/index/$(basename "$segment" .seg).idx ]] || return 1
+	done < <(find "$AUDIT" -maxdepth 1 -name '*.seg' | sort | head -n -1)
+}
+
+# found [--scan] - the records of somebody who is not erased.
+found() {
+	weir audit search --address 198.18.4.3 --type "ratelimit.*" --limit 500 "$@" -o json | jq -c "[.events[].index]"
+}
+
 figure() { # JQ
 	weir audit verify "$AUDIT" -o json | jq -r "$1"
 }
@@ -69,16 +83,24 @@ check 'a hold stops it' refuse weir gdpr erase "$WHO"
 check 'and nothing was taken out' test "$(about "$WHO")" -gt 0
 weir retention hold remove "$hold" >/dev/null
 
+event=$(weir gdpr access "$WHO" -o json | jq -r '.records[0].event_id')
+weir gdpr rectify "$WHO" "$event" 'that was my neighbour' >/dev/null
+check 'a statement stands beside the record it is about' grep -q '"rectified":\[{[^]]*neighbour' \
+	<<<"$(weir audit tail -n 10000 -o json)"
 before=$(figure .records)
 others=$(about 198.18.4.3)
 request=$(weir gdpr erase "$WHO" --reason 'letter of today' -o json)
 check 'somebody whose records are clear is erased' jq -e \
 	'.state == "done" and .removed >= 2 and .archives == 1 and .evidence_files >= 1 and .left == null' <<<"$request"
 check 'no file of the log has the address' test "$(in_files "$WHO")" = ''
+check 'nor a statement about one of theirs' refuse grep -rqa neighbour "$AUDIT"
 check 'no record names them' test "$(about "$WHO")" = 0
 check 'the records of others are all there' test "$(about 198.18.4.3)" -ge "$others"
 check 'the chain verifies' verify
 check 'no record is missing from the count' test "$(figure .records)" -ge "$before"
+check 'segments that were written anew are indexed again' wait_for 20 all_indexed
+check 'without the address' test "$(in_files "$WHO")" = ''
+check 'and what is left is found by the indexes as without' test "$(found)" = "$(found --scan)"
 id=$(jq -r .id <<<"$request")
 check 'what was taken out is on record, and why' has_record \
 	".event_type == \"request.removed\" and .resource.id == \"$id\" and (.details.indexes? // \"\" | length) > 0"

@@ -10,6 +10,7 @@
 
 #include "api/internal.h"
 #include "api/job.h"
+#include "audit/rectified.h"
 #include "audit/search.h"
 #include "audit/stats.h"
 #include "base/clock.h"
@@ -87,6 +88,7 @@ struct search_job {
 	struct audit_query query;
 	struct audit_search_options options;
 	struct audit_search_result result;
+	struct rectified *rectified;
 	struct text body;
 	struct fault fault; /* err 0: it has an answer */
 };
@@ -107,6 +109,9 @@ static void run_search(struct job *job)
 
 	if (vault_mean(s->vault, &s->query, &meant, &s->fault) < 0)
 		return;
+	if (rectified_load(s->dir, job_is_cancelled, job, &s->rectified, &s->fault) < 0)
+		return;
+	s->options.rectified = s->rectified;
 	s->options.deadline_ns = clock_monotonic_ns() + SEARCH_TIME_NSEC;
 	s->options.is_cancelled = job_is_cancelled;
 	s->options.userdata = job;
@@ -131,6 +136,7 @@ static void free_search(struct job *job)
 {
 	struct search_job *s = (struct search_job *)job;
 
+	rectified_free(s->rectified);
 	text_done(&s->body);
 	free(s);
 }

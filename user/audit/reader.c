@@ -23,6 +23,7 @@ struct reader {
 	bool with_expired;
 	uint64_t since_ns, until_ns; /* of segments, by their indexes */
 	const struct personal_opener *opener;
+	const struct rectified *rectified;
 };
 
 int reader_open(const char *path, struct reader **ret, struct fault *reterr)
@@ -56,6 +57,11 @@ void reader_close(struct reader *r)
 void reader_set_opener(struct reader *r, const struct personal_opener *opener)
 {
 	r->opener = opener;
+}
+
+void reader_set_rectified(struct reader *r, const struct rectified *rectified)
+{
+	r->rectified = rectified;
 }
 
 void reader_set_range(struct reader *r, uint64_t since_ns, uint64_t until_ns)
@@ -302,6 +308,7 @@ int reader_next(struct reader *r, struct reader_record *ret, struct fault *reter
 			if (record_parse(ret->data, ret->length, &ret->view) < 0)
 				return damaged(index, "not a record", reterr);
 			ret->view.opener = r->opener;
+			ret->view.rectified = r->rectified;
 			hash_leaf(&r->hasher, ret->data, ret->length, ret->hash);
 			return 1;
 		}

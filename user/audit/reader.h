@@ -33,6 +33,9 @@ DEFINE_CLEANUP(struct reader *, reader_close)
  * (record_put_view()). NULL, as at first: it stays sealed. */
 void reader_set_opener(struct reader *r, const struct personal_opener *opener);
 
+/* Have views show what is said of records, which outlives the reader. NULL, as at first: they do not. */
+void reader_set_rectified(struct reader *r, const struct rectified *rectified);
+
 /**
  * Continue at record @index or the first one after it. Reads at most one segment from its start.
  */

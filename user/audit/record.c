@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "audit/hash.h"
+#include "audit/rectified.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -517,6 +518,7 @@ int record_parse(const char *data, size_t length, struct record_view *ret)
 		return -EINVAL;
 	v.data = data;
 	v.opener = NULL;
+	v.rectified = NULL;
 	v.sealed_count = 0;
 	if (!take(&s, "{\"action\":") || !take_string(&s, &v.action) || !take(&s, ",\"actor\":") ||
 	    !take_actor(&s, &v) || !take(&s, ",\"details\":") || !take_details(&s, &v) ||
@@ -601,9 +603,14 @@ static void put_span(struct text *t, const char *data, size_t from, size_t to,
 void record_put_view(struct text *t, const char *data, size_t length,
 		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE])
 {
+	size_t resource = (size_t)(view->resource.data - data) - strlen(",\"resource\":");
+
 	put_span(t, data, 0, view->hash_offset, view);
 	put_hash(t, ",\"hash\":\"", hash);
-	put_span(t, data, view->hash_offset, length, view);
+	put_span(t, data, view->hash_offset, resource, view);
+	if (view->rectified)
+		rectified_put(view->rectified, view, t);
+	put_span(t, data, resource, length, view);
 }
 
 void record_put_part(struct text *t, const struct record_slice *part,

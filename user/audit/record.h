@@ -115,6 +115,7 @@ struct record_view {
 	size_t hash_offset; /* where the member "hash" belongs in canonical order */
 	const struct personal_opener
 		*opener; /* what record_put_view() opens what is sealed with; NULL: it does not */
+	const struct rectified *rectified; /* what it shows beside (rectified.h); NULL: nothing */
 	unsigned int sealed_count;
 	uint16_t sealed[AUDIT_SEALED_MAX]; /* where values stand that are sealed, in their order */
 };
@@ -125,8 +126,8 @@ int record_parse(const char *data, size_t length, struct record_view *ret);
 /**
  * Append the record as people read it: its bytes with ,"hash":"..." in the canonical place, and values that are
  * sealed as strings, if the view's opener opens them. Those that it does not get a member "state": "erased" (the
- * vault has them no more), "no_key", or "altered" (what it has is not what was recorded). Without an opener,
- * taking the hash out again gives the bytes that were hashed. @data was accepted by record_parse().
+ * vault has them no more), "no_key", or "altered" (what it has is not what was recorded). What somebody says of the
+ * record is a member "rectified", if the view has it. Without an opener, taking the hash and that out again gives the bytes that were hashed. @data was accepted by record_parse().
  */
 void record_put_view(struct text *t, const char *data, size_t length,
 		     const struct record_view *view, const uint8_t hash[static AUDIT_HASH_SIZE]);

@@ -74,6 +74,7 @@ static int try(struct search *s, struct records *r, uint32_t number)
 		error = records_confirm(r, number, &record);
 	if (error == 0) {
 		record.view.opener = s->options->sealed ? NULL : s->options->opener;
+		record.view.rectified = s->options->rectified;
 		error = s->fn(&record, s->userdata);
 		if (++s->result->matched == s->options->limit || error > 0)
 			s->full = true;

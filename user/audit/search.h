@@ -23,6 +23,7 @@ struct audit_search_options {
 		from; /* where the page before ended; SEARCH_BEGIN = from the newest or oldest on */
 	uint32_t limit;			      /* records of a page */
 	const struct personal_opener *opener; /* NULL: text is not found in sealed values */
+	const struct rectified *rectified;    /* shown beside records; may be NULL */
 	bool sealed; /* show records as they stand in the log: their view gets no opener */
 	uint64_t
 		deadline_ns; /* CLOCK_MONOTONIC: soon after this it ends with what there is; 0 = never */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/reader.h"
+#include "audit/rectified.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/ask.h"
@@ -126,6 +127,7 @@ static int tail_online(const struct cli *cli, uint32_t count)
 static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
 {
 	_cleanup_(vault_closep) struct vault *vault = NULL;
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct reader_record record;
 	struct fault f = {0};
@@ -139,7 +141,11 @@ static int tail_offline(const struct cli *cli, const char *dir, uint32_t count)
 		reader_set_opener(reader, vault_opener(vault));
 	}
 	if (r == 0)
+		r = rectified_load(dir, NULL, NULL, &rectified, &f);
+	if (r == 0) {
+		reader_set_rectified(reader, rectified);
 		r = reader_seek_tail(reader, count, &f);
+	}
 	for (; r >= 0 && exit == CLI_OK && count > 0; count--) {
 		_cleanup_(text_done) struct text line = {.growing = true};
 

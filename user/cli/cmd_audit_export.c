@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit/reader.h"
+#include "audit/rectified.h"
 #include "audit/sealing.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -119,6 +120,7 @@ static int run_offline(struct job *j)
 {
 	_cleanup_(vault_closep) struct vault *vault = NULL;
 	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct reader_record record;
 	int r = reader_open(j->dir, &reader, &j->fault);
@@ -132,7 +134,11 @@ static int run_offline(struct job *j)
 		r = vault_mean(vault, &j->query, &meant, &j->fault);
 	}
 	if (r == 0)
+		r = rectified_load(j->dir, NULL, NULL, &rectified, &j->fault);
+	if (r == 0) {
+		reader_set_rectified(reader, rectified);
 		reader_set_range(reader, j->query.since_ns, j->query.until_ns);
+	}
 	while (r >= 0 && (r = reader_next(reader, &record, &j->fault)) > 0) {
 		if (!audit_query_match(&j->query, &record.view))
 			continue;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "audit/rectified.h"
 #include "audit/search.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -98,6 +99,7 @@ static int on_record(const struct reader_record *record, void *userdata)
 static int fetch_offline(const struct cli *cli, const struct asked *q, bool oldest,
 			 const char *cursor, uint32_t limit, struct page *ret)
 {
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
 	struct audit_search_options options = {
 		.oldest = oldest,
 		.scan = cli_value(cli, CLI_OPTION_SCAN, NULL),
@@ -111,6 +113,9 @@ static int fetch_offline(const struct cli *cli, const struct asked *q, bool olde
 
 	if (*cursor && audit_cursor_parse(cursor, oldest, &options.from, &f) < 0)
 		return cli_usage(cli, "%s", f.text);
+	if (rectified_load(cli_value(cli, CLI_OPTION_DIR, NULL), NULL, NULL, &rectified, &f) < 0)
+		return cli_fault(cli, &f);
+	options.rectified = rectified;
 	if (audit_search(cli_value(cli, CLI_OPTION_DIR, NULL), &q->query, &options, on_record, ret,
 			 &result, &f) < 0)
 		return cli_fault(cli, &f);

@@ -75,11 +75,20 @@ static void put_index(struct removal *x, uint64_t index)
 	x->range_first = x->range_last = index;
 }
 
+static int compare_indexes(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static bool is_to_go(const char *data, const struct record_view *view, void *userdata)
 {
 	struct removal *x = userdata;
 
-	if (!mention_in_record(x->mention, data, view))
+	if (!mention_in_record(x->mention, data, view) &&
+	    !(x->statement_count && bsearch(&view->index, x->statements, x->statement_count,
+					    sizeof(*x->statements), compare_indexes)))
 		return false;
 	if (must_stay(view)) {
 		x->kept += view->index >= x->kept_next;
@@ -159,6 +168,7 @@ static int do_segment(struct removal *x, uint64_t segment, struct fault *reterr)
 	int error;
 
 	begin_indexes(x);
+	x->kept_next = segment;
 	error = rewrite_stage(x->dir, segment, is_to_go, x, x->stop, &w, reterr);
 	if (error <= 0)
 		return error;
@@ -235,11 +245,13 @@ int removal_segments(struct removal *x, struct fault *reterr)
 
 	if (error == 0 && count)
 		note_evidence(x, segments[0]);
-	for (size_t i = 0; error == 0 && i < count; i++) {
+	/* The newest first: a statement is not left when what it is about is gone, and nobody could tell whose it was. */
+	for (size_t i = count; error == 0 && i-- > 0;) {
 		struct fault f = {0};
 
 		error = note(x, do_segment(x, segments[i], &f), &f, reterr);
 	}
+	x->kept_next = UINT64_MAX; /* what stays is in no archive only */
 	return error;
 }
 

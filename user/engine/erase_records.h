@@ -23,7 +23,9 @@ struct removal {
 	pthread_mutex_t *lock; /* of `stop`: held while a file is replaced */
 	int (*wait_durable)(void *userdata, struct fault *reterr);
 	void *userdata;
-	int dir; /* of the log */
+	int dir;		    /* of the log */
+	const uint64_t *statements; /* indexes of what is said of such records; ascending */
+	size_t statement_count;
 
 	uint64_t removed, archives, evidence, kept;
 	uint64_t kept_next;			 /* index: records before it were counted */

@@ -14,13 +14,15 @@
 
 #include "audit/evidence.h"
 #include "audit/reader.h"
+#include "audit/rectified.h"
 #include "audit/rewrite.h"
 #include "base/log.h"
 #include "engine/erase_records.h"
 #include "engine/governance_internal.h"
 #include "engine/internal.h"
 
-#define FULL_NS (50 * NSEC_PER_MSEC) /* the recorder's queue is; try again */
+#define STATEMENTS_MAX 4096		    /* in the clear, about one subject */
+#define FULL_NS	       (50 * NSEC_PER_MSEC) /* the recorder's queue is; try again */
 
 struct errand {
 	struct engine *engine;
@@ -32,6 +34,8 @@ struct errand {
 	bool more; /* places to look at */
 	struct errand_result *result;
 	struct removal removal;
+	uint64_t *statements; /* STATEMENTS_MAX indexes */
+	size_t statement_count, statement_numbers;
 
 	pthread_t thread;
 	bool joinable;	      /* the owner's */
@@ -75,6 +79,7 @@ void errand_free(struct errand *r)
 		return;
 	result_clear(r->result);
 	free(r->result);
+	free(r->statements);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -228,6 +233,8 @@ static int take_out(struct errand *r, struct fault *reterr)
 	int error;
 
 	*x = (struct removal){
+		.statements = r->statements,
+		.statement_count = r->statement_count,
 		.engine = r->engine,
 		.request = r->id,
 		.mention = &r->mention,
@@ -264,10 +271,94 @@ static int take_out(struct errand *r, struct fault *reterr)
 	return error;
 }
 
+static bool is_about(const struct errand *r, const struct reader_record *record)
+{
+	const struct errand_result *result = r->result;
+
+	for (unsigned int i = 0; i < record->view.sealed_count; i++) {
+		size_t at = record->view.sealed[i];
+		struct personal_sealed sealed;
+
+		if (personal_parse_sealed(record->data + at, record->length - at, &sealed) >= 0 &&
+		    bsearch(&sealed.subject, result->numbers, result->count,
+			    sizeof(result->numbers[0]), compare_numbers))
+			return true;
+	}
+	return mention_in_record(&r->mention, record->data, &record->view);
+}
+
+static bool is_stopped(void *userdata)
+{
+	const struct errand *r = userdata;
+
+	return __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+}
+
+/* One that is about them: its value in the vault goes; if it stands in the clear, the record does. */
+static int take_statement(const struct record_view *view, void *userdata)
+{
+	static const char key[] = "\"statement\":";
+	struct errand *r = userdata;
+	struct errand_result *result = r->result;
+	size_t length = strlen(key), count = result->count + r->statement_numbers;
+
+	for (unsigned int i = 0; i < view->sealed_count; i++) {
+		size_t at = view->sealed[i];
+		struct personal_sealed sealed;
+
+		if (at < length || memcmp(view->data + at - length, key, length) != 0 ||
+		    personal_parse_sealed(view->data + at, AUDIT_RECORD_MAX, &sealed) < 0)
+			continue;
+		if (count == ERRAND_NUMBERS_MAX)
+			return -E2BIG;
+		result->numbers[count] = sealed.subject;
+		r->statement_numbers++;
+		return 0;
+	}
+	if (r->statement_count == STATEMENTS_MAX)
+		return -E2BIG;
+	r->statements[r->statement_count++] = view->index;
+	return 0;
+}
+
+/* What they, or others, had put beside records about them goes with these. */
+static int find_statements(struct errand *r, struct fault *reterr)
+{
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct errand_result *result = r->result;
+	struct reader_record record;
+	int error;
+
+	r->statement_count = r->statement_numbers = 0;
+	free(r->statements);
+	r->statements = calloc(STATEMENTS_MAX, sizeof(*r->statements));
+	if (!r->statements)
+		return fault(reterr, -ENOMEM, "request.memory", "out of memory");
+	error = rectified_load(r->engine->audit_dir, is_stopped, r, &rectified, reterr);
+	if (error < 0 || rectified_is_empty(rectified))
+		return error;
+	error = reader_open(r->engine->audit_dir, &reader, reterr);
+	while (error >= 0 && (error = reader_next(reader, &record, reterr)) == 1) {
+		if (is_stopped(r))
+			return fault(reterr, -ECANCELED, "request.stopped", "it was told to stop");
+		if (is_about(r, &record) &&
+		    rectified_each(rectified, record.view.event_id, take_statement, r) < 0)
+			return fault(reterr, -E2BIG, "request.subject",
+				     "too many statements are about the subject");
+	}
+	result->count += r->statement_numbers;
+	qsort(result->numbers, result->count, sizeof(result->numbers[0]), compare_numbers);
+	qsort(r->statements, r->statement_count, sizeof(*r->statements), compare_numbers);
+	return error;
+}
+
 static int erase(struct errand *r, struct fault *reterr)
 {
 	int error = find_numbers(r, reterr);
 
+	if (error == 0)
+		error = find_statements(r, reterr);
 	if (error == 0)
 		error = tell_found(r, reterr); /* list entries go: those records are clear, maybe */
 	if (error == 0)
@@ -311,24 +402,9 @@ static int find_event(struct errand *r, struct fault *reterr)
 			 : fault(reterr, -ECANCELED, "request.stopped", "it was told to stop");
 }
 
-static bool is_about(const struct errand *r, const struct reader_record *record)
-{
-	const struct errand_result *result = r->result;
-
-	for (unsigned int i = 0; i < record->view.sealed_count; i++) {
-		size_t at = record->view.sealed[i];
-		struct personal_sealed sealed;
-
-		if (personal_parse_sealed(record->data + at, record->length - at, &sealed) >= 0 &&
-		    bsearch(&sealed.subject, result->numbers, result->count,
-			    sizeof(result->numbers[0]), compare_numbers))
-			return true;
-	}
-	return mention_in_record(&r->mention, record->data, &record->view);
-}
-
 static int read_page(struct errand *r, struct fault *reterr)
 {
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct errand_result *result = r->result;
 	struct reader_record record;
@@ -339,9 +415,12 @@ static int read_page(struct errand *r, struct fault *reterr)
 	result->next = UINT64_MAX;
 	if (error == 0)
 		error = reader_seek(reader, r->from, reterr);
+	if (error == 0)
+		error = rectified_load(r->engine->audit_dir, is_stopped, r, &rectified, reterr);
 	if (error < 0)
 		return error;
 	reader_set_opener(reader, engine_audit_opener(r->engine));
+	reader_set_rectified(reader, rectified);
 	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED) &&
 	       (error = reader_next(reader, &record, reterr)) == 1) {
 		_cleanup_(text_done) struct text view = {.growing = true};

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "audit/reader.h"
+#include "audit/rectified.h"
 
 #define RECORDS_AT_ONCE 512 /* that are looked at in one call: a few milliseconds */
 
 struct export_stream {
 	struct reader *reader;
+	struct rectified *rectified;
 	struct audit_query query;
 	bool sealed;
 	enum export_format format;
@@ -25,6 +27,7 @@ void export_stream_close(struct export_stream *s)
 	if (!s)
 		return;
 	reader_close(s->reader);
+	rectified_free(s->rectified);
 	text_done(&s->text);
 	text_done(&s->view);
 	free(s);
@@ -46,8 +49,10 @@ int export_stream_open(const char *audit_dir, enum export_format format,
 	text_init_growing(&s->view);
 	export_host(s->host);
 	r = reader_open(audit_dir, &s->reader, reterr);
+	r = r ?: rectified_load(audit_dir, NULL, NULL, &s->rectified, reterr);
 	if (r < 0)
 		return r;
+	reader_set_rectified(s->reader, s->rectified);
 	reader_set_opener(s->reader, opener);
 	reader_set_range(s->reader, query->since_ns, query->until_ns);
 	export_put_head(&s->text, format);
