@@ -186,6 +186,10 @@ static void check_response(const struct http_request *request, const struct http
 
 	REQUIRE(r->status >= 200 && r->status < 600, "status %u", r->status);
 	REQUIRE(r->status != 500, "the request broke something: %s", r->body ?: "");
+	if (r->status == 304) {
+		REQUIRE(!r->body && header_of(r, "ETag"), "304 with a body, or no ETag");
+		return;
+	}
 	REQUIRE(r->body && r->content_type && strlen(r->body) == r->length, "no whole answer");
 	if (strstr(r->content_type, "json") && !strstr(r->content_type, "ndjson"))
 		check_json(r);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/internal.h"
 #include "base/clock.h"
 #include "engine/recorder.h"
@@ -108,8 +109,24 @@ static void answer_in_version(struct call *c)
 		c->request = &migrated;
 	}
 	dispatch(c);
-	reply_migrate(c);
+	reply_finish(c);
 	c->request = request;
+}
+
+/* ?fields=. 0, or answered. */
+static int read_fields(struct call *c)
+{
+	struct fault f = {0};
+
+	c->fields = http_argument(c->request, "fields");
+	if (!c->fields)
+		return 0;
+	if (strcmp(c->request->method, "GET") != 0)
+		fault(&f, -EINVAL, "request.fields", "fields are for GET");
+	if (f.err == 0 && fields_check(c->fields, &f) == 0)
+		return 0;
+	reply_problem(c, 400, f.code, "%s", f.text);
+	return -EINVAL;
 }
 
 static void answer(struct call *c)
@@ -124,7 +141,7 @@ static void answer(struct call *c)
 			      HTTP_BODY_BYTES_MAX);
 	else if (from_browser(c->request))
 		reply_problem(c, 403, "auth.browser", "requests of web pages are refused");
-	else if (choose_version(c) == 0 && authenticate(c) == 0)
+	else if (choose_version(c) == 0 && read_fields(c) == 0 && authenticate(c) == 0)
 		answer_in_version(c);
 }
 

@@ -40,6 +40,7 @@ struct call {
 	const char *path;      /* behind the version */
 	const char *operation; /* of route.def; NULL: none was found */
 	bool may_change;       /* it was let through to one that may change something */
+	const char *fields;    /* ?fields=, checked; NULL: all of the answer */
 	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
 };
 
@@ -78,8 +79,8 @@ void reply_changed(struct call *c, unsigned int status, json_t *body);
 void reply_text(struct call *c, const char *content_type, struct text *body);
 /* Add a member to the object that an answer is. */
 void reply_add(struct http_response *response, const char *key, const char *value);
-/* Make the answer one of the call's version. */
-void reply_migrate(struct call *c);
+/* Make the answer one of the call's version, with no more than its fields. */
+void reply_finish(struct call *c);
 void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The problem that a fault is, with the status that fits its errno. */
@@ -151,6 +152,7 @@ void handle_source(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);
 void handle_list_get(struct call *c);
+void handle_list_entry(struct call *c);
 void handle_list_add(struct call *c);
 void handle_list_remove(struct call *c);
 void handle_policy_get(struct call *c);

@@ -100,13 +100,15 @@ static void answer(struct job *j)
 		.correlation = j->correlation,
 		.version = j->version,
 		.path = j->path,
+		.fields = *j->fields ? j->fields : NULL,
 	};
 
 	if (j->ran)
 		j->finish(&c, j);
 	else
 		refuse(&c, "api.cancelled", "the daemon stops, or has no thread for this");
-	reply_migrate(&c);
+	c.response->later = false;
+	reply_finish(&c);
 	http_answer(j->exchange);
 	j->free(j);
 }
@@ -166,6 +168,7 @@ void job_start(struct call *c, struct job *j)
 	j->correlation = c->correlation;
 	j->version = c->version;
 	snprintf(j->path, sizeof(j->path), "%s", c->path ?: "");
+	snprintf(j->fields, sizeof(j->fields), "%s", c->fields ?: "");
 	j->fd = http_client_fd(c->request);
 	if (line->running_count < most[j->kind].running) {
 		if (begin(line, j) < 0) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "api/correlate.h"
+#include "api/fields.h"
 #include "api/version.h"
 #include "base/fault.h"
 
@@ -45,7 +46,7 @@ struct job {
 	pthread_t thread;
 	struct correlation correlation; /* of the call, as is what follows */
 	enum api_version version;
-	char path[64];
+	char path[64], fields[FIELDS_SIZE]; /* fields: "" = all */
 };
 
 struct jobs;

@@ -332,6 +332,22 @@ void handle_list_add(struct call *c)
 	json_decref(body);
 }
 
+/* The one that DELETE would take off: what the policy and feeds list is theirs. */
+void handle_list_entry(struct call *c)
+{
+	struct list_key key = {.origin = LIST_OPERATOR};
+	struct list_entry entry;
+	const char *rest;
+
+	if (read_kind(c, &key.kind, &rest) < 0 || read_prefix(c, rest, &key.prefix) < 0)
+		return;
+	if (list_set_find(engine_lists(c->engine), &key, &entry) < 0)
+		return reply_problem(c, 404, "lists.absent",
+				     "no operator has put '%.60s' on the %s list", rest,
+				     list_kind_to_str(key.kind));
+	reply_json(c, 200, json_list_entry(c->engine, &entry));
+}
+
 void handle_list_remove(struct call *c)
 {
 	char cidr[PREFIX_TEXT_SIZE];

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -48,20 +49,59 @@ void reply_add(struct http_response *response, const char *key, const char *valu
 	set_body(response, response->status, response->content_type, dump(body));
 }
 
-void reply_migrate(struct call *c)
+/* The member that is the list, where an answer is one. */
+static const char *list_member(const struct call *c)
+{
+	if (c->version == API_V1 && strcmp(c->path, "/risk/sources") == 0)
+		return "sources";
+	if (c->version == API_V1 && strcmp(c->path, "/audit/keys") == 0)
+		return "keys";
+	return "items";
+}
+
+static bool is_json(const struct http_response *r)
+{
+	return r->body && r->content_type && strcmp(r->content_type, "application/json") == 0;
+}
+
+/* There are no fields in text, tables and streams. */
+static void refuse_fields(struct call *c)
 {
 	struct http_response *r = c->response;
-	json_t *body;
 
-	if (c->version == API_V1 || r->as_is || r->status >= 300 || !r->body || !r->content_type ||
-	    strcmp(r->content_type, "application/json") != 0)
+	if (r->stream)
+		r->stream_end(r->stream_data);
+	r->stream = NULL;
+	r->when_durable = false;
+	free(r->body);
+	reply_problem(c, 400, "request.fields", "this answer is no JSON value: it has no fields");
+}
+
+void reply_finish(struct call *c)
+{
+	struct http_response *r = c->response;
+	struct fault f = {0};
+	json_t *body;
+	int refused;
+
+	if (r->status >= 300 || (c->version == API_V1 && !c->fields))
 		return;
-	body = json_loadb(r->body, r->length, 0, NULL);
+	if (!is_json(r)) {
+		if (c->fields && !r->later)
+			refuse_fields(c);
+		return;
+	}
+	body = r->as_is && !c->fields ? NULL : json_loadb(r->body, r->length, 0, NULL);
 	if (!body)
 		return;
-	api_migrate_response(c->version, c->path, body);
+	if (!r->as_is)
+		api_migrate_response(c->version, c->path, body);
+	refused = c->fields ? fields_select(body, list_member(c), c->fields, &f) : 0;
 	free(r->body);
-	set_body(r, r->status, r->content_type, dump(body));
+	if (refused == 0)
+		return set_body(r, r->status, r->content_type, dump(body));
+	json_decref(body);
+	reply_problem(c, refused == -EINVAL ? 400 : 500, f.code, "%s", f.text);
 }
 
 void reply_changed(struct call *c, unsigned int status, json_t *body)
@@ -100,6 +140,8 @@ static const char *status_title(unsigned int status)
 		return "Content too large";
 	case 422:
 		return "Unprocessable content";
+	case 428:
+		return "Precondition required";
 	case 429:
 		return "Too many requests";
 	case 503:

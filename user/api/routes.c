@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/etag.h"
 #include "api/internal.h"
 #include "base/text.h"
 
@@ -137,10 +138,13 @@ static void enter(struct call *c, const struct route *route)
 		return;
 	if (kind == CHANGE && engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
 		return reply_fault(c, &f);
+	if (etag_refuses(c))
+		return;
 	/* Last: a one-time password is good for one attempt. */
 	if ((route->kind & STEP_UP) && step_up(c) < 0)
 		return;
 	route->handle(c);
+	etag_put(c);
 }
 
 void dispatch(struct call *c)

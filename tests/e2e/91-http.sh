@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What programs that use the API rely on: nobody overwrites by mistake what somebody else changed meanwhile, a request
+# that is sent twice is done once, an answer has no more than was asked for.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	flags:
+	  strict: {enabled: false}
+	limits:
+	  - {name: all, scope: source, rate: 10/s, burst: 10}
+YAML
+
+api() { # METHOD PATH [CURL_OPTION...] - the body goes to answer, the headers to headers
+	: >"$LAB_DIR/answer"
+	curl -gsS --max-time 20 --unix-socket "$WEIR_SOCKET" -X "$1" -o "$LAB_DIR/answer" \
+		-D "$LAB_DIR/headers" "${@:3}" "http://weir$2"
+	tr -d '\r' <"$LAB_DIR/headers" >"$LAB_DIR/clean"
+}
+
+answers() { # STATUS [CODE] - the last request; a problem has this code
+	cat "$LAB_DIR/clean" "$LAB_DIR/answer"
+	grep -q "^HTTP/1.1 $1 " "$LAB_DIR/clean" || return 1
+	# shellcheck disable=SC2016 # jq has variables, too
+	(($# == 1)) || jq -e --arg code "$2" '.code == $code' "$LAB_DIR/answer"
+}
+
+header() { # NAME - of the last answer
+	sed -n "s/^$1: //Ip" "$LAB_DIR/clean"
+}
+
+conditions() {
+	local former tag
+
+	api GET /v1/flags/strict
+	former=$(header ETag)
+	check 'a flag has an ETag' grep -qE '^"[0-9a-f]{32}"$' <<<"$former"
+	api GET /v1/flags/strict -H "If-None-Match: \"x\", W/$former"
+	check 'who has it already is told so' answers 304
+	check 'and gets nothing else' test ! -s "$LAB_DIR/answer"
+	api PUT /v1/flags/strict -d '{"enabled": true}' -H "If-Match: $former"
+	check 'a change of what it was read as is made' answers 200
+	api PUT /v1/flags/strict -d '{"enabled": false}' -H "If-Match: $former"
+	check 'one of what it is no more is refused' answers 412 request.stale
+	check 'has a record all the same' wait_for 5 has_record '.event_type == "api.request" and
+		.resource.id == "setFlag" and .details.status == 412 and .outcome == "failure"'
+	api GET /v1/flags/strict -H "If-None-Match: $former"
+	check 'and did nothing' jq -e .enabled "$LAB_DIR/answer"
+	api DELETE /v1/flags/strict -H "If-Match: $former"
+	check 'so is taking it back' answers 412 request.stale
+	api DELETE /v1/flags/strict -H 'If-Match: strict'
+	check 'an If-Match that is none is refused, too' answers 400 request.etag
+	api DELETE /v1/flags/strict -H 'If-Match: *'
+	check '* is for whatever is there' answers 200
+	api GET /v1/flags/strict
+	check 'the same state has the same ETag' test "$(header ETag)" = "$former"
+
+	api POST /v1/lists/block -d '{"cidr": "198.18.7.0/24", "ttl": "1h"}'
+	api GET /v1/lists/block/198.18.7.0/24
+	tag=$(header ETag)
+	check 'an entry of a list can be read alone' jq -e '.cidr == "198.18.7.0/24"' "$LAB_DIR/answer"
+	sleep 1.1
+	api GET /v1/lists/block/198.18.7.0/24
+	check 'time that passes does not make another one of it' test "$(header ETag)" = "$tag"
+	api POST /v1/lists/block -d '{"cidr": "198.18.7.0/24", "ttl": "2h"}'
+	api DELETE /v1/lists/block/198.18.7.0/24 -H "If-Match: $tag"
+	check 'somebody else'\''s change does' answers 412 request.stale
+	api DELETE /v2/lists/block/198.18.7.0/24
+	check 'v2 demands If-Match' answers 428 request.precondition
+	api GET /v2/lists/block/198.18.7.0/24
+	check 'its ETags are its own' test "$(header ETag)" != "$tag"
+	api DELETE /v2/lists/block/198.18.7.0/24 -H "If-Match: $(header ETag)"
+	check 'and takes them' answers 200
+	api GET /v1/lists/block/198.18.7.0/24
+	check 'an entry that is gone is 404' answers 404 lists.absent
+
+	api PUT /v2/policy
+	check 'v2 demands it of a policy' answers 428 request.precondition
+	api GET /v1/policy
+	tag=$(header ETag)
+	api GET /v1/policy -H "If-None-Match: $tag"
+	check 'which has 304, too' answers 304
+	api GET /v1/governance/retention-policies
+	tag=$(header ETag)
+	api POST /v1/governance/retention-policies -H "If-Match: $tag" \
+		-d '{"category": "traffic", "keep": "30d"}'
+	check 'how long records are kept is changed as it was read' answers 200
+	api POST /v1/governance/retention-policies -H "If-Match: $tag" \
+		-d '{"category": "traffic", "keep": "31d"}'
+	check 'but not as it was before' answers 412 request.stale
+}
+
+fields() {
+	api GET '/v1/flags?fields=name,policy.enabled'
+	check 'fields= keeps of each item what it names' jq -e \
+		'.items == [{"name": "strict", "policy": {"enabled": false}}]' "$LAB_DIR/answer"
+	api GET '/v2/limits?fields=rate.unit'
+	check 'by the names of the version' jq -e \
+		'.items == [{"rate": {"unit": "packets/s"}}] and has("next")' "$LAB_DIR/answer"
+	api GET '/v1/audit/stats?fields=range'
+	check 'also of answers that take a while' jq -e 'keys == ["range"]' "$LAB_DIR/answer"
+	api GET '/v1/status?fields=mode,nonsense'
+	check 'one that there is not is refused' answers 400 request.fields
+	check 'and the others named' jq -e '.detail | contains("mode, ")' "$LAB_DIR/answer"
+	api GET '/v1/metrics?fields=mode'
+	check 'text has no fields' answers 400 request.fields
+	api GET '/v1/audit/export?fields=index'
+	check 'nor has a stream' answers 400 request.fields
+	api GET '/v1/status?fields=a,,b'
+	check 'names are names' answers 400 request.fields
+	api PUT '/v1/flags/strict?fields=name' -d '{}'
+	check 'and of GET alone' answers 400 request.fields
+}
+
+start_weir
+conditions
+fields
+finish
