@@ -101,7 +101,7 @@ fields() {
 		'.items == [{"name": "strict", "policy": {"enabled": false}}]' "$LAB_DIR/answer"
 	api GET '/v2/limits?fields=rate.unit'
 	check 'by the names of the version' jq -e \
-		'.items == [{"rate": {"unit": "packets/s"}}] and has("next")' "$LAB_DIR/answer"
+		'.items[0] == {"rate": {"unit": "packets/s"}} and has("next")' "$LAB_DIR/answer"
 	api GET '/v1/audit/stats?fields=range'
 	check 'also of answers that take a while' jq -e 'keys == ["range"]' "$LAB_DIR/answer"
 	api GET '/v1/status?fields=mode,nonsense'
@@ -117,7 +117,38 @@ fields() {
 	check 'and of GET alone' answers 400 request.fields
 }
 
+again() {
+	local add=(POST /v1/lists/block -d '{"cidr": "198.18.8.1", "reason": "once"}')
+
+	api "${add[@]}" -H 'Idempotency-Key: "job-8.1"'
+	check 'a POST takes a key' answers 201
+	cp "$LAB_DIR/answer" "$LAB_DIR/first"
+	api DELETE /v1/lists/block/198.18.8.1
+	api "${add[@]}" -H 'Idempotency-Key: job-8.1'
+	check 'sent again it gets the first answer' cmp "$LAB_DIR/answer" "$LAB_DIR/first"
+	check 'which says that it is' test "$(header Idempotency-Replayed)" = true
+	api GET /v1/lists/block/198.18.8.1
+	check 'and does nothing' answers 404
+	api "${add[@]:0:2}" -d '{"cidr": "198.18.8.2"}' -H 'Idempotency-Key: job-8.1'
+	check 'its key is for no other request' answers 422 request.idempotency
+	api POST '/v1/lists/block?force' "${add[@]:2}" -H 'Idempotency-Key: job-8.1'
+	check 'nor for one with other arguments' answers 422 request.idempotency
+	api "${add[@]}" -H 'Idempotency-Key: two words'
+	check 'a key is a token' answers 400 request.idempotency_key
+	api POST /v1/lists/block -d '{"cidr": "nonsense"}' -H 'Idempotency-Key: job-8.3'
+	api POST /v1/lists/block -d '{"cidr": "198.18.8.3"}' -H 'Idempotency-Key: job-8.3'
+	check 'what was refused may be sent right under its key' answers 201
+	kill -KILL "$WEIR_PID"
+	wait_for 10 refuse is_alive "$WEIR_PID"
+	start_weir
+	api "${add[@]}" -H 'Idempotency-Key: job-8.1'
+	check 'keys outlive the daemon' cmp "$LAB_DIR/answer" "$LAB_DIR/first"
+	check 'one record says that it was added' test "$(weir audit search --type list.add -o ndjson |
+		grep -c '198\.18\.8\.1')" = 1
+}
+
 start_weir
 conditions
+again
 fields
 finish

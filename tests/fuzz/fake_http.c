@@ -92,6 +92,16 @@ const char *http_argument(const struct http_request *request, const char *name)
 	return find(x->arguments, x->argument_count, name);
 }
 
+void http_each_argument(const struct http_request *request,
+			void (*fn)(const char *name, const char *value, void *userdata),
+			void *userdata)
+{
+	const struct fake_exchange *x = request->exchange;
+
+	for (unsigned int i = 0; i < x->argument_count; i++)
+		fn(x->arguments[i].name, x->arguments[i].value ?: "", userdata);
+}
+
 const char *http_header(const struct http_request *request, const char *name)
 {
 	const struct fake_exchange *x = request->exchange;

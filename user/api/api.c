@@ -11,6 +11,7 @@ static void api_free(struct api *a)
 	close_fdp(&a->control_fd);
 	close_fdp(&a->metrics_fd);
 	jobs_free(a->jobs);
+	idempotency_free(a->in_flight);
 	free(a);
 }
 DEFINE_CLEANUP(struct api *, api_free)

@@ -109,7 +109,9 @@ static void answer_in_version(struct call *c)
 		c->request = &migrated;
 	}
 	dispatch(c);
-	reply_finish(c);
+	if (!c->idempotency.replayed)
+		reply_finish(c);
+	idempotency_keep(c);
 	c->request = request;
 }
 
@@ -182,6 +184,7 @@ void entry_completed(const struct http_response *response, void *api)
 	struct api *a = api;
 	struct note *n = response->note;
 
+	idempotency_completed(&a->in_flight, response);
 	if (!n)
 		return;
 	n->call.status = response->status;

@@ -56,6 +56,31 @@ const char *http_argument(const struct http_request *request, const char *name)
 	return value ?: ""; /* "?name", without a value */
 }
 
+struct each {
+	void (*fn)(const char *name, const char *value, void *userdata);
+	void *userdata;
+};
+
+static enum MHD_Result on_argument(void *userdata, enum MHD_ValueKind kind, const char *name,
+				   const char *value)
+{
+	const struct each *e = userdata;
+
+	(void)kind;
+	e->fn(name, value ?: "", e->userdata);
+	return MHD_YES;
+}
+
+void http_each_argument(const struct http_request *request,
+			void (*fn)(const char *name, const char *value, void *userdata),
+			void *userdata)
+{
+	const struct exchange *x = request->exchange;
+	struct each e = {fn, userdata};
+
+	MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, on_argument, &e);
+}
+
 const char *http_header(const struct http_request *request, const char *name)
 {
 	struct exchange *x = request->exchange;

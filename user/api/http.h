@@ -49,6 +49,11 @@ struct http_request {
 const char *http_argument(const struct http_request *request, const char *name);
 const char *http_header(const struct http_request *request, const char *name);
 
+/** Call @fn with each ?name=value; "" where there is no value. */
+void http_each_argument(const struct http_request *request,
+			void (*fn)(const char *name, const char *value, void *userdata),
+			void *userdata);
+
 struct http_response {
 	unsigned int status;
 	const char *content_type;

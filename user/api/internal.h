@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/correlate.h"
 #include "api/http.h"
+#include "api/idempotency.h"
 #include "api/version.h"
 #include "engine/credentials.h"
 #include "engine/safety.h"
@@ -23,6 +24,7 @@ struct api {
 	struct http_server *control, *metrics;
 	struct allowance allowance;
 	struct jobs *jobs;
+	struct in_flight *in_flight;
 	bool detach_when_sent;
 };
 
@@ -41,6 +43,7 @@ struct call {
 	const char *operation; /* of route.def; NULL: none was found */
 	bool may_change;       /* it was let through to one that may change something */
 	const char *fields;    /* ?fields=, checked; NULL: all of the answer */
+	struct idempotency idempotency;
 	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
 };
 

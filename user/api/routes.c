@@ -138,7 +138,7 @@ static void enter(struct call *c, const struct route *route)
 		return;
 	if (kind == CHANGE && engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
 		return reply_fault(c, &f);
-	if (etag_refuses(c))
+	if ((route->kind != READ && idempotency_answers(c)) || etag_refuses(c))
 		return;
 	/* Last: a one-time password is good for one attempt. */
 	if ((route->kind & STEP_UP) && step_up(c) < 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -77,17 +78,33 @@ int ask_call(const struct cli *cli, const struct client_request *request,
 	return client_call(cli->socket, cli->timeout_ms, &shown, ret, reterr);
 }
 
+/* One for all tries: whatever becomes of the first, it is done once. Without randomness it is sent without. */
+static const char *make_key(const struct client_request *request, char ret[static 33])
+{
+	uint8_t bytes[16];
+
+	if (strcmp(request->method, "POST") != 0 ||
+	    getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != sizeof(bytes))
+		return NULL;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+	return ret;
+}
+
 int ask(const struct cli *cli, const struct client_request *request, struct client_response *ret)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
 	uint64_t until_ns = clock_monotonic_ns() + cli->timeout_ms * NSEC_PER_MSEC;
+	struct client_request keyed = *request;
 	struct fault f = {0};
+	char key[33];
 	int r;
 
+	keyed.key = make_key(request, key);
 	do {
 		client_response_done(&response);
 		response = (struct client_response){0};
-		r = ask_call(cli, request, &response, &f);
+		r = ask_call(cli, &keyed, &response, &f);
 	} while (r == 0 && comes_again(&response, until_ns));
 	if (r < 0)
 		return ask_unreachable(cli, &f);

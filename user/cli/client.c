@@ -91,7 +91,7 @@ static int set_headers(CURL *curl, const struct client_request *request,
 		       struct curl_slist **headers)
 {
 	_cleanup_(text_done) struct text credential = {.growing = true}, totp = {.growing = true};
-	char type[128], base[32];
+	char type[128], base[32], key[96];
 	struct curl_slist *list;
 
 	/* No "Expect: 100-continue": it costs a round trip and gains nothing here. */
@@ -105,6 +105,9 @@ static int set_headers(CURL *curl, const struct client_request *request,
 		return -ENOMEM;
 	snprintf(base, sizeof(base), "If-Match: \"g%u\"", request->base);
 	if (request->base && !curl_slist_append(list, base))
+		return -ENOMEM;
+	snprintf(key, sizeof(key), "Idempotency-Key: \"%s\"", request->key ?: "");
+	if (request->key && !curl_slist_append(list, key))
 		return -ENOMEM;
 	text_printf(&credential, "Authorization: Bearer %s", request->credential ?: "");
 	text_printf(&totp, "X-Weir-TOTP: %s", request->totp ?: "");

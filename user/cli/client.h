@@ -21,6 +21,7 @@ struct client_request {
 	uint32_t base;		/* sent as If-Match; 0 = not */
 	const char *credential; /* an API key or a token; NULL or "" = none */
 	const char *totp;	/* a one-time password; NULL = none */
+	const char *key;	/* sent as Idempotency-Key; NULL = not */
 	/*
 	 * Takes the body of a success piece by piece, however long it is, instead of the response; the timeout is then how long nothing may come.
 	 * False: break off.

@@ -230,6 +230,7 @@ static void erased(struct engine *e, json_t *request, const struct errand_result
 	put_result(request, r);
 	json_object_del(request, "subject");
 	error = keep(e, request, &f);
+	error = error ?: store_answers_clear(e->store, &f);
 	error = error ?: store_scrub(e->store, &f);
 	if (error < 0) {
 		log_error("the database may still have rows of somebody who was erased", "error",

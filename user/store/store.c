@@ -82,6 +82,17 @@ static const char *const migrations[] = {
 	" body TEXT NOT NULL," /* a JSON object */
 	" PRIMARY KEY (kind, id)"
 	") STRICT, WITHOUT ROWID;",
+
+	"CREATE TABLE answer ("
+	" uid INTEGER NOT NULL,"
+	" key TEXT NOT NULL,"
+	" request TEXT NOT NULL," /* its SHA-256 */
+	" status INTEGER NOT NULL,"
+	" body TEXT NOT NULL,"
+	" made_ns INTEGER NOT NULL CHECK (made_ns >= 0),"
+	" PRIMARY KEY (uid, key)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX answer_made ON answer (made_ns);",
 };
 
 #define POLICY_COLUMNS                                                                             \
@@ -125,6 +136,13 @@ static const char *const statements[] = {
 	[DOCUMENT_PUT] = "INSERT OR REPLACE INTO governance (kind, id, body) VALUES (?1, ?2, ?3)",
 	[DOCUMENT_DELETE] = "DELETE FROM governance WHERE kind = ?1 AND id = ?2",
 	[DOCUMENT_EACH] = "SELECT kind, id, body FROM governance ORDER BY kind, id",
+	[ANSWER_PUT] = "INSERT OR REPLACE INTO answer (uid, key, request, status, body, made_ns)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[ANSWER_GET] = "SELECT request, status, body FROM answer"
+		       " WHERE uid = ?1 AND key = ?2 AND made_ns >= ?3",
+	[ANSWER_SWEEP] = "DELETE FROM answer WHERE made_ns < ?1 OR (uid, key) IN"
+			 " (SELECT uid, key FROM answer ORDER BY made_ns DESC LIMIT -1 OFFSET ?2)",
+	[ANSWER_CLEAR] = "DELETE FROM answer",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
 

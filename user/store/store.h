@@ -173,6 +173,30 @@ int store_document_put(struct store *s, const struct store_document *document,
 		       struct fault *reterr);
 /** -ENOENT: there is none. */
 int store_document_delete(struct store *s, const char *kind, const char *id, struct fault *reterr);
+/* What a request was answered that may come again: its key is {uid, key}. */
+struct store_answer {
+	uint32_t uid;
+	const char *key, *request; /* request: a hash of it */
+	uint32_t status;
+	const char *body; /* of at most STORE_DOCUMENT_MAX bytes */
+	uint64_t made_ns; /* CLOCK_REALTIME */
+};
+
+struct store_answer_found {
+	char request[65];
+	uint32_t status;
+	char *body; /* the caller's to free */
+};
+
+/** Insert or replace; then take out those made before @since_ns, and the oldest beyond @rows. -EMSGSIZE "store.text". */
+int store_answer_put(struct store *s, const struct store_answer *answer, uint64_t since_ns,
+		     uint32_t rows, struct fault *reterr);
+/** -ENOENT: there is none that was made at @since_ns or later. */
+int store_answer_get(struct store *s, uint32_t uid, const char *key, uint64_t since_ns,
+		     struct store_answer_found *ret, struct fault *reterr);
+/** Take out all: they may name somebody. */
+int store_answers_clear(struct store *s, struct fault *reterr);
+
 /** Leave nothing of deleted rows in the files: they are written anew, the log is emptied. */
 int store_scrub(struct store *s, struct fault *reterr);
 /** As store_list_each(). */
