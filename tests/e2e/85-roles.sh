@@ -56,7 +56,7 @@ ask() {
 
 # The path of a route with something in place of its parameters that does no harm.
 sample() {
-	sed -e 's/{+cidr}/198.51.100.0%2F24/; s/{list}/block/; s/{flag}/absent/; s/{limit}/absent/' \
+	sed -e 's|^/events$|/events?since_index=none|' -e 's/{+cidr}/198.51.100.0%2F24/; s/{list}/block/; s/{flag}/absent/; s/{limit}/absent/' \
 		-e 's/{generation}/4000000000/; s/{address}/198.51.100.7/; s/{[+a-z]*}/absent/' <<<"$1"
 }
 

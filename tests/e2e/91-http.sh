@@ -138,8 +138,7 @@ again() {
 	api POST /v1/lists/block -d '{"cidr": "nonsense"}' -H 'Idempotency-Key: job-8.3'
 	api POST /v1/lists/block -d '{"cidr": "198.18.8.3"}' -H 'Idempotency-Key: job-8.3'
 	check 'what was refused may be sent right under its key' answers 201
-	kill -KILL "$WEIR_PID"
-	wait_for 10 refuse is_alive "$WEIR_PID"
+	stop_weir KILL || true
 	start_weir
 	api "${add[@]}" -H 'Idempotency-Key: job-8.1'
 	check 'keys outlive the daemon' cmp "$LAB_DIR/answer" "$LAB_DIR/first"
@@ -147,8 +146,127 @@ again() {
 		grep -c '198\.18\.8\.1')" = 1
 }
 
+# listen FILE QUERY [CURL_OPTION...] - a client of GET /events; sets CLIENT.
+listen() {
+	curl -gsSN --unix-socket "$WEIR_SOCKET" "${@:3}" "http://weir/v1/events$2" >"$1" 2>/dev/null &
+	CLIENT=$!
+}
+
+leave() { # PID
+	kill "$1" 2>/dev/null || true
+	wait "$1" || true
+}
+
+# slow_client GO FILE - a client that takes nothing until GO is there, and then all. HTTP/1.0: no chunks.
+slow_client() {
+	exec python3 -c '
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"GET /v1/events HTTP/1.0\r\n\r\n")
+s.settimeout(20)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.1)
+with open(sys.argv[3], "wb") as f:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += s.recv(1)
+    while data := s.recv(1 << 16):
+        f.write(data)
+        f.flush()
+' "$WEIR_SOCKET" "$@"
+}
+
+third_is_refused() {
+	api GET /v1/events --max-time 1 2>/dev/null || true
+	answers 429 events.streams
+}
+
+# Who went away is noticed within a fifth of a second.
+two_are_free() {
+	api GET '/v1/events?since_index=none'
+	answers 400 request.index >/dev/null
+}
+
+stream() {
+	local client last slow i
+
+	listen "$LAB_DIR/lines" '?type=list.*&since_index=0'
+	client=$CLIENT
+	api POST /v1/lists/block -d '{"cidr": "198.18.9.1"}'
+	check 'a record comes as soon as it is in the log' \
+		wait_for 3 grep -q '"event_type":"list.add".*198\.18\.9\.1' "$LAB_DIR/lines"
+	api PUT /v1/flags/strict -d '{"enabled": true}'
+	api POST /v1/lists/block -d '{"cidr": "198.18.9.2"}'
+	wait_for 3 grep -q '198\.18\.9\.2' "$LAB_DIR/lines"
+	check 'and no other than was asked for' jq -es 'all(.event_type | startswith("list."))' "$LAB_DIR/lines"
+	last=$(jq -s 'last.index' "$LAB_DIR/lines")
+	leave "$client"
+	api POST /v1/lists/block -d '{"cidr": "198.18.9.3"}'
+	listen "$LAB_DIR/events" '?type=list.*' -H 'Accept: text/event-stream' -H "Last-Event-ID: $last"
+	client=$CLIENT
+	check 'who comes back goes on behind the last one that it had' \
+		wait_for 3 grep -q '^data: {.*198\.18\.9\.3' "$LAB_DIR/events"
+	check 'which it does not get again' refuse grep -q '198\.18\.9\.2' "$LAB_DIR/events"
+	check 'events say their id' grep -qE '^id: [0-9]+$' "$LAB_DIR/events"
+
+	wait_for 5 two_are_free
+	listen "$LAB_DIR/second" ''
+	i=$CLIENT
+	check 'a user has two streams at most' wait_for 10 third_is_refused
+	leave "$i"
+	leave "$client"
+	wait_for 5 two_are_free
+	api GET '/v1/events?since_index=999999999'
+	check 'there is nothing to wait for behind the end of the log' answers 400 request.index
+	check 'a stream is a question, and recorded' has_record \
+		'.event_type == "audit.searched" and .resource.id == "stream" and .details.type == "list.*"'
+
+	rm -f "$LAB_DIR/go"
+	slow_client "$LAB_DIR/go" "$LAB_DIR/slow" &
+	slow=$!
+	sleep 1.5
+	curl -sS -Z --parallel-max 30 --max-time 20 --unix-socket "$WEIR_SOCKET" -o /dev/null \
+		-d '{"cidr": "198.18.9.9"}' 'http://weir/v1/lists/block?n=[1-4000]' 2>/dev/null || true
+	touch "$LAB_DIR/go"
+	check 'a slow reader is told what it missed' wait_for 5 grep -q '"type":"lost"' "$LAB_DIR/slow"
+	# shellcheck disable=SC2016 # jq has variables, too
+	check 'as many as there is a gap, and not one more' jq -es '. as $all | [range(1; length)] |
+		all($all[.] as $r | $all[. - 1] as $b | if $r.type == "lost"
+			then $r.from_index == $b.index + 1 and $r.count == $r.next_index - $r.from_index
+			else $r.index == ($b.next_index // ($b.index + 1)) end)' <(head -n -1 "$LAB_DIR/slow")
+	last=$(jq -r 'select(.type == "lost") | .from_index' "$LAB_DIR/slow" | head -1)
+	curl -gsSN --max-time 3 --unix-socket "$WEIR_SOCKET" "http://weir/v1/events?since_index=$last" \
+		>"$LAB_DIR/again" 2>/dev/null || true
+	# shellcheck disable=SC2016 # likewise
+	check 'and has it by asking again' jq -es --argjson first "$last" \
+		'.[0].index == $first and ([.[].index] | . == [range($first; $first + length)]) and
+			length > 4096' <(head -n -1 "$LAB_DIR/again")
+	leave "$slow"
+
+	listen "$LAB_DIR/beats" '?type=panic.*'
+	client=$CLIENT
+	check 'a quiet stream shows that it is alive' \
+		wait_for 17 grep -q '"type":"heartbeat","next_index":' "$LAB_DIR/beats"
+	leave "$client"
+	for ((i = 0; i < 12; i++)); do
+		listen /dev/null '?since_index=0'
+		sleep 0.05
+		kill -KILL "$CLIENT" 2>/dev/null || true
+		wait "$CLIENT" 2>/dev/null || true
+	done
+	sleep 0.5
+	listen "$LAB_DIR/lines" '?since_index=0'
+	check 'clients that die leave no stream behind' wait_for 3 grep -q '"index":0,' "$LAB_DIR/lines"
+	check 'a daemon that is told to stop does not wait for streams' stop_weir
+	wait "$CLIENT" || true
+	start_weir
+	check 'the log verifies' weir audit verify "$STATE/audit"
+}
+
 start_weir
 conditions
 again
 fields
+stream
 finish

@@ -71,6 +71,11 @@ int engine_anchor(struct engine *e, const struct engine_anchor *anchor,
 }
 
 /* It streams files, of which there are none. */
+void handle_events(struct call *c)
+{
+	reply_problem(c, 503, "audit.read", "there is no log");
+}
+
 void handle_audit_export(struct call *c)
 {
 	reply_problem(c, 503, "audit.read", "there is no log");

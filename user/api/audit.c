@@ -25,8 +25,7 @@
 #define STATS_TIME_NSEC	  (5 * NSEC_PER_SEC) /* there is no next page of counts */
 #define STATS_NAMES_SHOWN 100
 
-/* ?@name, ?@name=true, ?@name=false. */
-static int read_switch(struct call *c, const char *name, bool *ret)
+int read_switch(struct call *c, const char *name, bool *ret)
 {
 	const char *word = http_argument(c->request, name);
 

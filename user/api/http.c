@@ -165,6 +165,11 @@ static ssize_t on_stream(void *userdata, uint64_t position, char *buffer, size_t
 	(void)position;
 	if (n >= 0)
 		return n;
+	if (n == -EAGAIN) {
+		x->held = true;
+		MHD_suspend_connection(x->connection);
+		return 0;
+	}
 	return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -254,6 +259,11 @@ void http_answer(void *exchange)
 		o->hold(release, x, o->userdata);
 	else
 		resume(x);
+}
+
+void http_wake(void *exchange)
+{
+	resume(exchange);
 }
 
 int http_client_fd(const struct http_request *request)

@@ -68,7 +68,8 @@ struct http_response {
 	bool when_durable; /* hold back until http_options.hold says so */
 	bool as_is;	   /* and do not say in it whether it is */
 	/*
-	 * Instead of body: up to @size bytes of it at a time. 0: none yet, ask again; -ENODATA: that was all; other -errno: break off, so that
+	 * Instead of body: up to @size bytes of it at a time. 0: none yet, ask again; -EAGAIN: none until
+	 * http_wake(); -ENODATA: that was all; other -errno: break off, so that
 	 * the client sees that it is not whole. Has to be quick. stream_end is called once, whatever happens.
 	 */
 	ssize_t (*stream)(void *stream_data, char *buffer, size_t size);
@@ -83,6 +84,8 @@ void http_response_header(struct http_response *response, const char *name, cons
 /** Of a request that is answered later: what to fill in; then send it. On the loop. */
 struct http_response *http_later(void *exchange);
 void http_answer(void *exchange);
+/** Of a stream that returned -EAGAIN: ask it again. On the loop. */
+void http_wake(void *exchange);
 /** The descriptor of the client's connection, to see that it went away; -1: there is none. */
 int http_client_fd(const struct http_request *request);
 

@@ -24,6 +24,7 @@ struct api {
 	struct http_server *control, *metrics;
 	struct allowance allowance;
 	struct jobs *jobs;
+	struct tails *tails;
 	struct in_flight *in_flight;
 	bool detach_when_sent;
 };
@@ -125,6 +126,8 @@ void put_safety(struct metrics *m, struct call *c);
 /* export.c: the targets that records are sent on to. */
 json_t *json_exports(const struct engine *e);
 struct audit_query;
+/* audit.c: ?@name, ?@name=true, ?@name=false; and criteria. */
+int read_switch(struct call *c, const char *name, bool *ret);
 /* The arguments that are criteria, as a query and as details of a record. Answers itself if one is bad. */
 int read_query(struct call *c, struct audit_query *q, struct audit_details *ret_asked);
 
@@ -165,6 +168,7 @@ void handle_policy_confirm(struct call *c);
 void handle_policy_rollback(struct call *c);
 void handle_policy_history(struct call *c);
 void handle_policy_generation(struct call *c);
+void handle_events(struct call *c);
 void handle_audit_events(struct call *c);
 void handle_audit_export(struct call *c);
 void handle_audit_checkpoint(struct call *c);
