@@ -7,7 +7,7 @@
 #include "api/internal.h"
 #include "base/text.h"
 
-enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8 };
+enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8, SECRET = 16 };
 
 static const struct route {
 	const char *method, *path, *operation;
@@ -138,7 +138,11 @@ static void enter(struct call *c, const struct route *route)
 		return;
 	if (kind == CHANGE && engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
 		return reply_fault(c, &f);
-	if ((route->kind != READ && idempotency_answers(c)) || etag_refuses(c))
+	if (route->kind & SECRET)
+		http_response_header(c->response, "X-Weir-Idempotency", "unkept");
+	else if (kind != READ && idempotency_answers(c))
+		return;
+	if (etag_refuses(c))
 		return;
 	/* Last: a one-time password is good for one attempt. */
 	if ((route->kind & STEP_UP) && step_up(c) < 0)
