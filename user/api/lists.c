@@ -6,6 +6,7 @@
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/safety.h"
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     10000
@@ -312,8 +313,40 @@ static void add_entry(struct call *c, const struct engine_list_request *request)
 				"persisted", persisted));
 }
 
+/* ?dry_run, ?dry_run=true: say what the entry would do, and do nothing. */
+static int read_dry_run(struct call *c, bool *ret)
+{
+	const char *word = http_argument(c->request, "dry_run");
+
+	*ret = word && (!*word || strcmp(word, "true") == 0);
+	if (!word || *ret || strcmp(word, "false") == 0)
+		return 0;
+	reply_problem(c, 400, "request.dry_run", "dry_run must be true or false");
+	return -EINVAL;
+}
+
+/* What stands against it, and what lists the first address of the prefix by now. */
+static void plan_entry(struct call *c, const struct engine_list_request *request)
+{
+	const struct list_key key = {request->kind, request->prefix, LIST_OPERATOR, 0};
+	struct safety_findings findings = {0};
+	char cidr[PREFIX_TEXT_SIZE];
+	struct list_entry entry;
+
+	prefix_format(&request->prefix, cidr);
+	if (request->kind == LIST_BLOCK)
+		engine_block_findings(c->engine, &request->prefix, &c->actor, &findings);
+	reply_json(c, 200,
+		   json_pack("{s:b, s:s, s:s, s:b, s:b, s:o, s:o}", "dry_run", 1, "list",
+			     list_kind_to_str(request->kind), "cidr", cidr, "replaces",
+			     list_set_find(engine_lists(c->engine), &key, &entry) == 0, "refused",
+			     findings.count && !c->actor.force, "safety", json_findings(&findings),
+			     "listed_by", json_covering(c->engine, request->prefix.address, -1)));
+}
+
 void handle_list_add(struct call *c)
 {
+	bool dry_run;
 	struct engine_list_request request = {0};
 	json_error_t where;
 	const char *rest;
@@ -323,12 +356,14 @@ void handle_list_add(struct call *c)
 		return;
 	if (*rest)
 		return reply_problem(c, 404, "request.path", "there is nothing at this path");
+	if (read_dry_run(c, &dry_run) < 0)
+		return;
 	body = json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(body))
 		reply_problem(c, 400, "request.json", "the body is no JSON object: %s",
 			      body ? "it is something else" : where.text);
 	else if (check_members(c, body) == 0 && read_entry(c, body, &request) == 0)
-		add_entry(c, &request);
+		(dry_run ? plan_entry : add_entry)(c, &request);
 	json_decref(body);
 }
 

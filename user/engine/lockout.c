@@ -244,21 +244,31 @@ static int decide(struct engine *e, const struct audit_resource *resource,
 	return refuse(findings, way_out, reterr);
 }
 
-int lockout_check_block(struct engine *e, const struct prefix *prefix,
-			const struct engine_actor *actor, struct fault *reterr)
+void engine_block_findings(struct engine *e, const struct prefix *prefix,
+			   const struct engine_actor *actor, struct safety_findings *ret)
 {
 	const struct policy_safety *caps = &e->policy->safety;
 	struct safety_protected who[SAFETY_PROTECTED_MAX];
-	struct safety_findings findings = {0};
 	size_t count = engine_protected(e, actor, who);
 	char text[PREFIX_TEXT_SIZE];
 
+	*ret = (struct safety_findings){0};
 	prefix_format(prefix, text);
 	for (size_t i = 0; i < count; i++)
 		if (is_under(prefix, who[i].address) && is_open_to_change(e, who[i].address))
-			find_blocked(&findings, &who[i], text);
-	find_short(&findings, caps, prefix, "");
-	find_many_under(e, &findings, caps, prefix, 1);
+			find_blocked(ret, &who[i], text);
+	find_short(ret, caps, prefix, "");
+	find_many_under(e, ret, caps, prefix, 1);
+}
+
+int lockout_check_block(struct engine *e, const struct prefix *prefix,
+			const struct engine_actor *actor, struct fault *reterr)
+{
+	struct safety_findings findings;
+	char text[PREFIX_TEXT_SIZE];
+
+	engine_block_findings(e, prefix, actor, &findings);
+	prefix_format(prefix, text);
 	return decide(e, &(struct audit_resource){"block", text}, &findings, actor, FORCE_WAY_OUT,
 		      reterr);
 }

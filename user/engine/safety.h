@@ -67,6 +67,8 @@ struct safety_finding {
 	char text[384];
 };
 
+struct prefix;
+
 struct safety_findings {
 	struct safety_finding items[SAFETY_FINDINGS_MAX];
 	size_t count; /* those beyond the maximum are left out */
@@ -91,6 +93,10 @@ int engine_check_safety(struct engine *e, const struct policy *policy, const str
 			const struct engine_actor *actor, struct safety_findings *ret_findings,
 			struct fault *reterr);
 
+/** Likewise, of putting @prefix on the block list. Changes nothing. */
+void engine_block_findings(struct engine *e, const struct prefix *prefix,
+			   const struct engine_actor *actor, struct safety_findings *ret);
+
 /* All that stands against a policy that was refused. To be zeroed before, ended with engine_refusal_done(). */
 struct engine_refusal {
 	struct safety_findings findings;
@@ -100,8 +106,6 @@ struct engine_refusal {
 void engine_refusal_done(struct engine_refusal *r);
 
 /* For the files of the engine. */
-
-struct prefix;
 
 /** The same for an entry to be added to the block list. A refusal is recorded. */
 int lockout_check_block(struct engine *e, const struct prefix *prefix,
