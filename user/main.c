@@ -7,10 +7,11 @@
 #include "cli/cli.h"
 #include "daemon/daemon.h"
 
-#define ENTRY_OPTIONS CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON), CLI_TAKES(FORCE)
+#define ENTRY_OPTIONS                                                                              \
+	CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON), CLI_TAKES(FORCE), CLI_TAKES(DRY_RUN)
 #define APPLY_OPTIONS                                                                              \
 	CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE), CLI_TAKES(CONFIRM), CLI_TAKES(FORCE),      \
-		CLI_TAKES(PROFILE)
+		CLI_TAKES(PROFILE), CLI_TAKES(DRY_RUN)
 #define ROLLBACK_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE)
 #define FLAG_OPTIONS	 CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON)
 #define VERIFY_OPTIONS                                                                             \
@@ -33,7 +34,8 @@
 		CLI_TAKES(VAULT_KEY)
 #define EXPORT_OPTIONS QUERY_OPTIONS, CLI_TAKES(FORMAT), CLI_TAKES(GZIP)
 #define DETACH_OPTIONS                                                                             \
-	CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE), CLI_TAKES(VAULT_KEY)
+	CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE),                      \
+		CLI_TAKES(VAULT_KEY), CLI_TAKES(YES)
 #define PANIC_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BPFFS)
 #define CHECK_OPTIONS CLI_OFFLINE, CLI_TAKES(PROFILE), CLI_TAKES(STRICT)
 #define FMT_OPTIONS   CLI_OFFLINE, CLI_TAKES(WRITE), CLI_TAKES(CHECK), CLI_TAKES(PROFILE)
@@ -135,7 +137,7 @@ static const struct command commands[] = {
 	 "the signed checkpoint; acknowledge: sign again though the log contradicts it",
 	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_checkpoint},
 	{"audit keys", "[list|rotate]", "the keys that sign the audit log: list, or rotate",
-	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_keys},
+	 CLI_LIST(SEAL_OPTIONS), .fn = cmd_audit_keys, .rows = "keys"},
 	{"vault status", "", "what the log says about people, where it is kept, and how",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_status},
 	{"vault rotate", "", "lock the vault with a new key, which takes the former one's place",
@@ -151,14 +153,14 @@ static const struct command commands[] = {
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_retention_hold},
 	{"gdpr inventory", "",
 	 "what is kept about people: where, why and how long; needs no daemon",
-	 CLI_LIST(CLI_OFFLINE), .fn = cmd_gdpr_inventory},
+	 CLI_LIST(CLI_OFFLINE), .fn = cmd_gdpr_inventory, .rows = "places"},
 	{"gdpr access", "SUBJECT", "all that is known of an address or a name",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_access},
 	{"gdpr export", "SUBJECT", "the records about them, as CSV",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_export},
 	{"gdpr erase", "SUBJECT [keep-lists]",
 	 "erase them from records and lists; with keep-lists, enforcement stays",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_erase},
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(YES)), .fn = cmd_gdpr_erase},
 	{"gdpr rectify", "SUBJECT EVENT_ID STATEMENT", "put a statement beside a record about them",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_rectify},
 	{"gdpr list", "", "what data subjects asked for, and what became of it",
@@ -167,7 +169,7 @@ static const struct command commands[] = {
 	{"audit report", "", "what the audit log shows of a time, on a page that prints",
 	 CLI_LIST(REPORT_OPTIONS), .fn = cmd_audit_report},
 	{"risk list", "", "the sources that made themselves most suspicious", CLI_LIST(CLI_ONLINE),
-	 .fn = cmd_risk_list},
+	 .fn = cmd_risk_list, .rows = "sources"},
 	{"risk show", "ADDRESS", "what one source made of itself", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_risk_show},
 	{"metrics", "", "the metrics as Prometheus reads them", CLI_LIST(CLI_ONLINE),
@@ -180,7 +182,8 @@ static const struct command commands[] = {
 	{"backup verify", "FILE", "check such an archive, and all that is in it; needs no daemon",
 	 CLI_LIST(CLI_OFFLINE), .fn = cmd_backup_verify},
 	{"backup restore", "FILE", "put it back; no daemon may run, and nothing is overwritten",
-	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(POLICY), CLI_TAKES(FORCE)),
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(POLICY), CLI_TAKES(FORCE),
+		  CLI_TAKES(YES)),
 	 .fn = cmd_backup_restore},
 	{"keys create", "NAME", "make an API key: which role, and of that what, where, when",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(ROLE), CLI_TAKES(PERMISSIONS), CLI_TAKES(SOURCES),
@@ -204,7 +207,7 @@ static const struct command commands[] = {
 	{"doctor", "", "what is wrong with this host, and the command that mends it",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(POLICY),
 		  CLI_TAKES(IFACE)),
-	 .fn = cmd_doctor},
+	 .fn = cmd_doctor, .rows = "checks"},
 	{"panic", "[MODE]",
 	 "override the policy at once, also without a daemon: off, monitor, enforce or clear",
 	 CLI_LIST(PANIC_OPTIONS), .fn = cmd_panic},

@@ -79,9 +79,11 @@ history() {
 	check 'as JSON it names the keys that changed' jq -e '.changes == [{"change": "changed",
 		"path": "limits.all.rate", "before": "10/s", "after": "20/s"}]' \
 		<<<"$(weir policy diff "$first" -o json)"
+	check 'what differs is exit code 10' exits 10 weir policy diff "$first"
+	check 'and what does not is 0' exits 0 weir policy diff "$second"
 	check 'weir policy diff of a generation and itself prints nothing' \
 		test -z "$(weir policy diff "$first" "$first")"
-	check 'a generation that never was is refused' exits 1 weir policy show 4000000000
+	check 'a generation that never was is refused' exits 3 weir policy show 4000000000
 	check 'attempt and outcome are records' test "$(records '.event_type | test("^policy")' 3 |
 		jq -r '.event_type + " " + (.details.reason // "")' | tr '\n' ,)" = \
 		'policy.intent näher am Bedarf,policy.apply näher am Bedarf,'
@@ -93,7 +95,7 @@ history() {
 		.details.reason == "too tight" and (.details.text_of | tostring) == "'"$first"'"'
 	check 'weir policy rollback N goes where it is told' weir policy rollback "$second"
 	check 'which is in force then' in_force "$LAB_DIR/b.yaml"
-	check 'a rollback to what never was is refused' exits 1 weir policy rollback 4000000000
+	check 'a rollback to what never was is refused' exits 3 weir policy rollback 4000000000
 	check 'and recorded' has_record '.event_type == "policy.refused" and
 		.details.code == "policy.generation"'
 	check 'the text of a refused policy is named by its hash' exits 1 \
@@ -146,7 +148,7 @@ concurrency() {
 	check 'on top of the generation in force a policy is applied' \
 		weir policy apply "$LAB_DIR/b.yaml" --base "$base"
 	check 'on top of one that is no longer, it is refused' \
-		exits 1 weir policy apply "$LAB_DIR/a.yaml" --base "$base"
+		exits 5 weir policy apply "$LAB_DIR/a.yaml" --base "$base"
 	check 'nothing is lost by that' in_force "$LAB_DIR/b.yaml"
 	check 'the API says 412 to a stale ETag' answers 412 policy.stale PUT /v1/policy \
 		-H "If-Match: \"g$base\"" --data-binary "@$LAB_DIR/a.yaml"
@@ -162,7 +164,7 @@ concurrency() {
 		--data-binary "@$LAB_DIR/a.yaml")" = 200
 	check 'an ETag that is none is refused' answers 400 request.if_match PUT /v1/policy \
 		-H 'If-Match: "7"' --data-binary "@$LAB_DIR/a.yaml"
-	check 'so is a rollback on top of another' exits 1 weir policy rollback --base "$base"
+	check 'so is a rollback on top of another' exits 5 weir policy rollback --base "$base"
 }
 
 metric_is() { # NAME CONDITION
@@ -185,7 +187,7 @@ confirmation() {
 	check 'the history has it as unconfirmed' test "$(item "$(generation)" .state)" = unconfirmed
 	check 'another apply is refused meanwhile' \
 		answers 409 policy.pending PUT /v1/policy --data-binary "@$LAB_DIR/a.yaml"
-	check 'and so is a reload' exits 1 weir policy apply
+	check 'and so is a reload' exits 5 weir policy apply
 	check 'confirming another generation is refused' \
 		answers 412 policy.stale POST /v1/policy/confirm -d "{\"generation\": $before}"
 	check 'confirming without saying which, too' \
@@ -199,7 +201,7 @@ confirmation() {
 		test "$(item "$(generation)" '.how + " " + .state')" = 'confirm in_force'
 	check 'and the audit log' has_record '.event_type == "policy.confirm" and
 		.actor.username == "root"'
-	check 'there is nothing left to confirm' exits 1 weir policy confirm
+	check 'there is nothing left to confirm' exits 5 weir policy confirm
 
 	weir policy apply "$LAB_DIR/a.yaml" --confirm 1h >/dev/null
 	check 'a rollback ends the waiting' weir policy rollback
@@ -246,7 +248,8 @@ plan() {
 	sleep 1 # a period of one takes a moment to be seen
 	flood --to "$LAB_HOST4:9" --base 198.18.30.1 --sources 1 --rate 200 --seconds 3 >/dev/null
 	flood --to "$LAB_HOST4:9" --base 198.18.9.1 --sources 1 --rate 100 --seconds 2 >/dev/null
-	check 'a plan is made' eval "weir policy plan '$LAB_DIR/plan.yaml' -o json >'$LAB_DIR/plan'"
+	check 'a plan is made, and says by its exit code that something would change' \
+		eval "exits 10 weir policy plan '$LAB_DIR/plan.yaml' -o json >'$LAB_DIR/plan'"
 	check 'it names what would be added, changed and removed' jq -e '
 		[.changes[] | select(.path == "limits.all.rate") | .before, .after] == ["100000/s", "10/s"]
 		and any(.changes[]; .change == "added" and .path == "services")

@@ -199,7 +199,7 @@ state() {
 	check 'unset, it is as the policy says' weir flags unset keep
 	check 'nothing is set of it' flag_is keep '[.enabled, .rollout, (.set | length)] | @csv' \
 		'true,"100%",0'
-	check 'a second unset says so' exits 1 weir flags unset keep
+	check 'a second unset says so' exits 3 weir flags unset keep
 }
 
 # opened PORT SOURCE - one more connection from there, held open
@@ -316,7 +316,7 @@ orphans() {
 	weir policy apply >/dev/null
 	check 'what was set of a flag that the policy lost is kept, orphaned' flag_is gone \
 		'[.orphaned, .in_force, .reason] | @csv' 'true,false,"before it went"'
-	check 'it cannot be set' exits 1 weir flags set gone on
+	check 'it cannot be set' exits 3 weir flags set gone on
 	write_policy 2261-12-31T00:00:00Z 'gone: {enabled: true}'
 	weir policy apply >/dev/null
 	check 'it holds when the flag comes back' flag_is gone '[.orphaned, .enabled] | @csv' false,false
@@ -331,7 +331,7 @@ refusals() {
 
 	generation=$(status .policy.generation)
 	before=$(weir flags list -o json)
-	check 'an unknown flag is refused' exits 1 weir flags set nothing on
+	check 'an unknown flag is refused' exits 3 weir flags set nothing on
 	check 'so is a share beyond all' exits 2 weir flags rollout probe 101%
 	check 'a source that is none' exits 1 weir flags target probe --sources 198.18.8.1/24
 	check 'with a suggestion' says 'did you mean 198.18.8.0/24' \

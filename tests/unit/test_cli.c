@@ -33,7 +33,7 @@ static void what_a_command_does_not_take_is_refused_and_named(void **state)
 		{{"block", "192.0.2.1", "--ttl=10"}, "'10' is no duration"},
 		{{"block", "192.0.2.1", "--ttl=0s"}, "'0s' is no duration"},
 		{{"block", "192.0.2.1", "--help=x"}, "'--help' takes no value"},
-		{{"status", "-o", "yaml"}, "only text, json and ndjson"},
+		{{"status", "-o", "xml"}, "only table, wide, json, ndjson, yaml and tsv"},
 		{{"status", "--timeout", "2h"}, "not between 1ms and 1h"},
 		{{"audit", "tail", "-n0"}, "no number from 1"},
 		{{"lists", "grey"}, "no list 'grey'"},
@@ -157,11 +157,30 @@ static void a_refusal_for_lack_of_permission_is_exit_4(void **state)
 	assert_string_equal(f->out, DENIED);
 }
 
-static void any_other_refusal_is_exit_1_also_without_a_problem_body(void **state)
+static void what_is_not_there_is_exit_3_and_a_conflict_is_exit_5(void **state)
 {
 	struct fixture *f = *state;
 
 	f->answers[0] = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"
+			"{\"code\":\"lists.absent\",\"detail\":\"no such entry\"}";
+	f->answers[1] = "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n"
+			"{\"code\":\"lists.policy\",\"detail\":\"the policy has it\"}";
+	f->answers[2] = "HTTP/1.1 412 Precondition Failed\r\nConnection: close\r\n\r\n"
+			"{\"code\":\"policy.stale\",\"detail\":\"another one\"}";
+	start(f);
+	assert_int_equal(run(f, "unblock", "192.0.2.1"), CLI_NOT_FOUND);
+	assert_has(f->err, "no such entry [lists.absent]\n");
+	assert_has(f->err, "see 'weir lists block'");
+	assert_int_equal(run(f, "unblock", "192.0.2.1"), CLI_CONFLICT);
+	assert_int_equal(run(f, "policy", "apply", "--base", "7"), CLI_CONFLICT);
+	assert_has(f->err, "see 'weir policy history'");
+}
+
+static void any_other_refusal_is_exit_1_also_without_a_problem_body(void **state)
+{
+	struct fixture *f = *state;
+
+	f->answers[0] = "HTTP/1.1 422 No\r\nConnection: close\r\n\r\n"
 			"{\"code\":\"lists.absent\",\"detail\":\"no such entry\"}";
 	f->answers[1] = "HTTP/1.1 500 Oops\r\nConnection: close\r\n\r\n<html>";
 	f->answers[2] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[1,2";
@@ -360,7 +379,7 @@ static void words_of_others_cannot_steer_the_terminal(void **state)
 	start(f);
 	assert_int_equal(run(f, "lists", "block"), CLI_OK);
 	assert_has(f->out, "?[2J?block ??1m\n");
-	assert_int_equal(run(f, "status"), CLI_FAILED);
+	assert_int_equal(run(f, "status"), CLI_NOT_FOUND);
 	assert_string_equal(f->err, "weir: ?[2J? [x]\n");
 }
 
@@ -426,6 +445,7 @@ int main(void)
 		TEST(a_daemon_that_keeps_silent_is_given_up_on),
 		TEST(an_answer_beyond_the_limit_is_not_kept),
 		TEST(a_refusal_for_lack_of_permission_is_exit_4),
+		TEST(what_is_not_there_is_exit_3_and_a_conflict_is_exit_5),
 		TEST(any_other_refusal_is_exit_1_also_without_a_problem_body),
 		TEST(a_key_is_shown_from_a_file_or_the_environment),
 		TEST(options_may_stand_anywhere_and_arrive_as_given),

@@ -31,7 +31,8 @@
 #define ARGUMENTS_MAX 12
 #define ANSWERS_MAX   4
 
-#define ENTRY_OPTIONS  CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON)
+#define ENTRY_OPTIONS                                                                              \
+	CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON), CLI_TAKES(FORCE), CLI_TAKES(DRY_RUN)
 #define TAIL_OPTIONS   CLI_ONLINE, CLI_TAKES(LINES), CLI_TAKES(DIR)
 #define DETACH_OPTIONS CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS)
 #define CHECK_OPTIONS  CLI_OFFLINE, CLI_TAKES(PROFILE), CLI_TAKES(STRICT)
@@ -39,7 +40,7 @@
 #define IMPORT_OPTIONS                                                                             \
 	CLI_ONLINE, CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(AS), CLI_TAKES(APPLY),           \
 		CLI_TAKES(FORCE), CLI_TAKES(STRICT)
-#define APPLY_OPTIONS CLI_ONLINE, CLI_TAKES(PROFILE)
+#define APPLY_OPTIONS CLI_ONLINE, CLI_TAKES(PROFILE), CLI_TAKES(BASE), CLI_TAKES(DRY_RUN)
 
 /* Stands for the daemon: takes its arguments as they are. */
 static inline int count_arguments(int argc, char **argv)

@@ -109,7 +109,7 @@ static void all_that_the_daemon_finds_is_shown(void **state)
 			       "\"line\":2,\"column\":3,\"width\":2,\"text\":\"wrong\","
 			       "\"source\":\"a bc\",\"source_at\":2}]}");
 	start(f);
-	assert_int_equal(run(f, "policy", "apply"), CLI_FAILED);
+	assert_int_equal(run(f, "policy", "apply"), CLI_CONFLICT);
 	assert_has(f->err, "UNSAFE: first [safety.lockout]");
 	assert_has(f->err, "UNSAFE: sec?ond [safety.max_blocked]");
 	assert_int_equal(run(f, "policy", "apply"), CLI_FAILED);

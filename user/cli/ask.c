@@ -28,10 +28,52 @@ int ask_unreachable(const struct cli *cli, const struct fault *f)
 	return cli_fail(cli, CLI_FAILED, f->code, f->text, NULL);
 }
 
+/* Where to look, if the daemon does not say so itself. */
+static const char *next_command(const char *code)
+{
+	static const struct {
+		const char *code, *hint;
+	} hints[] = {
+		{"auth.denied", "see 'weir roles'"},
+		{"flags.", "see 'weir flags list'"},
+		{"gdpr.", "see 'weir gdpr list'"},
+		{"limits.", "see 'weir limits'"},
+		{"lists.",
+		 "see 'weir lists block' and 'weir lists allow', or 'weir source ADDRESS'"},
+		{"policy.generation", "see 'weir policy history'"},
+		{"policy.pending", "see 'weir policy confirm' and 'weir policy rollback'"},
+		{"policy.stale", "see 'weir policy history'"},
+		{"retention.", "see 'weir retention list'"},
+		{"risk.", "see 'weir risk list'"},
+		{"vault.", "see 'weir vault status' and 'weir doctor'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++)
+		if (strncmp(code, hints[i].code, strlen(hints[i].code)) == 0)
+			return hints[i].hint;
+	return "";
+}
+
+static int exit_of(long status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return CLI_DENIED;
+	case 404:
+		return CLI_NOT_FOUND;
+	case 409:
+	case 412:
+		return CLI_CONFLICT;
+	default:
+		return CLI_FAILED;
+	}
+}
+
 int ask_refused(const struct cli *cli, const struct client_response *response)
 {
 	_cleanup_(json_decrefp) json_t *problem = json_loads(response->body.data, 0, NULL);
-	int exit = response->status == 401 || response->status == 403 ? CLI_DENIED : CLI_FAILED;
+	int exit = exit_of(response->status);
 	const char *detail = member_text(problem, "detail");
 	const char *code = member_text(problem, "code");
 	const char *hint = member_text(problem, "hint");
@@ -47,6 +89,8 @@ int ask_refused(const struct cli *cli, const struct client_response *response)
 	else
 		cli_talk(cli, "%s", detail);
 	diagnostics_print_problem(cli, problem);
+	if (!*hint)
+		hint = next_command(code);
 	if (*hint)
 		cli_talk(cli, "%s", hint);
 	if (cli->json && problem)

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/render.h"
 
 /* Length of the first word of a command's name. */
@@ -119,8 +120,7 @@ static int help_all(const struct cli *cli)
 	      "usage: weir COMMAND [ARGUMENTS] [OPTIONS]\n\n",
 	      cli->out);
 	help_commands(cli, NULL);
-	fputs("\n'weir COMMAND --help' shows a command's options; all print JSON with -o json.\n"
-	      "Exit codes: 0 ok, 1 failed, 2 usage, 4 denied, 6 daemon unreachable.\n",
+	fputs("\n'weir COMMAND --help' shows a command's options; all print JSON with -o json.\n" CLI_EXITS,
 	      cli->out);
 	return CLI_OK;
 }
@@ -191,6 +191,26 @@ static bool use_colour(FILE *out)
 	       !(term && strcmp(term, "dumb") == 0);
 }
 
+/* With its output turned into what -o asks for. */
+static int run_command(struct cli *cli)
+{
+	FILE *out = cli->out;
+	int exit;
+
+	if (!cli->lines)
+		return cli->command->fn(cli);
+	cli->out = output_open(out, cli->yaml, cli->command->rows ?: "items");
+	if (!cli->out) {
+		cli->out = out;
+		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
+	}
+	exit = cli->command->fn(cli);
+	if (fclose(cli->out) == EOF)
+		exit = exit ?: CLI_FAILED;
+	cli->out = out;
+	return exit;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	char version[] = "version";
@@ -223,7 +243,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	exit = options_check(cli);
 	if (exit == CLI_OK)
 		exit = check_operands(cli);
-	return exit == CLI_OK ? cli->command->fn(cli) : exit;
+	return exit == CLI_OK ? run_command(cli) : exit;
 }
 
 int cli_run(struct cli *cli, int argc, char **argv)
@@ -290,6 +310,20 @@ int cli_fault(const struct cli *cli, const struct fault *f)
 
 	return cli_fail(cli, denied ? CLI_DENIED : CLI_FAILED, f->code, f->text,
 			f->err == -EACCES ? "try it as root" : NULL);
+}
+
+int cli_confirm(const struct cli *cli, const char *what)
+{
+	char answer[16] = "";
+
+	if (cli->values[CLI_OPTION_YES] || !isatty(STDIN_FILENO) || !isatty(fileno(cli->err)))
+		return CLI_OK;
+	fprintf(cli->err, "weir: %s? [y/N] ", what);
+	fflush(cli->err);
+	if (fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y'))
+		return CLI_OK;
+	return cli_fail(cli, CLI_FAILED, "cli.declined", "nothing was done",
+			"answer y, or give --yes to be asked nothing");
 }
 
 int cli_prefix(const struct cli *cli, size_t index, struct prefix *ret)

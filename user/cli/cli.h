@@ -3,7 +3,7 @@
  * The command line client: what a command is, what it is given, and how it talks. The table of
  * commands stands in main.c; usage, help and "did you mean" are made from it. Data goes to stdout,
  * talk to stderr, and with -o json stdout holds one JSON value (audit tail: one per line), also
- * when a command fails. Nothing here decides what may be done: the daemon does.
+ * when a command fails; -o ndjson and yaml are made of that (output.c). Nothing here decides what may be done: the daemon does.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -29,9 +29,16 @@ enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
+	CLI_NOT_FOUND = 3,
 	CLI_DENIED = 4,
+	CLI_CONFLICT = 5,
 	CLI_UNREACHABLE = 6,
+	CLI_DIFFERENT = 10, /* a plan or a diff that is not empty */
 };
+
+#define CLI_EXITS                                                                                  \
+	"Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 daemon "        \
+	"unreachable,\n10 differences (policy plan, policy diff).\n"
 
 /* Rows of the table in options.c. */
 enum cli_option {
@@ -92,6 +99,8 @@ enum cli_option {
 	CLI_OPTION_HOURS,
 	CLI_OPTION_KEY_FILE,
 	CLI_OPTION_TOTP,
+	CLI_OPTION_DRY_RUN,
+	CLI_OPTION_YES,
 	CLI_OPTION_MAX,
 };
 
@@ -108,8 +117,9 @@ struct command {
 	const char *name;     /* one word, or two: "policy check" */
 	const char *operands; /* as help shows them, "[X]" is optional: how many there may be */
 	const char *help;     /* one line */
-	const enum cli_option *options;	    /* that it takes, from CLI_LIST() */
-	int (*fn)(struct cli *cli);	    /* returns enum cli_exit */
+	const enum cli_option *options; /* that it takes, from CLI_LIST() */
+	int (*fn)(struct cli *cli);	/* returns enum cli_exit */
+	const char *rows; /* the member of the answer that has a row each; NULL = "items" */
 	int (*main)(int argc, char **argv); /* instead of fn: takes its arguments unparsed */
 };
 
@@ -130,6 +140,9 @@ struct cli {
 	const char *totp;			 /* a one-time password; NULL = none */
 	bool json;
 	bool lines; /* with json: one value per line, where there are several */
+	bool yaml;  /* with json: what is written to @out becomes YAML */
+	bool wide;  /* all columns of tables */
+	bool tsv;   /* tables only, with tabs */
 	bool colour;
 };
 
@@ -148,6 +161,12 @@ int cli_fail(const struct cli *cli, int exit, const char *code, const char *deta
 	     const char *hint);
 /* The same for a fault of the tiers below; CLI_DENIED if the system refused access. */
 int cli_fault(const struct cli *cli, const struct fault *f);
+
+/**
+ * Ask on the terminal whether to do @what, which cannot be undone. CLI_OK: yes; also without a question,
+ * with --yes or where nobody could answer: stdin or stderr is no terminal. Otherwise CLI_FAILED, said.
+ */
+int cli_confirm(const struct cli *cli, const char *what);
 
 /**
  * Parse the operand at @index as an address or prefix. On failure the reason is printed, with a

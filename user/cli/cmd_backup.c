@@ -302,6 +302,9 @@ int cmd_backup_restore(struct cli *cli)
 	if (!restored)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	snprintf(uid, sizeof(uid), "%u", getuid());
+	if (options.force &&
+	    cli_confirm(cli, "put the backup in the place of what is there") != CLI_OK)
+		return CLI_FAILED;
 	if (backup_restore(cli_operand(cli, 0, NULL), &options, restored, &f) < 0)
 		return cli_fault(cli, &f);
 	if (cli->json) {

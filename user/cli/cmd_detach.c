@@ -168,9 +168,11 @@ int cmd_detach(struct cli *cli)
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	struct fault f = {0};
-	int r = ask_daemon(cli, &response, &f);
-	int exit;
+	int r, exit = cli_confirm(cli, "end enforcement: nothing is dropped any more");
 
+	if (exit != CLI_OK)
+		return exit;
+	r = ask_daemon(cli, &response, &f);
 	if (r == -ENOENT || r == -ECONNREFUSED) {
 		/* With a socket of its own goes a directory of its own: do not guess. */
 		if (strcmp(cli->socket, CLI_SOCKET) != 0 && !cli->values[CLI_OPTION_BPFFS])

@@ -360,6 +360,9 @@ int cmd_gdpr_erase(struct cli *cli)
 
 	if (word && strcmp(word, "keep-lists") != 0)
 		return cli_usage(cli, "'%s' is not keep-lists", word);
+	exit = cli_confirm(cli, "erase what is known of them, for ever");
+	if (exit != CLI_OK)
+		return exit;
 	exit = request(cli, "erase", json_pack("{s:s}", "keep_lists", word ? "yes" : "no"), &r);
 	return exit == CLI_OK ? end(cli, r) : exit;
 }

@@ -63,11 +63,13 @@ static void put_entries(struct table *t, const json_t *entries, const char *kind
 
 	json_array_foreach (entries, i, entry) {
 		char origin[ORIGIN_SIZE], left[RENDER_DURATION_SIZE], added[RENDER_TIME_SIZE];
+		char until[RENDER_TIME_SIZE];
 		const char *reason = member_text(entry, "reason");
 
 		format_origin(entry, origin, sizeof(origin));
 		format_left(entry, left);
 		render_time(member_text(entry, "added_at"), added);
+		render_time(member_text(entry, "until"), until);
 		table_cell(t, "%s", kind ?: member_text(entry, "list"));
 		table_cell(t, "%s", member_text(entry, "cidr"));
 		if (json_is_integer(json_object_get(entry, "hits")))
@@ -76,6 +78,7 @@ static void put_entries(struct table *t, const json_t *entries, const char *kind
 			table_cell(t, "-");
 		table_cell(t, "%s", left);
 		table_cell(t, "%s", added);
+		table_cell(t, "%s", until);
 		table_cell(t, "%s", origin);
 		table_cell(t, "%s", *reason ? reason : "-");
 	}
@@ -83,7 +86,7 @@ static void put_entries(struct table *t, const json_t *entries, const char *kind
 
 static void init_entries(struct table *t)
 {
-	table_init(t, "LIST", "ENTRY", ">HITS", "LEFT", "SINCE", "FROM", "REASON", NULL);
+	table_init(t, "LIST", "ENTRY", ">HITS", "LEFT", "SINCE", "+UNTIL", "FROM", "REASON", NULL);
 }
 
 int entries_print(const struct cli *cli, const json_t *entries, const char *kind)
@@ -198,9 +201,10 @@ static int print_list(const struct cli *cli, const char *kind)
 static void put_feed(struct table *t, const json_t *feed)
 {
 	const json_t *error = json_object_get(feed, "error");
-	char read[RENDER_TIME_SIZE];
+	char read[RENDER_TIME_SIZE], written[RENDER_TIME_SIZE];
 
 	render_time(member_text(feed, "read_at"), read);
+	render_time(member_text(feed, "written_at"), written);
 	table_cell(t, "%s", member_text(feed, "name"));
 	table_cell(t, "%s", member_text(feed, "list"));
 	table_cell(t, "%" PRIu64, member_u64(feed, "entries"));
@@ -210,6 +214,9 @@ static void put_feed(struct table *t, const json_t *feed)
 	table_cell(t, "%" PRIu64, member_u64(feed, "hits"));
 	table_cell(t, "%s", read);
 	table_cell(t, "%s", member_text(feed, "file"));
+	table_cell(t, "%s", member_text(feed, "format"));
+	table_cell(t, "%s", written);
+	table_cell(t, "%s", member_text(feed, "sha256"));
 	table_cell(t, "%s", json_is_object(error) ? member_text(error, "detail") : "-");
 }
 
@@ -224,7 +231,7 @@ int cmd_feeds(struct cli *cli)
 	if (exit != CLI_OK || !answer)
 		return exit;
 	table_init(&t, "FEED", "LIST", ">ENTRIES", ">ADDED", ">REMOVED", ">BAD", ">HITS", "READ",
-		   "FILE", "PROBLEM", NULL);
+		   "FILE", "+FORMAT", "+WRITTEN", "+SHA256", "PROBLEM", NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, feed) {
 		put_feed(&t, feed);
 	}
@@ -289,6 +296,49 @@ static int pack_entry(const struct cli *cli, const struct prefix *prefix, char *
 	return CLI_OK;
 }
 
+/* What the daemon says that an entry would do. Refused = CLI_CONFLICT, as without --dry-run. */
+static int say_dry_run(const struct cli *cli, const json_t *answer)
+{
+	const char *list = member_text(answer, "list"), *cidr = member_text(answer, "cidr");
+	const json_t *item;
+	size_t i;
+
+	if (member_bool(answer, "refused"))
+		cli_say(cli, "%s would not be put on the %s list without --force", cidr, list);
+	else
+		cli_say(cli, "%s would be put on the %s list%s", cidr, list,
+			member_bool(answer, "replaces") ? ", in the place of its entry there" : "");
+	json_array_foreach (json_object_get(answer, "safety"), i, item) {
+		cli_say(cli, "UNSAFE: %s [%s]", member_text(item, "detail"),
+			member_text(item, "code"));
+	}
+	json_array_foreach (json_object_get(answer, "listed_by"), i, item) {
+		char words[ENTRY_TEXT_SIZE];
+
+		entry_format(item, words);
+		cli_say(cli, "it is on the %s list by now: %s", member_text(item, "list"), words);
+	}
+	cli_talk(cli, "nothing has changed");
+	return member_bool(answer, "refused") ? CLI_CONFLICT : CLI_OK;
+}
+
+/* Ask what the entry would do. */
+static int list_dry_run(const struct cli *cli, const struct client_request *request)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	int exit = ask(cli, request, &response);
+
+	if (exit == CLI_OK)
+		exit = ask_decode(cli, &response, &answer);
+	if (exit != CLI_OK)
+		return exit;
+	if (!cli->json)
+		return say_dry_run(cli, answer);
+	ask_print(cli, &response);
+	return member_bool(answer, "refused") ? CLI_CONFLICT : CLI_OK;
+}
+
 static int list_add(const struct cli *cli, enum list_kind kind)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
@@ -296,6 +346,7 @@ static int list_add(const struct cli *cli, enum list_kind kind)
 	char path[64], words[ENTRY_TEXT_SIZE];
 	struct client_request request = {
 		.method = "POST", .path = path, .type = "application/json"};
+	bool force = cli->values[CLI_OPTION_FORCE], dry_run = cli->values[CLI_OPTION_DRY_RUN];
 	struct prefix prefix;
 	int exit = cli_prefix(cli, 0, &prefix);
 
@@ -303,10 +354,13 @@ static int list_add(const struct cli *cli, enum list_kind kind)
 		exit = pack_entry(cli, &prefix, &body);
 	if (exit != CLI_OK)
 		return exit;
-	snprintf(path, sizeof(path), "/v1/lists/%s%s", list_kind_to_str(kind),
-		 cli->values[CLI_OPTION_FORCE] ? "?force=true" : "");
+	snprintf(path, sizeof(path), "/v1/lists/%s%s%s%s", list_kind_to_str(kind),
+		 force || dry_run ? "?" : "", force ? "force=true" : "",
+		 dry_run ? &"&dry_run=true"[!force] : "");
 	request.body = body;
 	request.length = strlen(body);
+	if (dry_run)
+		return list_dry_run(cli, &request);
 	exit = ask_json(cli, &request, &answer);
 	if (exit != CLI_OK || !answer)
 		return exit;

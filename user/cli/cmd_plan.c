@@ -139,27 +139,11 @@ static int say_traffic(const struct cli *cli, const json_t *plan)
 	return table_print(&t, cli);
 }
 
-int cmd_policy_plan(struct cli *cli)
+static int say_plan(const struct cli *cli, const json_t *plan)
 {
-	struct client_request request = {.method = "POST", .type = "application/yaml"};
-	_cleanup_(text_done) struct text target = {.growing = true};
-	_cleanup_(policy_freep) struct policy *policy = NULL;
-	_cleanup_(json_decrefp) json_t *plan = NULL;
-	const char *path = cli_operand(cli, 0, NULL), *profile;
 	const json_t *lack, *finding;
 	size_t i;
-	int exit = policy_file_take(cli, &request, &policy);
 
-	if (exit != CLI_OK)
-		return exit;
-	text_puts(&target, "/v1/policy/plan");
-	policy_file_put_profile(cli, &target);
-	request.path = target.data;
-	if (target.truncated)
-		return CLI_FAILED;
-	exit = ask_json(cli, &request, &plan);
-	if (exit != CLI_OK || !plan)
-		return exit;
 	say_profile(cli, plan);
 	say_changes(cli, plan);
 	say_limits(cli, plan);
@@ -174,10 +158,40 @@ int cmd_policy_plan(struct cli *cli)
 	}
 	if (json_array_size(json_object_get(plan, "safety")))
 		cli_say(cli, "apply refuses that without --confirm or --force");
-	exit = say_traffic(cli, plan);
+	return say_traffic(cli, plan);
+}
+
+int cmd_policy_plan(struct cli *cli)
+{
+	struct client_request request = {.method = "POST", .type = "application/yaml"};
+	_cleanup_(text_done) struct text target = {.growing = true};
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *plan = NULL;
+	const char *path = cli_operand(cli, 0, NULL), *profile;
+	int exit = policy_file_take(cli, &request, &policy), found;
+
+	if (exit != CLI_OK)
+		return exit;
+	text_puts(&target, "/v1/policy/plan");
+	policy_file_put_profile(cli, &target);
+	request.path = target.data;
+	if (target.truncated)
+		return CLI_FAILED;
+	exit = ask(cli, &request, &response);
+	if (exit == CLI_OK)
+		exit = ask_decode(cli, &response, &plan);
+	if (exit != CLI_OK)
+		return exit;
+	found = member_u64(plan, "change_count") ? CLI_DIFFERENT : CLI_OK;
+	if (cli->json) {
+		ask_print(cli, &response);
+		return found;
+	}
+	exit = say_plan(cli, plan);
 	profile = cli_value(cli, CLI_OPTION_PROFILE, NULL);
 	cli_talk(cli, "nothing has changed; weir policy apply%s%s%s%s --base %" PRIu64,
 		 path ? " " : "", path ?: "", profile ? " --profile " : "", profile ?: "",
 		 member_u64(plan, "base"));
-	return exit;
+	return exit ?: found;
 }

@@ -64,6 +64,8 @@ int cmd_policy_apply(struct cli *cli)
 	struct client_request request = {.method = "PUT", .type = "application/yaml"};
 	int exit = read_generation(cli, cli_value(cli, CLI_OPTION_BASE, NULL), &request.base);
 
+	if (exit == CLI_OK && cli->values[CLI_OPTION_DRY_RUN])
+		return cmd_policy_plan(cli);
 	if (exit == CLI_OK)
 		exit = policy_file_take(cli, &request, &policy);
 	if (exit != CLI_OK)
@@ -97,7 +99,7 @@ static int ask_pending(const struct cli *cli, uint32_t *ret)
 	policy = json_object_get(status, "policy");
 	*ret = (uint32_t)member_u64(json_object_get(policy, "pending"), "generation");
 	if (!*ret)
-		return cli_fail(cli, CLI_FAILED, "policy.not_pending",
+		return cli_fail(cli, CLI_CONFLICT, "policy.not_pending",
 				"no policy waits to be confirmed", NULL);
 	return CLI_OK;
 }
@@ -164,6 +166,8 @@ static void put_generation(struct table *t, const json_t *item)
 		   member_bool(item, "persisted") ? "" : " (in memory only)");
 	table_cell(t, "%.12s", member_text(item, "sha256"));
 	table_cell(t, "%s", member_text(item, "profile"));
+	table_cell(t, "%" PRIu64, member_u64(item, "parent"));
+	table_cell(t, "%" PRIu64, member_u64(item, "bytes"));
 	table_cell(t, "%s", member_text(item, "reason"));
 }
 
@@ -184,7 +188,7 @@ int cmd_policy_history(struct cli *cli)
 	if (exit != CLI_OK || !answer)
 		return exit;
 	table_init(&t, ">GENERATION", "APPLIED", "BY", "HOW", "STATE", "SHA256", "PROFILE",
-		   "REASON", NULL);
+		   "+>PARENT", "+>BYTES", "REASON", NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, item) {
 		put_generation(&t, item);
 	}
@@ -302,14 +306,15 @@ int cmd_policy_diff(struct cli *cli)
 	if (!cli->json) {
 		if (diff.length)
 			fwrite(diff.data, 1, diff.length, cli->out);
-		return CLI_OK;
+		return diff.length ? CLI_DIFFERENT : CLI_OK;
 	}
 	before = (struct policy_version){a.response.body.data, a.response.body.length, a.profile};
 	after = (struct policy_version){b.response.body.data, b.response.body.length, b.profile};
 	value = json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:o}", "from", a.response.generation, "to",
 			  b.response.generation, "from_profile", a.profile, "to_profile", b.profile,
 			  "diff", diff.data ?: "", "changes", json_changes(&before, &after));
-	return render_json(cli, value);
+	exit = render_json(cli, value);
+	return exit ?: diff.length ? CLI_DIFFERENT : CLI_OK;
 }
 
 int cmd_policy_show(struct cli *cli)

@@ -12,14 +12,16 @@ static void put_sources(struct table *t, const json_t *sources)
 	size_t i;
 
 	json_array_foreach (sources, i, source) {
-		char last[RENDER_TIME_SIZE];
+		char first[RENDER_TIME_SIZE], last[RENDER_TIME_SIZE];
 
+		render_time(member_text(source, "first_seen"), first);
 		render_time(member_text(source, "last_seen"), last);
 		table_cell(t, "%s", member_text(source, "source"));
 		table_cell(t, "%s", member_text(source, "level"));
 		table_cell(t, "%" PRIu64, member_u64(source, "points"));
 		table_cell(t, "%" PRIu64, member_u64(source, "events"));
 		table_cell(t, "%" PRIu64, member_u64(source, "packets"));
+		table_cell(t, "%s", first);
 		table_cell(t, "%s", last);
 	}
 }
@@ -34,7 +36,7 @@ int cmd_risk_list(struct cli *cli)
 	if (exit != CLI_OK || !answer)
 		return exit;
 	table_init(&t, "SOURCE", "LEVEL", TABLE_RIGHT "POINTS", TABLE_RIGHT "EVENTS",
-		   TABLE_RIGHT "PACKETS", "LAST", NULL);
+		   TABLE_RIGHT "PACKETS", TABLE_WIDE "FIRST", "LAST", NULL);
 	sources = json_object_get(answer, "sources");
 	put_sources(&t, sources);
 	exit = table_print(&t, cli);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cli/options.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "base/text.h"
 #include "cli/render.h"
 
+#define OUTPUTS "table, wide, json, ndjson, yaml and tsv"
+
 static const struct option {
 	const char *name;
 	char letter;	 /* 0 = only the long form */
@@ -20,7 +23,8 @@ static const struct option {
 	const char *help;
 } options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_HELP] = {"help", 'h', NULL, "this text"},
-	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT", "text (the default), json or ndjson"},
+	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT",
+			       "table (the default), wide, json, ndjson, yaml or tsv"},
 	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
 			       "the daemon's socket (default: $WEIR_SOCKET or " CLI_SOCKET ")"},
 	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "DURATION",
@@ -46,6 +50,8 @@ static const struct option {
 	[CLI_OPTION_POLICY] = {"policy", 0, "FILE", "the policy file"},
 	[CLI_OPTION_WITH_KEYS] = {"with-keys", 0, NULL,
 				  "the private keys, too: the archive then opens what it holds"},
+	[CLI_OPTION_DRY_RUN] = {"dry-run", 0, NULL, "only say what it would do"},
+	[CLI_OPTION_YES] = {"yes", 'y', NULL, "ask no question on a terminal"},
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
 			      "the interface; of one of several, only that one"},
@@ -232,9 +238,23 @@ static int read_credential(struct cli *cli)
 	return CLI_OK;
 }
 
+/* "text" is what "table" was called before there were others. */
+static int read_output(struct cli *cli, const char *word)
+{
+	cli->wide = strcmp(word, "wide") == 0;
+	cli->tsv = strcmp(word, "tsv") == 0;
+	cli->yaml = strcmp(word, "yaml") == 0;
+	cli->lines = cli->yaml || strcmp(word, "ndjson") == 0;
+	cli->json = cli->lines || strcmp(word, "json") == 0;
+	return cli->json || cli->wide || cli->tsv || strcmp(word, "table") == 0 ||
+			       strcmp(word, "text") == 0
+		       ? 0
+		       : -EINVAL;
+}
+
 int options_check(struct cli *cli)
 {
-	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "text");
+	const char *output = cli_value(cli, CLI_OPTION_OUTPUT, "table");
 	const char *timeout = cli_value(cli, CLI_OPTION_TIMEOUT, NULL);
 	const char *environment = getenv("WEIR_SOCKET");
 	uint64_t ns = CLI_TIMEOUT_DEFAULT_MS * NSEC_PER_MSEC;
@@ -244,11 +264,8 @@ int options_check(struct cli *cli)
 		if (cli->values[i] && !takes(cli->command, i))
 			return cli_usage(cli, "'weir %s' has no option '--%s'", cli->command->name,
 					 options[i].name);
-	cli->lines = strcmp(output, "ndjson") == 0;
-	cli->json = cli->lines || strcmp(output, "json") == 0;
-	if (!cli->json && strcmp(output, "text") != 0)
-		return cli_usage(cli, "--output '%s': only text, json and ndjson are known",
-				 output);
+	if (read_output(cli, output) < 0)
+		return cli_usage(cli, "--output '%s': only " OUTPUTS " are known", output);
 	cli->socket = cli_value(cli, CLI_OPTION_SOCKET,
 				environment && *environment ? environment : CLI_SOCKET);
 	if (takes(cli->command, CLI_OPTION_SOCKET) &&

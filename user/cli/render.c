@@ -2,6 +2,7 @@
 #include "cli/render.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ void cli_say(const struct cli *cli, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	put_line(cli->out, "", format, ap);
+	put_line(cli->tsv ? cli->err : cli->out, "", format, ap);
 	va_end(ap);
 }
 
@@ -73,8 +74,12 @@ void table_init(struct table *t, ...)
 	va_start(ap, t);
 	while ((title = va_arg(ap, const char *))) {
 		assert(t->columns < TABLE_COLUMNS_MAX);
+		t->wide[t->columns] = *title == *TABLE_WIDE;
+		title += *title == *TABLE_WIDE;
+		t->right[t->columns] = *title == *TABLE_RIGHT;
+		title += *title == *TABLE_RIGHT;
 		t->titles[t->columns] = title;
-		t->width[t->columns++] = render_width(title + (*title == *TABLE_RIGHT));
+		t->width[t->columns++] = render_width(title);
 	}
 	va_end(ap);
 	assert(t->columns > 0);
@@ -100,23 +105,58 @@ void table_cell(struct table *t, const char *format, ...)
 		t->cells.truncated = true;
 		return;
 	}
-	render_defuse(cell);
+	text_put(&t->cells, cell, strlen(cell) + 1);
+	render_defuse(cell); /* as it will be printed, but for tsv */
 	width = render_width(cell);
 	if (width > t->width[column])
 		t->width[column] = width;
-	text_put(&t->cells, cell, strlen(cell) + 1);
 }
 
-static void print_cell(const struct table *t, FILE *f, size_t column, const char *cell)
+static bool is_shown(const struct table *t, const struct cli *cli, size_t column)
 {
-	int padding = (int)(t->width[column] - render_width(cell));
-	bool last = column + 1 == t->columns;
+	return cli->wide || cli->tsv || !t->wide[column];
+}
 
-	if (t->titles[column][0] == *TABLE_RIGHT)
-		fprintf(f, "%*s%s", padding, "", cell);
-	else
-		fprintf(f, "%s%*s", cell, last ? 0 : padding, "");
-	fputs(last ? "\n" : "  ", f);
+/* A tab or a newline is the end of a cell or of a row: those of a value are written "\t" and "\n". */
+static void print_tsv(FILE *f, char *cell)
+{
+	static const char special[] = "\t\n\r\\", names[] = "tnr\\";
+	size_t length;
+
+	for (; length = strcspn(cell, special), cell[length]; cell += length + 1) {
+		char c = cell[length];
+
+		cell[length] = '\0';
+		render_defuse(cell);
+		fprintf(f, "%s\\%c", cell, names[strchr(special, c) - special]);
+	}
+	render_defuse(cell);
+	fputs(cell, f);
+}
+
+static void print_row(const struct table *t, const struct cli *cli, char *const *cells)
+{
+	const char *separator = "";
+	int padding = 0; /* of the cell before, which is none at the end of the line */
+
+	for (size_t i = 0; i < t->columns; i++) {
+		int missing;
+
+		if (!is_shown(t, cli, i))
+			continue;
+		fprintf(cli->out, "%*s%s", padding, "", separator);
+		if (cli->tsv) {
+			print_tsv(cli->out, cells[i]);
+			separator = "\t";
+			continue;
+		}
+		render_defuse(cells[i]);
+		missing = (int)(t->width[i] - render_width(cells[i]));
+		padding = t->right[i] ? 0 : missing;
+		fprintf(cli->out, "%*s%s", t->right[i] ? missing : 0, "", cells[i]);
+		separator = "  ";
+	}
+	fputc('\n', cli->out);
 }
 
 static bool has_head(const struct table *t)
@@ -127,23 +167,35 @@ static bool has_head(const struct table *t)
 	return false;
 }
 
+static int print_head(const struct table *t, const struct cli *cli)
+{
+	_cleanup_(text_done) struct text titles = {.growing = true};
+	char *cells[TABLE_COLUMNS_MAX], *title;
+
+	for (size_t i = 0; i < t->columns; i++)
+		text_put(&titles, t->titles[i], strlen(t->titles[i]) + 1);
+	if (titles.truncated)
+		return -ENOMEM;
+	title = titles.data;
+	for (size_t i = 0; i < t->columns; i++, title += strlen(title) + 1)
+		cells[i] = title;
+	fputs(cli->colour ? BOLD : "", cli->out);
+	print_row(t, cli, cells);
+	fputs(cli->colour ? PLAIN : "", cli->out);
+	return 0;
+}
+
 int table_print(const struct table *t, const struct cli *cli)
 {
-	const char *cell = t->cells.data;
+	char *cell = t->cells.data, *cells[TABLE_COLUMNS_MAX];
 
-	if (t->cells.truncated)
+	if (t->cells.truncated || (has_head(t) && !t->headless && print_head(t, cli) < 0))
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	assert(t->count % t->columns == 0);
-	if (has_head(t) && !t->headless) {
-		fputs(cli->colour ? BOLD : "", cli->out);
-		for (size_t i = 0; i < t->columns; i++)
-			print_cell(t, cli->out, i,
-				   t->titles[i] + (t->titles[i][0] == *TABLE_RIGHT));
-		fputs(cli->colour ? PLAIN : "", cli->out);
-	}
-	for (size_t i = 0; i < t->count; i++) {
-		print_cell(t, cli->out, i % t->columns, cell);
-		cell += strlen(cell) + 1;
+	for (size_t i = 0; i < t->count; i++, cell += strlen(cell) + 1) {
+		cells[i % t->columns] = cell;
+		if ((i + 1) % t->columns == 0)
+			print_row(t, cli, cells);
 	}
 	return CLI_OK;
 }

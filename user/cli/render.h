@@ -15,17 +15,19 @@ void render_defuse(char *string);
 /** Columns that @string takes: its UTF-8 characters. */
 size_t render_width(const char *string);
 
-/* Write one line to stdout; the newline is added. */
+/* Write one line to stdout, or to stderr with -o tsv, where stdout is tables; the newline is added. */
 void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Write one line to stderr. */
 void cli_talk(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define TABLE_COLUMNS_MAX 12
+#define TABLE_COLUMNS_MAX 20
 #define TABLE_RIGHT	  ">" /* begins the title of a column whose cells stand to the right */
+#define TABLE_WIDE	  "+" /* before that: one that only -o wide and tsv show */
 
 struct table {
 	const char *titles[TABLE_COLUMNS_MAX];
 	size_t width[TABLE_COLUMNS_MAX];
+	bool right[TABLE_COLUMNS_MAX], wide[TABLE_COLUMNS_MAX];
 	size_t columns;
 	bool headless;	   /* print no head, though there are titles */
 	size_t count;	   /* of cells */
