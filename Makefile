@@ -232,8 +232,19 @@ fmt: ## format the C sources
 lint: setup ## tier rule, banned calls, format, shellcheck, cppcheck
 	$(Q)scripts/check.sh
 
-install: $(BUILD)/weir ## DESTDIR and PREFIX are honoured
+# The manual page and what makes shells complete are made by the program, from its tables.
+$(BUILD)/weir.8: $(BUILD)/weir
+	$(Q)$< help --man > $@
+
+$(BUILD)/weir.bash $(BUILD)/weir.zsh $(BUILD)/weir.fish: $(BUILD)/weir.%: $(BUILD)/weir
+	$(Q)$< completion $* > $@
+
+install: $(BUILD)/weir $(addprefix $(BUILD)/weir.,8 bash zsh fish) ## DESTDIR and PREFIX are honoured
 	install -D -m 0755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 0644 $(BUILD)/weir.8 $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	install -D -m 0644 $(BUILD)/weir.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	install -D -m 0644 $(BUILD)/weir.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
+	install -D -m 0644 $(BUILD)/weir.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/weir.fish
 
 clean: ## remove build/
 	$(Q)rm -rf build

@@ -43,6 +43,9 @@ readonly NEEDS='
 	iputils-ping ping test traffic: ICMP
 	jq jq tests: reads JSON
 	chromium chromium tests: opens reports
+	mandoc mandoc tests: lints the manual page
+	zsh zsh tests: its completion
+	fish fish tests: its completion
 	sqlite3 sqlite3 tests: what a crash leaves in the store
 	qemu-system-x86 qemu-system-x86_64 tests on other kernels
 	xz-utils xz tests on other kernels: unpacks modules

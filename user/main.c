@@ -211,9 +211,12 @@ static const struct command commands[] = {
 	{"panic", "[MODE]",
 	 "override the policy at once, also without a daemon: off, monitor, enforce or clear",
 	 CLI_LIST(PANIC_OPTIONS), .fn = cmd_panic},
+	{"completion", "SHELL [WORD...]",
+	 "what makes a shell complete our words: bash, zsh or fish; words: what completes the last WORD",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_completion},
 	{"version", "", "the version", CLI_LIST(CLI_OFFLINE), .fn = cmd_version},
-	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes", CLI_LIST(CLI_OFFLINE),
-	 .fn = cmd_help},
+	{"help", "[COMMAND] [COMMAND]", "this list, or what a command takes",
+	 CLI_LIST(CLI_OFFLINE, CLI_TAKES(MAN)), .fn = cmd_help},
 };
 
 int main(int argc, char **argv)

@@ -235,7 +235,7 @@ refusals() {
 		lists: {block: {entries: [8.0.0.0/6, 96.0.0.0/4]}}
 	YAML
 	chmod 600 "$LAB_DIR/wide.yaml"
-	check 'a policy that is refused for two reasons is refused' exits 1 \
+	check 'a policy that is refused for two reasons is refused' exits 5 \
 		weir policy apply "$LAB_DIR/wide.yaml"
 	check 'with both' test "$(weir policy apply "$LAB_DIR/wide.yaml" 2>&1 |
 		grep -c 'UNSAFE: .*safety.shortest_prefix')" = 2

@@ -247,7 +247,7 @@ refused() { # CODE COMMAND...
 
 	"${@:2}" >"$LAB_DIR/said" 2>&1 || status=$?
 	cat "$LAB_DIR/said"
-	((status == 1)) && grep -qF "[$1]" "$LAB_DIR/said"
+	((status == 5)) && grep -qF "[$1]" "$LAB_DIR/said"
 }
 
 limits() { # SETTINGS

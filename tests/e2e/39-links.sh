@@ -344,7 +344,7 @@ several() {
 	check 'one of them can be detached' weir detach --iface three.0
 	check 'it has no program any more' refuse runs_ours three.0
 	check 'the others do' runs_ours two0
-	check 'one that is not ours cannot' exits 1 weir detach --iface three.0
+	check 'one that is not ours cannot' exits 3 weir detach --iface three.0
 	stop_weir
 	check 'fewer interfaces than are attached: refused' fail_to_start --iface two0
 	check 'one can be detached without a daemon' lab_host "$WEIR" detach --iface two0 \

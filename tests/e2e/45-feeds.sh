@@ -158,12 +158,12 @@ check 'nothing else is kept' test "$(status .lists.block.from.kept)" = 0
 check 'all this time not a packet of a listed source gets through' nothing_got_through
 
 write_policy "name: big, file: $FEED" "name: other, file: $LAB_DIR/missing"
-check 'a policy with a file that cannot be read is refused' exits 1 weir policy apply
+check 'a policy with a file that cannot be read is refused' exits 3 weir policy apply
 check 'and changes nothing' is_blocked "$LISTED"
 printf 'ip;why\n%s;scans\n' "$NEVER" >"$LAB_DIR/table.csv"
 touch -d '2 hours ago' "$LAB_DIR/table.csv"
 write_policy "name: table, file: $LAB_DIR/table.csv, format: csv, column: ip, ttl: 1h"
-check 'a file that is older than its ttl is refused' exits 1 weir policy apply
+check 'a file that is older than its ttl is refused' exits 5 weir policy apply
 touch "$LAB_DIR/table.csv"
 check 'a feed takes the place of another' weir policy apply
 check 'what the old one listed passes' passes "$LISTED"

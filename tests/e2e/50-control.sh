@@ -187,7 +187,8 @@ each_command() {
 	both version
 	check 'weir help prints something' says . weir help
 	check 'weir help policy check names its operand' says FILE weir help policy check
-	tried+=(help)
+	check 'weir completion bash prints a script' says 'complete -F' weir completion bash
+	tried+=(help completion)
 	weir unblock 198.18.70.1 >/dev/null
 	check 'weir unblock of what is not blocked: 3' exits 3 weir unblock 198.18.70.1
 	check 'weir unallow -o json prints JSON' is_json weir unallow 198.18.70.2 -o json

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/man.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/render.h"
@@ -120,8 +121,12 @@ static int help_all(const struct cli *cli)
 	      "usage: weir COMMAND [ARGUMENTS] [OPTIONS]\n\n",
 	      cli->out);
 	help_commands(cli, NULL);
-	fputs("\n'weir COMMAND --help' shows a command's options; all print JSON with -o json.\n" CLI_EXITS,
+	fputs("\n'weir COMMAND --help' shows a command's options; all print JSON with -o json.\n"
+	      "Exit codes:\n",
 	      cli->out);
+#define X(name, number, words) fprintf(cli->out, "  %2d  %s\n", number, words);
+	CLI_EXITS(X)
+#undef X
 	return CLI_OK;
 }
 
@@ -160,6 +165,8 @@ static int help(const struct cli *cli, char **words, size_t count)
 
 int cmd_help(struct cli *cli)
 {
+	if (cli->values[CLI_OPTION_MAN])
+		return man_print(cli);
 	return help(cli, cli->operands, cli->operand_count);
 }
 
@@ -170,6 +177,8 @@ static int check_operands(const struct cli *cli)
 	size_t required = 0, allowed = 0;
 
 	for (; *s; s += strcspn(s, " "), s += strspn(s, " ")) {
+		if (strcmp(s, "[WORD...]") == 0)
+			return CLI_OK;
 		allowed++;
 		required += *s != '[';
 	}

@@ -24,21 +24,22 @@
 
 #define CLI_CREDENTIAL_MAX 16384 /* bytes */
 
-/* Scripts rely on these. */
-enum cli_exit {
-	CLI_OK = 0,
-	CLI_FAILED = 1,
-	CLI_USAGE = 2,
-	CLI_NOT_FOUND = 3,
-	CLI_DENIED = 4,
-	CLI_CONFLICT = 5,
-	CLI_UNREACHABLE = 6,
-	CLI_DIFFERENT = 10, /* a plan or a diff that is not empty */
-};
+/* Scripts rely on these. Name, number, and what help and the manual say of it. */
+#define CLI_EXITS(X)                                                                               \
+	X(OK, 0, "ok")                                                                             \
+	X(FAILED, 1, "failed")                                                                     \
+	X(USAGE, 2, "usage")                                                                       \
+	X(NOT_FOUND, 3, "not found")                                                               \
+	X(DENIED, 4, "denied")                                                                     \
+	X(CONFLICT, 5, "conflict")                                                                 \
+	X(UNREACHABLE, 6, "daemon unreachable")                                                    \
+	X(DIFFERENT, 10, "differences (policy plan, policy diff)")
 
-#define CLI_EXITS                                                                                  \
-	"Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 daemon "        \
-	"unreachable,\n10 differences (policy plan, policy diff).\n"
+enum cli_exit {
+#define X(name, number, words) CLI_##name = number,
+	CLI_EXITS(X)
+#undef X
+};
 
 /* Rows of the table in options.c. */
 enum cli_option {
@@ -101,6 +102,7 @@ enum cli_option {
 	CLI_OPTION_TOTP,
 	CLI_OPTION_DRY_RUN,
 	CLI_OPTION_YES,
+	CLI_OPTION_MAN,
 	CLI_OPTION_MAX,
 };
 
@@ -114,9 +116,10 @@ enum cli_option {
 struct cli;
 
 struct command {
-	const char *name;     /* one word, or two: "policy check" */
-	const char *operands; /* as help shows them, "[X]" is optional: how many there may be */
-	const char *help;     /* one line */
+	const char *name; /* one word, or two: "policy check" */
+	/* As help shows them, "[X]" is optional, "[X...]" any number: how many there may be. */
+	const char *operands;
+	const char *help;		/* one line */
 	const enum cli_option *options; /* that it takes, from CLI_LIST() */
 	int (*fn)(struct cli *cli);	/* returns enum cli_exit */
 	const char *rows; /* the member of the answer that has a row each; NULL = "items" */
@@ -179,6 +182,7 @@ int cli_check_log(const struct cli *cli, const char *dir);
 
 /* Commands: each is one row of the table in main.c. */
 int cmd_help(struct cli *cli);
+int cmd_completion(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_roles(struct cli *cli);

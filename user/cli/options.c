@@ -16,12 +16,7 @@
 
 #define OUTPUTS "table, wide, json, ndjson, yaml and tsv"
 
-static const struct option {
-	const char *name;
-	char letter;	 /* 0 = only the long form */
-	const char *arg; /* NULL = takes none */
-	const char *help;
-} options[CLI_OPTION_MAX] = {
+static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_HELP] = {"help", 'h', NULL, "this text"},
 	[CLI_OPTION_OUTPUT] = {"output", 'o', "FORMAT",
 			       "table (the default), wide, json, ndjson, yaml or tsv"},
@@ -52,6 +47,7 @@ static const struct option {
 				  "the private keys, too: the archive then opens what it holds"},
 	[CLI_OPTION_DRY_RUN] = {"dry-run", 0, NULL, "only say what it would do"},
 	[CLI_OPTION_YES] = {"yes", 'y', NULL, "ask no question on a terminal"},
+	[CLI_OPTION_MAN] = {"man", 0, NULL, "the manual page weir(8), as roff"},
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
 			      "the interface; of one of several, only that one"},
@@ -120,9 +116,12 @@ static const struct option {
 	[CLI_OPTION_TOTP] = {"totp", 0, "CODE", "the one-time password, of who is enrolled"},
 };
 
-/* Find the option that @arg, which begins with "-", names; what stands in the same word after the
- * name is its *@ret_value. CLI_OPTION_MAX = none. */
-static enum cli_option find(const char *arg, const char **ret_value)
+const struct option *options_row(enum cli_option option)
+{
+	return &options[option];
+}
+
+enum cli_option options_find(const char *arg, const char **ret_value)
 {
 	bool is_long = arg[1] == '-';
 	size_t length = is_long ? strcspn(arg + 2, "=") : 0;
@@ -179,7 +178,7 @@ int options_split(struct cli *cli, int argc, char **argv, size_t *ret_words)
 		ended = strcmp(argv[i], "--") == 0;
 		if (ended)
 			continue;
-		option = find(argv[i], &value);
+		option = options_find(argv[i], &value);
 		if (option == CLI_OPTION_MAX)
 			return unknown(cli, argv[i]);
 		if (!options[option].arg && value)
@@ -198,7 +197,7 @@ int options_split(struct cli *cli, int argc, char **argv, size_t *ret_words)
 	return CLI_OK;
 }
 
-static bool takes(const struct command *command, enum cli_option option)
+bool options_takes(const struct command *command, enum cli_option option)
 {
 	const enum cli_option *o = command->options;
 
@@ -261,14 +260,14 @@ int options_check(struct cli *cli)
 	int exit = CLI_OK;
 
 	for (unsigned int i = 0; i < CLI_OPTION_MAX; i++)
-		if (cli->values[i] && !takes(cli->command, i))
+		if (cli->values[i] && !options_takes(cli->command, i))
 			return cli_usage(cli, "'weir %s' has no option '--%s'", cli->command->name,
 					 options[i].name);
 	if (read_output(cli, output) < 0)
 		return cli_usage(cli, "--output '%s': only " OUTPUTS " are known", output);
 	cli->socket = cli_value(cli, CLI_OPTION_SOCKET,
 				environment && *environment ? environment : CLI_SOCKET);
-	if (takes(cli->command, CLI_OPTION_SOCKET) &&
+	if (options_takes(cli->command, CLI_OPTION_SOCKET) &&
 	    strlen(cli->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return cli_usage(cli, "the path of the socket is too long: %s", cli->socket);
 	if (timeout && parse_duration_ns(timeout, &ns) < 0)
@@ -278,7 +277,7 @@ int options_check(struct cli *cli)
 		return cli_usage(cli, "--timeout '%s' is not between 1ms and 1h", timeout);
 	cli->timeout_ms = (uint32_t)(ns / NSEC_PER_MSEC);
 	cli->totp = cli_value(cli, CLI_OPTION_TOTP, NULL);
-	if (takes(cli->command, CLI_OPTION_KEY_FILE))
+	if (options_takes(cli->command, CLI_OPTION_KEY_FILE))
 		exit = read_credential(cli);
 	if (exit != CLI_OK)
 		return exit;
@@ -296,7 +295,7 @@ void options_help(const struct cli *cli, const struct command *command)
 		const struct option *o = &options[i];
 		char letter[] = {'-', o->letter, ',', '\0'};
 
-		if (!takes(command, i))
+		if (!options_takes(command, i))
 			continue;
 		table_cell(&t, "  %3s --%s%s%s", o->letter ? letter : "", o->name,
 			   o->arg ? " " : "", o->arg ?: "");
