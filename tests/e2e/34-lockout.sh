@@ -37,7 +37,7 @@ refused() {
 
 	"${@:2}" >"$LAB_DIR/said" 2>&1 || status=$?
 	cat "$LAB_DIR/said"
-	((status == 5)) && grep -qF "[$1]" "$LAB_DIR/said"
+	[[ $status == [15] ]] && grep -qF "[$1]" "$LAB_DIR/said"
 }
 
 said() { # REGEX

@@ -302,7 +302,7 @@ policy_expiry() {
 	check 'and its limit with it' test "$(reached 9004 198.18.6.2 9)" = 9
 	check 'which is recorded' has_record '.event_type == "flag.expired" and
 		.resource.id == "brief"'
-	check 'a flag that has expired cannot be set' exits 1 weir flags set brief on
+	check 'a flag that has expired cannot be set' exits 5 weir flags set brief on
 	check 'the metrics say off' test "$(metric 'weir_flag_enabled{flag="brief"}')" = 0
 	after=2261-12-31T00:00:00Z
 	write_policy "$after" 'gone: {enabled: true}'

@@ -59,6 +59,7 @@ void cli_talk(const struct cli *cli, const char *format, ...)
 {
 	va_list ap;
 
+	fflush(cli->out); /* in the order in which it was said, if both go to one place */
 	va_start(ap, format);
 	put_line(cli->err, "weir: ", format, ap);
 	va_end(ap);
