@@ -261,7 +261,7 @@ limits() { # SETTINGS
 
 # Who types, and the gateway.
 lockout() {
-	local me=198.18.90.1 gateway=198.18.99.1
+	local me=198.18.90.1 gateway=198.18.99.1 refusals
 
 	lab_host ip route replace default via "$gateway" dev "$LAB_IF_HOST" onlink
 	sleep 1.1 # for so long the gateways of before are believed
@@ -269,6 +269,13 @@ lockout() {
 	weir policy apply >/dev/null
 	check 'to block oneself is refused' refused safety.lockout from "$me" weir block "$me"
 	check 'which says why' grep -q "root is logged in from there" "$LAB_DIR/said"
+	refusals=$(records '.event_type == "list.refused"' | wc -l)
+	check 'a dry run says the same' refused safety.lockout from "$me" weir block "$me" --dry-run
+	check 'with what would stand in its way' grep -q '^UNSAFE: .*root is logged in' "$LAB_DIR/said"
+	check 'and with --force that it would be done' \
+		exits 0 from "$me" weir block "$me" --dry-run --force
+	check 'nothing was blocked by that, nor refused' test "$refusals $(weir lists block -o ndjson |
+		jq -r .cidr | grep -cxF "$me")" = "$(records '.event_type == "list.refused"' | wc -l) 0"
 	check 'so is a prefix around oneself' refused safety.lockout from "$me" weir block 198.18.90.0/24
 	check 'somebody else may be blocked' from "$me" weir block 198.18.91.1
 	check 'who comes from elsewhere may block it' from 198.18.92.1 weir block "$me"

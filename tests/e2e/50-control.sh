@@ -437,5 +437,12 @@ changes
 paging
 metrics
 second_daemon
-check 'weir detach -o json prints JSON' is_json weir detach -o json
+if command -v script >/dev/null; then
+	check 'on a terminal detach asks first, and no is no' \
+		exits 1 script -qec "$WEIR detach" /dev/null <<<n
+	check 'nothing has ended then' weir status
+else
+	skip 'on a terminal detach asks first, and no is no' 'script is not installed'
+fi
+check 'weir detach -o json prints JSON, and asks nothing without a terminal' is_json weir detach -o json
 finish
