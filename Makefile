@@ -70,7 +70,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test abi-test test-gap test-kernels test-tamper unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test abi-test test-api test-gap test-kernels test-tamper unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -121,6 +121,21 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q)printf '#pragma GCC system_header\n#include <weir/config.h>\n' > $@
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >> $@
 
+# The description of the API is written in YAML and served as JSON, each version of it.
+OPENAPI := $(BUILD)/api/openapi.h
+API_VERSIONS := $(shell sed -n 's/^VERSION.\([A-Z0-9]*\),.*/\1/p' user/api/version.def)
+$(BUILD)/scripts/openapi: scripts/openapi.c
+	$(call msg,HOSTCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O1 -o $@ $< -ljansson -lyaml
+
+$(OPENAPI): user/api/openapi.yaml user/api/version.def $(BUILD)/scripts/openapi
+	$(call msg,OPENAPI,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/scripts/openapi $< $(API_VERSIONS) > $@
+
+$(BUILD)/user/api/openapi.o: $(OPENAPI)
+
 # Objects that embed a skeleton need it generated first.
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/datapath/*.c)): $(BPF_OBJECTS:%=$(BUILD)/bpf/%.skel.h)
 $(TESTLIB_OBJECTS) $(BPF_TESTS:%=%.o) $(UNIT_TESTS:%=%.o) $(FAULT_TESTS:%=%.o) $(BUILD)/tests/fault/fixture.o $(TOOLS:%=%.o): \
@@ -153,7 +168,7 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_API := $(addprefix $(BUILD)/,user/api/api.o user/api/entry.o user/api/authorize.o user/api/etag.o user/api/fields.o user/api/idempotency.o user/api/body.o user/api/keys.o user/api/sessions.o user/api/reply.o user/api/correlate.o user/api/routes.o user/api/version.o user/api/versions.o user/api/migrate.o user/api/lists.o user/api/source.o \
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/anchor.o user/api/seal.o user/api/limits.o user/api/flags.o \
-	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o \
+	user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o user/api/openapi.o \
 	$(addprefix tests/fuzz/fake_,engine.o http.o keys.o log.o))
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report detect metrics backup import lists policy risk audit identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
@@ -196,6 +211,11 @@ test-gap: all ## 200 policies, restarts, kills and upgrades under traffic: what 
 	@$(MAKE) --no-print-directory $(TOOLS) abi-test
 	$(Q)GAP_APPLIES=200 GAP_ROLLBACKS=20 GAP_PANICS=20 GAP_RESTARTS=20 GAP_KILLS=20 tests/e2e/90-gap.sh
 	$(Q)GAP_KILLS=20 tests/e2e/41-upgrade.sh
+
+test-api: all ## REQUESTS=100000 SEED=1: the API against its description, with sanitizers, and clients that are in the way
+	@$(MAKE) --no-print-directory -s SAN=1 build/san/weir
+	$(Q)WEIR=$(CURDIR)/build/san/weir REQUESTS=$(or $(REQUESTS),100000) SEED=$(SEED) tests/e2e/89-contract.sh
+	$(Q)WEIR=$(CURDIR)/build/san/weir tests/e2e/88-abuse.sh
 
 test-tamper: all ## LOGS=10000 SEED=1: what is done to audit logs, and what their writers die of, at length
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(TOOLS)

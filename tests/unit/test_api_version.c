@@ -127,6 +127,26 @@ static void test_lists_have_items_and_next(void **unused)
 		"{\"items\": [1], \"next\": 4, \"kept\": 100}");
 }
 
+static void test_shares_become_value_and_unit_wherever_a_flag_is(void **unused)
+{
+	static const char v1[] = "{\"rollout\": \"0.5%\", \"policy\": {\"rollout\": \"25%\"}}",
+			  v2[] = "{\"rollout\": {\"value\": 0.5, \"unit\": \"%\"},"
+				 "\"policy\": {\"rollout\": {\"value\": 25.0, \"unit\": \"%\"}}}";
+	static const char *const around[][2] = {
+		{"/flags/a", "%s"},
+		{"/flags/a", "{\"flag\": %s, \"persisted\": true}"},
+		{"/status", "{\"flags_set\": [%s]}"},
+	};
+	char before[512], after[512];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(around) / sizeof(*around); i++) {
+		snprintf(before, sizeof(before), around[i][1], v1);
+		snprintf(after, sizeof(after), around[i][1], v2);
+		becomes(around[i][0], before, after);
+	}
+}
+
 static void test_what_is_no_list_and_no_changed_resource_stays(void **unused)
 {
 	(void)unused;
@@ -182,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_two_that_differ_are_refused),
 		cmocka_unit_test(test_rates_become_value_and_unit),
 		cmocka_unit_test(test_lists_have_items_and_next),
+		cmocka_unit_test(test_shares_become_value_and_unit_wherever_a_flag_is),
 		cmocka_unit_test(test_what_is_no_list_and_no_changed_resource_stays),
 		cmocka_unit_test(test_quantities_of_requests_become_text),
 		cmocka_unit_test(test_times_are_written_as_http_has_them),

@@ -96,7 +96,7 @@ static void answer_in_version(struct call *c)
 	json_t *json;
 
 	json = c->version != API_V1 && api_migrates_request(c->version, c->path)
-		       ? json_loadb(request->body, request->length, 0, NULL)
+		       ? json_loadb(request->body, request->length, JSON_REJECT_DUPLICATES, NULL)
 		       : NULL;
 	if (json_is_object(json)) {
 		api_migrate_request(c->version, c->path, json);

@@ -148,6 +148,7 @@ int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_
 
 void handle_status(struct call *c);
 void handle_roles(struct call *c);
+void handle_openapi(struct call *c);
 void handle_versions(struct call *c);
 void handle_version(struct call *c);
 void handle_compatibility(struct call *c);

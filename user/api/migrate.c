@@ -142,19 +142,38 @@ static void flag_request(json_t *body)
 	quantity_as_text(body, "rollout");
 }
 
-static void flags_response(json_t *body)
+static void flag_shares(json_t *flag)
+{
+	share_as_quantity(flag, "rollout");
+	share_as_quantity(json_object_get(flag, "policy"), "rollout");
+}
+
+static void flags_shares(json_t *flags)
 {
 	json_t *flag;
 	size_t i;
 
-	items_of_items(body);
-	share_as_quantity(body, "rollout");
-	json_array_foreach (json_object_get(body, "items"), i, flag) {
-		share_as_quantity(flag, "rollout");
+	json_array_foreach (flags, i, flag) {
+		flag_shares(flag);
 	}
 }
 
+/* A flag, a list of them, or what became of one. */
+static void flags_response(json_t *body)
+{
+	items_of_items(body);
+	flag_shares(body);
+	flag_shares(json_object_get(body, "flag"));
+	flags_shares(json_object_get(body, "items"));
+}
+
+static void status_response(json_t *body)
+{
+	flags_shares(json_object_get(body, "flags_set"));
+}
+
 static const struct api_migration migrations[] = {
+	{"status", API_V2, "the rollout of flags_set is {value, unit}", status_response, NULL},
 	{"limits", API_V2,
 	 "a rate is {\"value\": 2000, \"unit\": \"packets/s\"} instead of text; the list has next",
 	 limits_response, NULL},

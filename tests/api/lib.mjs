@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// What the tests of the API share: requests over the Unix socket as this or that role, and the judgement whether an answer is
+// one that the description has. Runs as root; ROLES is {"viewer": 61203, ...}, the groups that roles are.
+
+import http from 'node:http';
+import {createRequire} from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+export const SOCKET = process.env.WEIR_SOCKET;
+const groups = JSON.parse(process.env.ROLES ?? '{}');
+const NOBODY = 65534;
+const agents = new Map();
+
+// Who is at the other end is what the process is when it connects.
+class RoleAgent extends http.Agent {
+	constructor(role, options) {
+		super({keepAlive: true, ...options});
+		this.role = role;
+	}
+
+	createConnection(...args) {
+		if (this.role === 'root')
+			return super.createConnection(...args);
+		process.setgroups(this.role in groups ? [groups[this.role]] : []);
+		process.setegid(NOBODY);
+		process.seteuid(NOBODY);
+		try {
+			return super.createConnection(...args);
+		} finally {
+			process.seteuid(0);
+			process.setegid(0);
+			process.setgroups([0]);
+		}
+	}
+}
+
+function agentOf(role) {
+	if (!agents.has(role))
+		agents.set(role, new RoleAgent(role, {maxSockets: 4}));
+	return agents.get(role);
+}
+
+// {status, headers, text, ms}; an error if nothing came for @timeout ms.
+export function ask(method, path, {role = 'root', headers = {}, body, timeout = 20000} = {}) {
+	return new Promise((resolve, reject) => {
+		const began = performance.now();
+		const request = http.request({socketPath: SOCKET, method, path, agent: agentOf(role), timeout,
+			headers: body === undefined ? headers : {'Content-Length': Buffer.byteLength(body), ...headers}}, answer => {
+			const parts = [];
+
+			answer.on('data', part => parts.push(part));
+			answer.on('error', reject);
+			answer.on('end', () => resolve({status: answer.statusCode, headers: answer.headers, text: Buffer.concat(parts).toString(),
+				ms: performance.now() - began}));
+		});
+
+		request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer in ${timeout} ms`)));
+		request.on('error', reject);
+		request.end(body);
+	});
+}
+
+// As ask(); what comes too often, or while another such thing is done, is asked again when it may be, for a minute.
+export async function askPatiently(method, path, options) {
+	for (const began = performance.now();;) {
+		const answer = await ask(method, path, options);
+		const wait = answer.status === 429 ? answer.headers['retry-after'] : answer.text.includes('"code":"request.busy"') ? .1 : null;
+
+		if (!wait || performance.now() - began > 60000)
+			return answer;
+		await new Promise(r => setTimeout(r, 1000 * wait));
+	}
+}
+
+export function close() {
+	for (const agent of agents.values())
+		agent.destroy();
+}
+
+const escape = text => text.replaceAll('~', '~0').replaceAll('/', '~1');
+
+export class Description {
+	constructor(version, document) {
+		const Ajv = require('ajv/dist/2020').default, formats = require('ajv-formats').default;
+
+		this.version = version;
+		this.document = document;
+		this.ajv = new Ajv({strict: false, allErrors: false, validateSchema: false});
+		formats(this.ajv);
+		this.ajv.addSchema(document, version);
+		this.validators = new Map();
+		this.operations = Object.entries(document.paths).flatMap(([path, item]) =>
+			Object.entries(item).map(([method, o]) => ({...o, path, method: method.toUpperCase(), pointer: `/paths/${escape(path)}/${method}`,
+				parameters: (o.parameters ?? []).map(p => this.follow(p))})));
+	}
+
+	static async fetch(version) {
+		const answer = await ask('GET', `/${version}/openapi.json`);
+
+		if (answer.status !== 200)
+			throw new Error(`/${version}/openapi.json: ${answer.status}`);
+		return new Description(version, JSON.parse(answer.text));
+	}
+
+	follow(value) {
+		return value?.$ref ? value.$ref.slice(2).split('/').reduce((o, k) => o[k.replaceAll('~1', '/').replaceAll('~0', '~')], this.document) : value;
+	}
+
+	// What is wrong with @value as the schema at @pointer has it; null: nothing.
+	check(pointer, value) {
+		if (!this.validators.has(pointer))
+			this.validators.set(pointer, this.ajv.compile({$ref: `${this.version}#${encodeURI(pointer)}`}));
+		const validate = this.validators.get(pointer);
+
+		if (validate(value))
+			return null;
+		return validate.errors.map(e => `${e.instancePath || '/'} ${e.message} ${JSON.stringify(e.params)}`).join('; ');
+	}
+
+	// What an answer to @operation has that the description has not; null: nothing.
+	judge(operation, answer) {
+		const entry = operation.responses[answer.status];
+
+		if (!entry)
+			return `status ${answer.status} is not described: ${answer.text.slice(0, 200)}`;
+		const response = this.follow(entry);
+		const pointer = entry.$ref ? entry.$ref.slice(1) : `${operation.pointer}/responses/${answer.status}`;
+		const type = (answer.headers['content-type'] ?? '').split(';')[0];
+
+		for (const name of Object.keys(answer.headers))
+			if (/^(x-|api-|ratelimit|etag|deprecation|sunset|link|retry-after|traceparent)/.test(name) &&
+			    !Object.keys(response.headers ?? {}).some(h => h.toLowerCase() === name))
+				return `header ${name} is not described`;
+		if (!answer.headers['x-request-id'])
+			return 'there is no X-Request-ID';
+		if (!response.content?.[type])
+			return `${answer.status} as '${type}' is not described`;
+		return this.judgeBody(operation, answer, `${pointer}/content/${escape(type)}/schema`, type);
+	}
+
+	judgeBody(operation, answer, pointer, type) {
+		if (type === 'application/x-ndjson') {
+			if (operation.operationId !== 'listAuditEvents')
+				return null;
+			return answer.text.split('\n').filter(l => l).map(l => this.check(pointer, JSON.parse(l))).find(e => e) ?? null;
+		}
+		if (!type.endsWith('json'))
+			return null;
+		if (type === 'application/json' && operation.operationId === 'exportAuditEvents')
+			return null;
+		const body = JSON.parse(answer.text);
+		const error = this.check(pointer, body);
+
+		if (error || type === 'application/json')
+			return error && `${error} in ${answer.text.slice(0, 300)}`;
+		const codes = [...(this.document['x-codes'][answer.status] ?? []), ...(operation['x-codes']?.[answer.status] ?? [])];
+
+		if (body.status !== answer.status)
+			return `the problem says status ${body.status}`;
+		if (answer.status < 500 && !codes.includes(body.code) && !codes.some(c => c.endsWith('*') && body.code.startsWith(c.slice(0, -1))))
+			return `code ${body.code} is not described for ${answer.status}: ${body.detail}`;
+		return null;
+	}
+}
+
+// The path of @operation with @values, by the names of parameters, or the examples of the description.
+export function pathOf(operation, version, values = {}, queries = true) {
+	let path = operation.path;
+	const query = new URLSearchParams();
+
+	for (const p of operation.parameters) {
+		const value = values[p.name] ?? p.example;
+
+		if (value === undefined)
+			continue;
+		if (p.in === 'path')
+			path = path.replace(`{${p.name}}`, encodeURIComponent(value));
+		else if (p.in === 'query' && (queries || p.required))
+			query.set(p.name, value);
+	}
+	return `/${version}${path}${query.size ? `?${query}` : ''}`;
+}
+
+export const headersOf = operation => Object.fromEntries(
+	operation.parameters.filter(p => p.in === 'header' && p.example !== undefined).map(p => [p.name, p.example]));
+
+// The examples of bodies, by name, as they are sent.
+export function bodiesOf(operation) {
+	const [[, media]] = Object.entries(operation.requestBody?.content ?? {'': {}});
+
+	return Object.fromEntries(Object.entries(media.examples ?? {}).map(([name, e]) =>
+		[name, typeof e.value === 'string' ? e.value : JSON.stringify(e.value)]));
+}
+
+let tests = 0, failures = 0;
+
+export function tap(words, problems) {
+	const list = [problems].flat().filter(p => p);
+
+	console.log(`${list.length ? 'not ok' : 'ok'} ${++tests} - ${words}`);
+	list.slice(0, 25).forEach(p => console.log(`# ${String(p).slice(0, 600)}`));
+	if (list.length > 25)
+		console.log(`# and ${list.length - 25} more`);
+	failures += !!list.length;
+}
+
+export function end() {
+	console.log(`1..${tests}`);
+	close();
+	process.exit(failures ? 1 : 0);
+}
