@@ -138,7 +138,10 @@ static void answer(struct call *c)
 		http_response_header(c->response, "traceparent", "%s", c->correlation.parent);
 	if (!allowed(c))
 		return;
-	if (c->request->too_long)
+	if (c->request->ambiguous)
+		reply_problem(c, 400, "request.headers",
+			      "where the body ends is said twice, or in no way that is known");
+	else if (c->request->too_long)
 		reply_problem(c, 413, "request.too_long", "a body may have %u bytes",
 			      HTTP_BODY_BYTES_MAX);
 	else if (from_browser(c->request))

@@ -8,12 +8,18 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
+#include "api/places.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 
-#define STREAM_BYTES (64U << 10) /* of a streamed answer that are made at a time */
-#define GROUPS_MAX   1024	 /* of a peer that are looked at */
+#define STREAM_BYTES   (64U << 10) /* of a streamed answer that are made at a time */
+#define SAY_AGAIN_NS   (60 * NSEC_PER_SEC)
+#define GROUPS_KEPT_NS NSEC_PER_SEC
+#define GROUPS_MAX     1024 /* of a peer that are looked at */
 
 struct http_server {
 	struct http_options options;
@@ -21,6 +27,19 @@ struct http_server {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	unsigned int open_handles;
+	struct places places;
+	unsigned int turned_away; /* since that was said last */
+	uint64_t said_ns;
+	gid_t groups[HTTP_GROUPS_MAX]; /* of options.groups */
+	bool group_known[HTTP_GROUPS_MAX];
+	uint64_t groups_read_ns;
+};
+
+/* Who is at the other end of a connection. */
+struct client {
+	struct http_peer peer;
+	enum places_class class;
+	bool has_place;
 };
 
 /* One request and its answer. */
@@ -28,7 +47,7 @@ struct exchange {
 	struct http_server *server;
 	struct MHD_Connection *connection;
 	struct text body;
-	bool too_long, answered, held;
+	bool too_long, ambiguous, answered, held;
 	struct http_response response;
 };
 
@@ -99,31 +118,54 @@ static size_t groups_of(int fd, gid_t primary, gid_t *ret, size_t max)
 	return 1 + size / sizeof(*ret);
 }
 
-/* Which of the @wanted groups are among those of the peer. */
-static uint32_t find_groups(const char *const *wanted, const gid_t *groups, size_t count)
+/* The IDs of the groups that matter, as the system has them now or had them a moment ago. */
+static void read_groups(struct http_server *s)
 {
-	uint32_t found = 0;
+	uint64_t now_ns = clock_monotonic_ns();
 
-	for (size_t i = 0; i < HTTP_GROUPS_MAX && wanted[i]; i++) {
+	if (s->groups_read_ns && now_ns - s->groups_read_ns < GROUPS_KEPT_NS)
+		return;
+	s->groups_read_ns = now_ns;
+	for (size_t i = 0; i < HTTP_GROUPS_MAX && s->options.groups[i]; i++) {
 		struct group group, *entry = NULL;
 		char buffer[4096];
 
-		if (getgrnam_r(wanted[i], &group, buffer, sizeof(buffer), &entry) != 0 || !entry)
-			continue;
-		for (size_t k = 0; k < count; k++)
-			if (groups[k] == entry->gr_gid)
-				found |= 1U << i;
+		if (getgrnam_r(s->options.groups[i], &group, buffer, sizeof(buffer), &entry) != 0)
+			entry = NULL;
+		s->group_known[i] = entry != NULL;
+		s->groups[i] = entry ? entry->gr_gid : 0;
 	}
+}
+
+/* Which of the groups that matter are among those of the peer. */
+static uint32_t find_groups(struct http_server *s, const gid_t *groups, size_t count)
+{
+	uint32_t found = 0;
+
+	read_groups(s);
+	for (size_t i = 0; i < HTTP_GROUPS_MAX; i++)
+		for (size_t k = 0; s->group_known[i] && k < count; k++)
+			if (groups[k] == s->groups[i])
+				found |= 1U << i;
 	return found;
 }
 
-static void identify(const struct http_server *s, int fd, struct http_peer *ret)
+static void read_name(struct http_peer *peer)
+{
+	struct passwd user, *found = NULL;
+	char buffer[4096];
+
+	if (getpwuid_r(peer->uid, &user, buffer, sizeof(buffer), &found) == 0 && found)
+		snprintf(peer->username, sizeof(peer->username), "%s", found->pw_name);
+	else
+		snprintf(peer->username, sizeof(peer->username), "%u", peer->uid);
+}
+
+static void identify(struct http_server *s, int fd, struct http_peer *ret)
 {
 	struct ucred credentials;
 	socklen_t size = sizeof(credentials);
-	struct passwd user, *found = NULL;
 	gid_t groups[GROUPS_MAX];
-	char buffer[4096];
 
 	*ret = (struct http_peer){.uid = (uid_t)-1, .gid = (gid_t)-1, .username = "unknown"};
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 ||
@@ -133,12 +175,42 @@ static void identify(const struct http_server *s, int fd, struct http_peer *ret)
 	ret->gid = credentials.gid;
 	ret->pid = credentials.pid;
 	ret->is_owner = ret->uid == 0 || ret->uid == geteuid();
-	ret->groups =
-		find_groups(s->options.groups, groups, groups_of(fd, ret->gid, groups, GROUPS_MAX));
-	if (getpwuid_r(ret->uid, &user, buffer, sizeof(buffer), &found) == 0 && found)
-		snprintf(ret->username, sizeof(ret->username), "%s", found->pw_name);
-	else
-		snprintf(ret->username, sizeof(ret->username), "%u", ret->uid);
+	ret->groups = find_groups(s, groups, groups_of(fd, ret->gid, groups, GROUPS_MAX));
+}
+
+static enum places_class class_of(const struct http_peer *peer)
+{
+	if (peer->uid == (uid_t)-1)
+		return PLACES_REMOTE;
+	if (peer->is_owner)
+		return PLACES_OWNER;
+	return peer->groups ? PLACES_USER : PLACES_STRANGER;
+}
+
+/*
+ * There is no place: say so, in what the socket takes at once, and be done. The library sees the end of it, and closes. A
+ * request is not waited for, since it may never come.
+ */
+static void turn_away(struct http_server *s, int fd, const struct http_peer *peer)
+{
+	static const char answer[] =
+		"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+		"Content-Type: application/problem+json\r\nContent-Length: 136\r\n\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"Unavailable\",\"status\":503,"
+		"\"code\":\"http.connections\",\"detail\":\"too many connections of yours, or of all\"}\n";
+	char count[16], uid[16];
+	ssize_t sent = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)sent;
+	shutdown(fd, SHUT_RDWR);
+	s->turned_away++;
+	if (s->said_ns && clock_monotonic_ns() - s->said_ns < SAY_AGAIN_NS)
+		return;
+	snprintf(count, sizeof(count), "%u", s->turned_away);
+	snprintf(uid, sizeof(uid), "%u", peer->uid);
+	log_warn("connections were refused: there are too many", "count", count, "last_uid", uid);
+	s->said_ns = clock_monotonic_ns();
+	s->turned_away = 0;
 }
 
 /* Who is at the other end of a connection does not change while it lasts. */
@@ -146,15 +218,36 @@ static void on_connection(void *userdata, struct MHD_Connection *connection, voi
 			  enum MHD_ConnectionNotificationCode code)
 {
 	const union MHD_ConnectionInfo *info;
+	struct http_server *s = userdata;
+	struct client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		free(*context);
+		if (client && client->has_place)
+			places_leave(&s->places, client->peer.uid, client->class);
+		free(client);
 		return;
 	}
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	*context = info ? malloc(sizeof(struct http_peer)) : NULL;
-	if (*context)
-		identify(userdata, info->connect_fd, *context);
+	client = info ? malloc(sizeof(*client)) : NULL;
+	*context = client;
+	if (!client)
+		return;
+	identify(s, info->connect_fd, &client->peer);
+	client->class = class_of(&client->peer);
+	client->has_place = places_take(&s->places, client->peer.uid, client->class);
+	if (!client->has_place)
+		turn_away(s, info->connect_fd, &client->peer);
+	else if (client->class != PLACES_REMOTE)
+		read_name(&client->peer);
+}
+
+/* NULL: there was no memory to know it. */
+static const struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
 }
 
 static ssize_t on_stream(void *userdata, uint64_t position, char *buffer, size_t size)
@@ -188,6 +281,8 @@ static enum MHD_Result send_response(struct exchange *x)
 	if (r->content_type)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->content_type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (x->ambiguous)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	for (unsigned int i = 0; i < r->header_count; i++)
 		MHD_add_response_header(response, r->headers[i].name, r->headers[i].value);
 	result = MHD_queue_response(x->connection, r->status, response);
@@ -217,8 +312,7 @@ static void release(bool durable, void *token)
 
 static enum MHD_Result answer(struct exchange *x, const char *method, const char *path)
 {
-	const union MHD_ConnectionInfo *peer =
-		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const struct client *client = client_of(x->connection);
 	struct http_options *o = &x->server->options;
 	struct http_request request = {
 		.method = method,
@@ -226,13 +320,14 @@ static enum MHD_Result answer(struct exchange *x, const char *method, const char
 		.body = x->body.data ?: "",
 		.length = x->too_long ? 0 : x->body.length,
 		.too_long = x->too_long,
+		.ambiguous = x->ambiguous,
 		.exchange = x,
 	};
 
 	x->answered = true;
-	if (!peer || !peer->socket_context)
-		return MHD_NO; /* no memory to know who it is */
-	request.peer = *(const struct http_peer *)peer->socket_context;
+	if (!client || !client->has_place)
+		return MHD_NO;
+	request.peer = client->peer;
 	o->handle(&request, &x->response, o->userdata);
 	if (!x->response.when_durable && !x->response.later)
 		return send_response(x);
@@ -275,6 +370,45 @@ int http_client_fd(const struct http_request *request)
 	return info ? info->connect_fd : -1;
 }
 
+/* How headers say where the body ends. */
+struct framing {
+	unsigned int lengths, encodings;
+	bool bad;
+};
+
+static enum MHD_Result on_header(void *userdata, enum MHD_ValueKind kind, const char *key,
+				 const char *value)
+{
+	struct framing *f = userdata;
+
+	(void)kind;
+	f->lengths += strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+	if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+		f->encodings++;
+		f->bad |= !value || strcasecmp(value, "chunked") != 0;
+	}
+	f->bad |= strpbrk(key, " \t") != NULL;
+	return MHD_YES;
+}
+
+/* A proxy may see another end of this request than we do, and another request behind it (RFC 9112, sections 5.1 and 6.3). */
+static bool is_ambiguous(struct MHD_Connection *connection)
+{
+	struct framing f = {0};
+
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &f);
+	return f.bad || f.lengths + f.encodings > 1;
+}
+
+/* Nothing that somebody without a role may ask for takes a body. */
+static size_t body_max(struct MHD_Connection *connection)
+{
+	const struct client *client = client_of(connection);
+
+	return client && client->class <= PLACES_USER ? HTTP_BODY_BYTES_MAX
+						      : HTTP_STRANGER_BODY_BYTES_MAX;
+}
+
 /* MHD calls this when the headers are in, for each piece of the body, and at the end; and once more
  * after a connection was resumed. */
 static enum MHD_Result on_access(void *userdata, struct MHD_Connection *connection, const char *url,
@@ -291,11 +425,12 @@ static enum MHD_Result on_access(void *userdata, struct MHD_Connection *connecti
 		x->server = userdata;
 		x->connection = connection;
 		text_init_growing(&x->body);
+		x->ambiguous = is_ambiguous(connection);
 		*state = x;
 		return MHD_YES;
 	}
 	if (*size) {
-		if (x->body.length + *size > HTTP_BODY_BYTES_MAX)
+		if (x->body.length + *size > body_max(connection))
 			x->too_long = true; /* read on, to be able to answer, but keep nothing */
 		else
 			text_put(&x->body, data, *size);

@@ -13,15 +13,17 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "api/places.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 
-#define HTTP_CONNECTIONS_MAX	  64
-#define HTTP_HEADER_BYTES_MAX	  (32U << 10) /* request line and headers of one connection */
-#define HTTP_BODY_BYTES_MAX	  (8U << 20)  /* a policy; see POLICY_TEXT_MAX */
-#define HTTP_IDLE_SECONDS_MAX	  30
-#define HTTP_RESPONSE_HEADERS_MAX 16
-#define HTTP_GROUPS_MAX		  8
+#define HTTP_CONNECTIONS_MAX	     (PLACES_MAX + 16) /* those with a place, and some to be turned away */
+#define HTTP_HEADER_BYTES_MAX	     (32U << 10) /* request line and headers of one connection */
+#define HTTP_BODY_BYTES_MAX	     (8U << 20)	 /* a policy; see POLICY_TEXT_MAX */
+#define HTTP_STRANGER_BODY_BYTES_MAX (64U << 10)
+#define HTTP_IDLE_SECONDS_MAX	     30
+#define HTTP_RESPONSE_HEADERS_MAX    16
+#define HTTP_GROUPS_MAX		     8
 
 struct http_server;
 
@@ -41,6 +43,7 @@ struct http_request {
 	const char *body; /* NUL-terminated */
 	size_t length;
 	bool too_long; /* the body exceeded HTTP_BODY_BYTES_MAX and was not kept */
+	bool ambiguous; /* its headers may be read in two ways; the connection ends with the answer */
 	struct http_peer peer;
 	void *exchange; /* for http_argument() and http_header() */
 };

@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 
-#define LISTEN_BACKLOG 128
+#define LISTEN_BACKLOG 4096 /* somebody's many connections must not keep others from the queue */
 
 static int own_parent(const char *path, struct fault *reterr)
 {
