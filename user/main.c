@@ -203,6 +203,8 @@ static const struct command commands[] = {
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_totp_enroll},
 	{"totp remove", "[UID]", "no longer; with UID, of somebody who lost theirs",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_totp_remove},
+	{"api", "METHOD PATH", "any request to the daemon, such as GET /openapi.json",
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(DATA), CLI_TAKES(HEADER)), .fn = cmd_api},
 	{"roles", "", "who may do what, and what you may", CLI_LIST(CLI_ONLINE), .fn = cmd_roles},
 	{"doctor", "", "what is wrong with this host, and the command that mends it",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(POLICY),

@@ -94,6 +94,17 @@ each_command() {
 	tried=(daemon detach) # the daemon runs, detach comes last
 	both status
 	both roles
+	both api GET /v1/status
+	check 'weir api sends a body and a header' says '"rollout":{"value":1' \
+		weir api PUT /flags/trial --data '{"rollout": {"value": 1, "unit": "%"}}' --header 'X-API-Version: v2'
+	echo '{"cidr": "198.18.70.9"}' >"$LAB_DIR/body"
+	check 'weir api takes the body from a file' says '"cidr":"198.18.70.9"' \
+		weir api POST /v1/lists/block --data "@$LAB_DIR/body"
+	check 'weir api says the status, and that it is no success' exits 1 weir api GET /v1/flags/none
+	check 'weir api of what one may not: 4' exits 4 as_stranger "$WEIR" api GET /v1/limits
+	check 'weir api of what is no request: 2' exits 2 weir api GET v1/status
+	check 'weir api of a header that would split the request: 2' \
+		exits 2 weir api GET /v1/status --header $'X-A: b\r\nX-C: d'
 	both block 198.18.70.1 --ttl 10m --reason 'because'
 	both allow 198.18.70.2
 	both lists

@@ -103,6 +103,8 @@ enum cli_option {
 	CLI_OPTION_DRY_RUN,
 	CLI_OPTION_YES,
 	CLI_OPTION_MAN,
+	CLI_OPTION_DATA,
+	CLI_OPTION_HEADER,
 	CLI_OPTION_MAX,
 };
 
@@ -185,6 +187,7 @@ int cmd_help(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_status(struct cli *cli);
+int cmd_api(struct cli *cli);
 int cmd_roles(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_limits(struct cli *cli);

@@ -106,6 +106,8 @@ static int set_headers(CURL *curl, const struct client_request *request,
 	snprintf(base, sizeof(base), "If-Match: \"g%u\"", request->base);
 	if (request->base && !curl_slist_append(list, base))
 		return -ENOMEM;
+	if (request->header && !curl_slist_append(list, request->header))
+		return -ENOMEM;
 	snprintf(key, sizeof(key), "Idempotency-Key: \"%s\"", request->key ?: "");
 	if (request->key && !curl_slist_append(list, key))
 		return -ENOMEM;

@@ -22,6 +22,7 @@ struct client_request {
 	const char *credential; /* an API key or a token; NULL or "" = none */
 	const char *totp;	/* a one-time password; NULL = none */
 	const char *key;	/* sent as Idempotency-Key; NULL = not */
+	const char *header;	/* "K: V", one more; NULL = none */
 	/*
 	 * Takes the body of a success piece by piece, however long it is, instead of the response; the timeout is then how long nothing may come.
 	 * False: break off.

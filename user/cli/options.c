@@ -114,6 +114,8 @@ static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_KEY_FILE] = {"key-file", 0, "FILE",
 				 "show the API key or token in FILE (default: $WEIR_KEY)"},
 	[CLI_OPTION_TOTP] = {"totp", 0, "CODE", "the one-time password, of who is enrolled"},
+	[CLI_OPTION_DATA] = {"data", 0, "TEXT", "the body of the request; @FILE: what FILE has"},
+	[CLI_OPTION_HEADER] = {"header", 0, "'KEY: VALUE'", "a header of the request"},
 };
 
 const struct option *options_row(enum cli_option option)
