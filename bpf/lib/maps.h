@@ -58,6 +58,15 @@ struct {
 	__type(value, struct weir_source_value);
 } weir_sources SEC(".maps");
 
+/* 0 -> struct weir_tenants, whose slot is whose; userspace, memory-mapped; 8 KiB */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_tenants);
+} weir_tenants SEC(".maps");
+
 /* set -> list entries; userspace, memory-mapped, and the datapath their hits; 64 bytes a set */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

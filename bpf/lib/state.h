@@ -63,13 +63,27 @@ static __always_inline struct weir_key_parts state_key_parts(const struct packet
 	};
 }
 
+/* A quota is found by the slot that stays its tenant's, and not by the number of one policy. */
+static __always_inline __u32 state_slot(const struct weir_limit *limit, const struct packet *packet)
+{
+	const struct weir_tenants *tenants;
+	__u32 zero = 0;
+
+	tenants = bpf_map_lookup_elem(&weir_tenants, &zero);
+	return tenants ? tenants->slots[limit->tenant_copy & 1]
+				       [packet->tenant & (WEIR_TENANTS_MAX - 1)]
+		       : 0;
+}
+
 static __always_inline void state_locate(const struct weir_limit *limit,
 					 const struct packet *packet, struct weir_charge *ret)
 {
 	struct weir_key_parts parts = state_key_parts(packet);
 
+	if (settings_has(WEIR_FEATURE_QUOTA) && limit->algorithm == WEIR_ALGORITHM_QUOTA)
+		parts.tenant = state_slot(limit, packet);
 	ret->tag = weir_key_tag(limit, &parts, weir_seed);
-	ret->set = weir_key_set(limit, packet->tenant, ret->tag, weir_cell_mask);
+	ret->set = weir_key_set(limit, parts.tenant, ret->tag, weir_cell_mask);
 }
 
 /* The cell that a source shares with its neighbours when its own set is full. */

@@ -19,14 +19,33 @@ static __always_inline __u64 weigh_units(const struct weir_limit *limit,
 	return limit->unit == WEIR_UNIT_BYTES ? packet->length : 1;
 }
 
+/* Global for the verifier's sake, see lib/limits.h. */
+__noinline __u64 weigh_quota(const struct weir_limit *limit, const struct packet *packet,
+			     __u64 word, __u64 units)
+{
+	if (!limit || !packet)
+		return word;
+	return quota_charged(limit, word, packet->time, units);
+}
+
+__noinline int weigh_quota_wants_exact_time(const struct weir_limit *limit,
+					    const struct packet *packet, __u64 tick)
+{
+	return limit && packet && quota_wants_exact_time(limit, packet->time, tick);
+}
+
 /* What charging the packet at its time would make of @word, and whether that conforms. */
 static __always_inline int weigh_next(const struct weir_limit *limit, const struct packet *packet,
 				      __u64 word, __u64 *ret_next)
 {
 	__u64 units = weigh_units(limit, packet);
 
+	if (settings_has(WEIR_FEATURE_QUOTA) && limit->algorithm == WEIR_ALGORITHM_QUOTA) {
+		*ret_next = weigh_quota(limit, packet, word, units);
+		return quota_conforms(limit, *ret_next);
+	}
 	if (settings_has(WEIR_FEATURE_WINDOWS))
-		return algorithm_next(limit, word, packet->time, units, ret_next);
+		return window_next(limit, word, packet->time, units, ret_next);
 	return bucket_next(limit, word ? word : packet->time, packet->time, units, ret_next);
 }
 
@@ -76,6 +95,8 @@ static __always_inline int weigh_wants_exact_time(const struct weir_limit *limit
 						  const struct packet *packet, __u64 word,
 						  __u64 tick)
 {
+	if (settings_has(WEIR_FEATURE_QUOTA) && limit->algorithm == WEIR_ALGORITHM_QUOTA)
+		return !packet->time_is_exact && weigh_quota_wants_exact_time(limit, packet, tick);
 	return !packet->time_is_exact &&
 	       (!word || algorithm_wants_exact_time(limit, word, packet->time, tick));
 }
@@ -95,6 +116,8 @@ static __always_inline int weigh(const struct weir_limit *limit, struct packet *
 /* Why a packet is refused that does not conform. */
 static __always_inline int weigh_over(const struct weir_limit *limit)
 {
+	if (settings_has(WEIR_FEATURE_QUOTA) && limit->algorithm == WEIR_ALGORITHM_QUOTA)
+		return WEIR_REASON_OVER_QUOTA;
 	if (limit->unit == WEIR_UNIT_BYTES)
 		return WEIR_REASON_OVER_BYTES;
 	return limit->unit == WEIR_UNIT_CONNECTIONS ? WEIR_REASON_OVER_CONNECTIONS

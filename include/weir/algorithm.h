@@ -22,6 +22,13 @@
  * previous_bits with the previous window's units (in steps of 2^previous_shift, rounded up), and below
  * those the current one's.
  *
+ * Quota: periods of the calendar, which userspace tells ahead, so that the turn needs nobody. The word's
+ * lowest QUOTA_COUNT_BITS are the units used, above them are 8 bits of the period's number, and above
+ * those the moment to forget it at: one period after its end, so that a clock that is set back finds
+ * what was used. A period that begins, and only that, begins at 0 units: the number tells, and a
+ * lower one is none that begins. Where no more are told, QUOTA_LENGTHS more follow, each of `length`, the
+ * longest that one can be; then each lasts from its first packet until what it used is forgotten.
+ *
  * Two clocks, and why the result is still exact. The coarse clock (up to one policy tick behind, which
  * is two of the kernel's: bpf/lib/clock.h) suffices for a word that stays busy beyond the tick: the packet's cost is added whatever the
  * time is, and refusing by a time in the past only errs towards refusing, by at most one tick. But
@@ -106,12 +113,60 @@ algorithm_inline int sliding_next(const struct weir_limit *limit, __u64 word, __
 	return used + overlap <= limit->burst;
 }
 
-/**
- * What charging @units at @time would make of @word. Whether that conforms; if not, *@ret_next means
- * nothing.
- */
-algorithm_inline int algorithm_next(const struct weir_limit *limit, __u64 word, __u64 time,
-				    __u64 units, __u64 *ret_next)
+#define QUOTA_COUNT_BITS  44 /* 17 T units */
+#define QUOTA_NUMBER_BITS 8
+#define QUOTA_BITS	  (QUOTA_COUNT_BITS + QUOTA_NUMBER_BITS)
+#define QUOTA_LENGTHS	  32 /* periods that follow by length */
+
+/** The period at @time, as WEIR_PERIOD() has it. */
+algorithm_inline __u64 quota_period(const struct weir_limit *limit, __u64 time)
+{
+	__u64 period = *(const volatile __u64 *)&limit->interval;
+
+	if ((__s64)(WEIR_PERIOD_END(period) - time) > 0)
+		return period;
+	period = *(const volatile __u64 *)&limit->next;
+	for (int i = 0; i < QUOTA_LENGTHS && (__s64)(WEIR_PERIOD_END(period) - time) <= 0; i++)
+		period = WEIR_PERIOD_END(period + limit->length) | WEIR_PERIOD_NUMBER(period + 1);
+	return period;
+}
+
+/** The units in @word of the period of @number: 0, if it is of one before. */
+algorithm_inline __u64 quota_used(__u64 word, __u64 time, __u8 number)
+{
+	__u8 later = (__u8)(number - (__u8)(word >> QUOTA_COUNT_BITS));
+
+	if (algorithm_is_idle(word, time) || (later && later < 128))
+		return 0;
+	return word & ((1ULL << QUOTA_COUNT_BITS) - 1);
+}
+
+/** What charging @units at @time would make of a quota's @word. */
+algorithm_inline __u64 quota_charged(const struct weir_limit *limit, __u64 word, __u64 time,
+				     __u64 units)
+{
+	__u64 period = quota_period(limit, time), end = WEIR_PERIOD_END(period);
+	__u8 number = WEIR_PERIOD_NUMBER(period);
+	__u64 had = quota_used(word, time, number);
+	__u64 used = had + algorithm_round_up(units, limit->shift & 31);
+
+	if (had)
+		return word - had + used;
+	if ((__s64)(end - time) < 0)
+		end = time; /* of the last one that was told; what is used must not look forgotten */
+	return algorithm_round_up(end + limit->length, QUOTA_BITS) << QUOTA_BITS |
+	       (__u64)number << QUOTA_COUNT_BITS | used;
+}
+
+/** Whether that conforms: @charged is what it came to. The compiler sees to it that there is room to tell. */
+algorithm_inline int quota_conforms(const struct weir_limit *limit, __u64 charged)
+{
+	return (charged & ((1ULL << QUOTA_COUNT_BITS) - 1)) <= limit->burst;
+}
+
+/** What charging @units to any word but a quota's would make of it; see algorithm_next(). */
+algorithm_inline int window_next(const struct weir_limit *limit, __u64 word, __u64 time,
+				 __u64 units, __u64 *ret_next)
 {
 	if (!word)
 		word = time; /* never used: idle, wherever on its circle the clock stands */
@@ -122,7 +177,27 @@ algorithm_inline int algorithm_next(const struct weir_limit *limit, __u64 word, 
 	return bucket_next(limit, word, time, units, ret_next);
 }
 
-/** A coarse @time, up to @tick behind, is not good enough to charge @word. */
+/**
+ * What charging @units at @time would make of @word. Whether that conforms; if not, *@ret_next means
+ * nothing.
+ */
+algorithm_inline int algorithm_next(const struct weir_limit *limit, __u64 word, __u64 time,
+				    __u64 units, __u64 *ret_next)
+{
+	if (limit->algorithm == WEIR_ALGORITHM_QUOTA) {
+		*ret_next = quota_charged(limit, word, time, units);
+		return quota_conforms(limit, *ret_next);
+	}
+	return window_next(limit, word, time, units, ret_next);
+}
+
+/** Before the next tick another period may have begun. */
+algorithm_inline int quota_wants_exact_time(const struct weir_limit *limit, __u64 time, __u64 tick)
+{
+	return (__s64)(WEIR_PERIOD_END(quota_period(limit, time)) - time) <= (__s64)tick;
+}
+
+/** A coarse @time, up to @tick behind, is not good enough to charge @word, which is no quota's. */
 algorithm_inline int algorithm_wants_exact_time(const struct weir_limit *limit, __u64 word,
 						__u64 time, __u64 tick)
 {

@@ -57,6 +57,8 @@ enum weir_key {
  *            I.371). 0: a leaky bucket, which takes a packet if no other is in it.
  *   fixed    `interval`: length of the window, in 2^-WEIR_TIME_SHIFT ns; `burst`: units of 2^shift
  *   sliding  per window.
+ *   quota    `burst`: units of 2^shift per period of the calendar. When that ends is told ahead, by
+ *            userspace, which knows the calendar: `interval` and `next`, see WEIR_PERIOD().
  *
  * An adaptive limit is any of these: userspace stores to one word of the live copy (interval of a
  * bucket, burst of a window) while packets flow.
@@ -66,7 +68,10 @@ struct weir_limit {
 	__u64 interval;
 	__u64 burst;
 	__u64 key; /* stands for the limit's meaning: equal meaning, equal key, kept state */
-	__u64 source_mask6; /* of the first half of an IPv6 source, network order */
+	union {
+		__u64 source_mask6; /* of the first half of an IPv6 source, network order */
+		__u64 next; /* of a quota, which has no source: the period after `interval` */
+	};
 	__u32 source_mask4; /* network order */
 	__u16 fixed_set;    /* its own cells' first set, if the key has no address; 0 = by hash */
 	__u16 fixed_sets;   /* how many: one, or of tenant n the nth */
@@ -78,8 +83,11 @@ struct weir_limit {
 	__u8 unit;	/* enum weir_unit */
 	__u8 key_parts; /* enum weir_key */
 	__u8 shift;
-	__u8 precise;	/* burst is shorter than a clock tick: the coarse clock would starve it */
-	__u8 whole_ip6; /* the key has all of an IPv6 source, not only the first half */
+	__u8 precise; /* burst is shorter than a clock tick: the coarse clock would starve it */
+	union {
+		__u8 whole_ip6;	  /* the key has all of an IPv6 source, not only the first half */
+		__u8 tenant_copy; /* of a quota: of struct weir_tenants */
+	};
 
 	/* what few packets read: the other one */
 	__u64 coarse_mask6; /* of the source of the cell that newcomers share when the set is full */
@@ -96,7 +104,10 @@ struct weir_limit {
 	__u8 weight_shift;  /* sliding: see algorithm.h for all three */
 	__u8 elapsed_shift;
 	__u8 previous_shift;
-	__u64 weight;
+	union {
+		__u64 weight;
+		__u64 length; /* of a quota's periods after `next`, in 2^-WEIR_TIME_SHIFT ns */
+	};
 	char name[WEIR_NAME_BYTES]; /* not read by the datapath; a later daemon and bpftool do */
 };
 WEIR_LAYOUT(struct weir_limit, 128);
@@ -106,8 +117,15 @@ enum weir_algorithm {
 	WEIR_ALGORITHM_FIXED,
 	WEIR_ALGORITHM_SLIDING,
 	WEIR_ALGORITHM_OPEN, /* no word: open TCP connections of the source, `burst` at most */
+	WEIR_ALGORITHM_QUOTA,
 	WEIR_ALGORITHM_MAX,
 };
+
+/* A period of the calendar, in one word, so that no packet sees half of it: its end, in
+ * 2^-WEIR_TIME_SHIFT ns, whose lowest bits are free, as it is a whole number of ns; in those, its number. */
+#define WEIR_PERIOD(end_ns, number) ((__u64)(end_ns) << WEIR_TIME_SHIFT | ((number)&0xff))
+#define WEIR_PERIOD_END(period)	    ((period) & ~0xffULL)
+#define WEIR_PERIOD_NUMBER(period)  ((__u8)(period))
 
 enum weir_on_full {
 	WEIR_ON_FULL_PASS, /* as if the limit did not apply */
@@ -192,6 +210,15 @@ struct weir_source_value {
 	__u64 targeted; /* limits whose flag names this source */
 };
 WEIR_LAYOUT(struct weir_source_value, 24);
+
+/* Tenants that may have quotas. A quota's cells are by slot, which stays a tenant's when others come and
+ * go, and is taken from one that no policy names only when there is no other. */
+#define WEIR_TENANT_SLOTS 512
+struct weir_tenants {
+	__u16 slots[2][WEIR_TENANTS_MAX]; /* by copy and tenant number: 1 to WEIR_TENANT_SLOTS */
+	__u64 owners[WEIR_TENANT_SLOTS];  /* of slot n at n - 1: hash of the name; 0 = free */
+};
+WEIR_LAYOUT(struct weir_tenants, 2 * 2 * WEIR_TENANTS_MAX + 8 * WEIR_TENANT_SLOTS);
 
 /* Two policies' worth, so that a slot leaves the live policy before it is given away again. */
 #define WEIR_LIMIT_SLOTS (2 * WEIR_LIMITS_MAX)

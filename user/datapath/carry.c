@@ -152,7 +152,8 @@ static bool has_windows(const struct weir_config *config)
 
 	for (uint32_t i = 0; i < policy->limit_count && i < WEIR_LIMITS_MAX; i++)
 		if (policy->limits[i].algorithm == WEIR_ALGORITHM_FIXED ||
-		    policy->limits[i].algorithm == WEIR_ALGORITHM_SLIDING)
+		    policy->limits[i].algorithm == WEIR_ALGORITHM_SLIDING ||
+		    policy->limits[i].algorithm == WEIR_ALGORITHM_QUOTA)
 			return true;
 	return false;
 }

@@ -163,6 +163,13 @@ int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struc
 /** Packets that the entry for @prefix decided, since it was listed. -ENOENT: it is not. */
 int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, uint64_t *ret);
 
+/**
+ * Tell a quota of the live policy when its period ends, and the next one (WEIR_PERIOD(), of the datapath's
+ * clock). False: only the first was told, as packets may be between the two: call again a little later.
+ */
+bool datapath_set_periods(struct datapath *d, uint32_t limit, uint64_t period, uint64_t next);
+/** What tenant number @tenant has used of a quota in its period. 0: nothing, or it has no such quota. */
+uint64_t datapath_quota_used(const struct datapath *d, uint32_t limit, uint32_t tenant);
 /** Limits of the live policy that are in force now, as their schedules and flags say. */
 void datapath_set_active(struct datapath *d, uint64_t limits);
 /** Give limit number @limit of the live policy the word that policy_scale() computed. */

@@ -41,6 +41,7 @@ struct program {
 
 	struct weir_config *config;
 	struct weir_meta *meta;
+	struct weir_tenants *tenants;
 	struct weir_entry_set *entries;
 	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
 	struct weir_cell_set *cells_was; /* likewise */

@@ -45,7 +45,7 @@ struct area {
 	void **at;
 };
 
-#define AREAS 6
+#define AREAS 7
 
 static uint32_t cells_was_size(const struct shape *shape)
 {
@@ -57,6 +57,7 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 	const struct area areas[AREAS] = {
 		{p->skeleton->maps.bss, sizeof(*p->config), (void **)&p->config},
 		{p->skeleton->maps.weir_meta, sizeof(*p->meta), (void **)&p->meta},
+		{p->skeleton->maps.weir_tenants, sizeof(*p->tenants), (void **)&p->tenants},
 		{p->skeleton->maps.weir_entries, p->shape.entry_sets * sizeof(*p->entries),
 		 (void **)&p->entries},
 		{p->skeleton->maps.weir_cells,

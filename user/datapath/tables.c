@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include <weir/cells.h>
+#include <weir/key.h>
+
+#include "base/clock.h"
 #include "base/fault_point.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
@@ -55,6 +59,8 @@ static uint32_t features_of(const struct weir_policy *policy)
 		if (limit->algorithm == WEIR_ALGORITHM_FIXED ||
 		    limit->algorithm == WEIR_ALGORITHM_SLIDING)
 			features |= WEIR_FEATURE_WINDOWS;
+		if (limit->algorithm == WEIR_ALGORITHM_QUOTA)
+			features |= WEIR_FEATURE_QUOTA;
 		if (limit->algorithm == WEIR_ALGORITHM_OPEN)
 			features |= WEIR_FEATURE_OPEN;
 		if (limit->rollout)
@@ -168,6 +174,9 @@ static int assign_fixed_sets(const struct datapath *d, const struct policy_image
 		struct weir_limit *limit = &next->limits[i];
 		uint32_t first = 1;
 
+		for (uint32_t j = 0; j < i; j++) /* quotas of one meaning, but of other amounts */
+			if (limit->key == next->limits[j].key)
+				limit->fixed_set = next->limits[j].fixed_set;
 		if (!limit->fixed_sets || limit->fixed_set)
 			continue;
 		while (first + limit->fixed_sets <= WEIR_CELL_COARSE &&
@@ -177,6 +186,76 @@ static int assign_fixed_sets(const struct datapath *d, const struct policy_image
 		if (first + limit->fixed_sets > WEIR_CELL_COARSE)
 			return -ENOSPC;
 		limit->fixed_set = (uint16_t)first;
+	}
+	return 0;
+}
+
+static bool owner_is_in(const uint64_t owner, const uint64_t *names)
+{
+	for (size_t i = 0; i < WEIR_TENANTS_MAX; i++)
+		if (names[i] == owner)
+			return true;
+	return false;
+}
+
+/* Forget what the slot's last tenant used; no packet of a live policy is his. */
+static void clear_tenant(struct datapath *d, const struct weir_policy *policy, uint32_t slot)
+{
+	for (uint32_t i = 0; i < policy->limit_count; i++)
+		if (policy->limits[i].algorithm == WEIR_ALGORITHM_QUOTA &&
+		    policy->limits[i].fixed_set)
+			d->program.cells[policy->limits[i].fixed_set + slot - 1] =
+				(struct weir_cell_set){0};
+}
+
+static bool slot_is_live(const struct weir_tenants *t, uint32_t copy, uint32_t slot)
+{
+	for (size_t i = 0; i < WEIR_TENANTS_MAX; i++)
+		if (t->slots[copy][i] == slot)
+			return true;
+	return false;
+}
+
+/* A slot for a tenant that has none: a free one, or that of somebody who neither this policy nor the next has. */
+static uint32_t find_slot(const struct weir_tenants *t, const uint64_t *names, uint32_t live)
+{
+	for (uint32_t slot = 1; slot <= WEIR_TENANT_SLOTS; slot++)
+		if (!t->owners[slot - 1])
+			return slot;
+	for (uint32_t slot = 1; slot <= WEIR_TENANT_SLOTS; slot++)
+		if (!owner_is_in(t->owners[slot - 1], names) && !slot_is_live(t, live, slot))
+			return slot;
+	return 0;
+}
+
+/* Tenants with quotas keep their slots from policy to policy. -ENOSPC: until the policy in force has gone,
+ * there are none left. */
+static int assign_tenants(struct datapath *d, const struct policy_image *image,
+			  struct weir_policy *next)
+{
+	uint32_t copy = next->generation & 1;
+	struct weir_tenants *t = d->program.tenants;
+
+	for (uint32_t i = 0; i < next->limit_count; i++)
+		if (next->limits[i].algorithm == WEIR_ALGORITHM_QUOTA)
+			next->limits[i].tenant_copy = (uint8_t)copy;
+	for (size_t n = 0; n < WEIR_TENANTS_MAX; n++) {
+		uint32_t slot = 1;
+
+		t->slots[copy][n] = 0;
+		if (!image->tenants[n])
+			continue;
+		while (slot <= WEIR_TENANT_SLOTS && t->owners[slot - 1] != image->tenants[n])
+			slot++;
+		if (slot > WEIR_TENANT_SLOTS) {
+			slot = find_slot(t, image->tenants, !copy);
+			if (!slot)
+				return -ENOSPC;
+			clear_tenant(d, &d->policy, slot);
+			clear_tenant(d, next, slot);
+			t->owners[slot - 1] = image->tenants[n];
+		}
+		t->slots[copy][n] = (uint16_t)slot;
 	}
 	return 0;
 }
@@ -264,6 +343,7 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 		return r;
 	assign_slots(d, next);
 	r = fault_point(NULL, "tables.fixed_sets") ?: assign_fixed_sets(d, image, next);
+	r = r ?: assign_tenants(d, image, next);
 	r = r
 		    ?: write_prefixes(skeleton->maps.weir_dests, image->destinations,
 				      image->destination_count, copy);
@@ -342,6 +422,45 @@ void datapath_set_active(struct datapath *d, uint64_t limits)
 
 	d->policy.active = limits;
 	__atomic_store_n(&live->active, limits, __ATOMIC_RELEASE);
+}
+
+bool datapath_set_periods(struct datapath *d, uint32_t limit, uint64_t period, uint64_t next)
+{
+	struct weir_policy *live = &d->program.config->policies[d->policy.generation & 1];
+	bool turned = d->policy.limits[limit].interval != period;
+
+	assert(limit < d->policy.limit_count);
+	d->policy.limits[limit].interval = period;
+	__atomic_store_n(&live->limits[limit].interval, period, __ATOMIC_RELEASE);
+	if (turned)
+		return false;
+	d->policy.limits[limit].next = next;
+	__atomic_store_n(&live->limits[limit].next, next, __ATOMIC_RELEASE);
+	return true;
+}
+
+uint64_t datapath_quota_used(const struct datapath *d, uint32_t limit, uint32_t tenant)
+{
+	const struct weir_limit *l = &d->policy.limits[limit];
+	uint32_t slot =
+		d->program.tenants->slots[l->tenant_copy & 1][tenant & (WEIR_TENANTS_MAX - 1)];
+	const struct weir_key_parts parts = {.tenant = slot};
+	const struct weir_cell_set *set;
+	uint64_t time = clock_monotonic_ns() << WEIR_TIME_SHIFT, tag, word;
+	uint32_t way;
+
+	assert(limit < d->policy.limit_count);
+	if (l->algorithm != WEIR_ALGORITHM_QUOTA || !slot || !l->fixed_set)
+		return 0;
+	tag = weir_key_tag(l, &parts, d->program.seed);
+	set = &d->program.cells[l->fixed_set + slot - 1];
+	way = cells_find(set, tag);
+	if (way >= CELLS_NONE)
+		return 0;
+	word = cells_read(&set->cells[way].word);
+	if (cells_is_marked(word, time))
+		return 0;
+	return quota_used(word, time, WEIR_PERIOD_NUMBER(quota_period(l, time))) << l->shift;
 }
 
 void datapath_set_scaled_word(struct datapath *d, uint32_t limit, uint64_t word)

@@ -27,6 +27,7 @@ static enum audit_event window_event(const struct events_window *w)
 	case WEIR_REASON_OVER_BYTES:
 	case WEIR_REASON_OVER_CONNECTIONS:
 	case WEIR_REASON_OVER_OPEN:
+	case WEIR_REASON_OVER_QUOTA:
 	case WEIR_REASON_STATE_FULL:
 	case WEIR_REASON_CONTENDED:
 		return dropped ? AUDIT_EVENT_RATELIMIT_DROPPED : AUDIT_EVENT_RATELIMIT_WOULD_DROP;

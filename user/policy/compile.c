@@ -76,7 +76,8 @@ static bool key_taken(const struct weir_policy *p, uint64_t key)
  * it stands: a limit that a new policy leaves as it was keeps its state. Its name, action, shadow,
  * schedule, rollout, flag and what happens when cells run out are not part of it: enforcing what was in
  * shadow starts with the cells as they are. A tenant's cell is its number, so there the names
- * count.
+ * count; but not of quotas, whose cells are by slot (struct weir_tenants). Their amount does not
+ * count either: who gets another tier keeps what was used.
  */
 static int limit_key(const struct compiler *c, const struct draft *d,
 		     const struct weir_limit *limit, __u64 *ret)
@@ -86,15 +87,19 @@ static int limit_key(const struct compiler *c, const struct draft *d,
 	__u64 key;
 
 	text_init_growing(&t);
-	describe_limit(&t, d, limit);
-	if (d->rule->scope == POLICY_SCOPE_TENANT)
+	if (d->rule->algorithm == POLICY_QUOTA)
+		text_printf(&t, "quota of %s per %s", policy_unit_str(d->unit),
+			    policy_period_str(d->rule->period));
+	else
+		describe_limit(&t, d, limit);
+	if (d->rule->scope == POLICY_SCOPE_TENANT && d->rule->algorithm != POLICY_QUOTA)
 		for (size_t i = 0; i < c->policy->tenant_count; i++)
 			text_printf(&t, " tenant %s", c->policy->tenants[i].name);
 	if (t.truncated || !EVP_Digest(t.data, t.length, digest, NULL, EVP_sha256(), NULL))
 		return -ENOMEM;
 	memcpy(&key, digest, sizeof(key));
 	key &= ~1ULL; /* the odd one next to it is that of the coarser cells (weir/key.h) */
-	while (key_taken(&c->image->policy, key))
+	while (d->rule->algorithm != POLICY_QUOTA && key_taken(&c->image->policy, key))
 		key += 2;
 	*ret = key;
 	return 0;
@@ -123,6 +128,8 @@ static int limit_name(struct compiler *c, const struct draft *d,
 
 static uint32_t fixed_sets(const struct compiler *c, const struct draft *d)
 {
+	if (d->rule->algorithm == POLICY_QUOTA)
+		return WEIR_TENANT_SLOTS;
 	if (d->rule->scope == POLICY_SCOPE_TENANT)
 		return (uint32_t)c->policy->tenant_count;
 	return d->rule->scope >= POLICY_SCOPE_SERVICE;
@@ -246,6 +253,43 @@ static int cookies_add(struct compiler *c, const struct policy_service *service)
 	return 0;
 }
 
+/* A quota shares its cells with those of other amounts. */
+static bool has_key_of_another(const struct weir_policy *p, uint32_t number)
+{
+	for (uint32_t i = 0; i < number; i++)
+		if (p->limits[i].key == p->limits[number].key)
+			return true;
+	return false;
+}
+
+/* Tenants are known by name where they have cells that outlast a policy. */
+static int tenants_fill(struct compiler *c)
+{
+	const struct policy *p = c->policy;
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->tenant_count; i++) {
+		const struct policy_tenant *t = &p->tenants[i];
+		unsigned char digest[32];
+		bool has = false;
+
+		for (unsigned int unit = 0; unit < WEIR_UNIT_OPEN; unit++)
+			for (unsigned int period = 0; period < POLICY_PERIOD_MAX; period++)
+				has |= policy_quota_of(p, t, unit, period);
+		if (!has)
+			continue;
+		if (++count > WEIR_TENANT_SLOTS)
+			return refuse_rule(c, &p->limits[p->limit_count - 1], -E2BIG,
+					   "policy.quota.many", "more than %u tenants have quotas",
+					   WEIR_TENANT_SLOTS);
+		if (!EVP_Digest(t->name, strlen(t->name), digest, NULL, EVP_sha256(), NULL))
+			return -ENOMEM;
+		memcpy(&c->image->tenants[i + 1], digest, sizeof(uint64_t));
+		c->image->tenants[i + 1] |= 1; /* 0 is nobody */
+	}
+	return 0;
+}
+
 /* The narrowest scope first, those of one scope in the order of the text. */
 static int limits_add(struct compiler *c)
 {
@@ -264,7 +308,8 @@ static int limits_add(struct compiler *c)
 		if (p->services[i].syn_cookies != POLICY_COOKIES_OFF)
 			r = cookies_add(c, &p->services[i]);
 	for (uint32_t i = 0; i < c->image->policy.limit_count && r == 0; i++) {
-		sets += c->image->limits[i].fixed_sets;
+		if (!has_key_of_another(&c->image->policy, i))
+			sets += c->image->limits[i].fixed_sets;
 		if (sets > POLICY_FIXED_SETS_MAX)
 			return refuse_rule(c, c->drafts[i].rule, -E2BIG, "policy.tenant.many",
 					   "limit '%s' makes it more than %u cells for limits on "
@@ -330,6 +375,8 @@ static int compile(const struct policy *policy, const struct policy_flag_value *
 		settings_fill(&c, tick_ns);
 		r = limits_add(&c);
 	}
+	if (r == 0)
+		r = tenants_fill(&c);
 	if (r == 0)
 		r = compile_flags(&c);
 	for (uint32_t i = 0; r == 0 && i < image->policy.limit_count; i++) {

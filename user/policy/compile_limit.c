@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <weir/algorithm.h>
+
 #include "policy/compile.h"
 #include "policy/schema.h"
 
@@ -21,6 +23,8 @@
 #define PREVIOUS_LEAST	 8    /* and at least */
 #define PRECISE_FIXED	 2    /* ticks: a shorter window would end between two of them, */
 #define PRECISE_SLIDING	 64   /* or weigh the one before by more than 1/64 too much */
+
+#define QUOTA_MOST (1ULL << (QUOTA_COUNT_BITS - 1)) /* there is room for a packet more */
 
 typedef unsigned __int128 wide;
 
@@ -204,6 +208,20 @@ static int window_fill(struct compiler *c, const struct draft *d, struct weir_li
 			   policy_unit_str(d->unit));
 }
 
+/* The engine tells the periods; until it does, they are as long as they may be. */
+static void quota_fill(const struct draft *d, struct weir_limit *limit)
+{
+	const uint64_t days = d->rule->period == POLICY_DAY ? 1 : 31;
+
+	limit->algorithm = WEIR_ALGORITHM_QUOTA;
+	limit->burst = amount_of(d).burst;
+	while (limit->burst >> limit->shift >= QUOTA_MOST)
+		limit->shift++;
+	limit->burst >>= limit->shift;
+	limit->count_bits = QUOTA_COUNT_BITS;
+	limit->length = (days * 86400 * NSEC_PER_SEC) << WEIR_TIME_SHIFT;
+}
+
 static void costs_fill(const struct draft *d, struct weir_limit *limit)
 {
 	const struct policy_limit *rule = d->rule;
@@ -264,6 +282,8 @@ int compile_limit(struct compiler *c, const struct draft *d, struct weir_limit *
 	if (d->unit == WEIR_UNIT_OPEN) {
 		limit->algorithm = WEIR_ALGORITHM_OPEN;
 		limit->burst = rule->open_connections;
+	} else if (rule->algorithm == POLICY_QUOTA) {
+		quota_fill(d, limit);
 	} else if (rule->algorithm == POLICY_TOKEN_BUCKET ||
 		   rule->algorithm == POLICY_LEAKY_BUCKET) {
 		r = bucket_fill(c, d, limit);

@@ -10,22 +10,43 @@
 #include "policy/schema.h"
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",	  [OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata",	  [OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",	  [OBJECT_ENTRY] = "a list entry",
-	[OBJECT_FEED] = "a feed",	  [OBJECT_SERVICE] = "a service",
-	[OBJECT_TENANT] = "a tenant",	  [OBJECT_STATE] = "state",
-	[OBJECT_LIMIT] = "a limit",	  [OBJECT_PREFIX] = "prefix",
-	[OBJECT_COST] = "cost",		  [OBJECT_ROLLOUT] = "rollout",
-	[OBJECT_SCHEDULE] = "schedule",	  [OBJECT_ADAPTIVE] = "adaptive",
-	[OBJECT_TARGET] = "target",	  [OBJECT_ACTION] = "action",
-	[OBJECT_PACKETS] = "packets",	  [OBJECT_FRAGMENTS] = "fragments",
-	[OBJECT_FLAG] = "a flag",	  [OBJECT_SAFETY] = "safety",
-	[OBJECT_WATCHDOG] = "watchdog",	  [OBJECT_SHORTEST] = "shortest_prefix",
-	[OBJECT_AUDIT] = "audit",	  [OBJECT_PERSONAL] = "personal",
-	[OBJECT_EXPORT] = "an export",	  [OBJECT_ANCHOR] = "anchor",
-	[OBJECT_RISK] = "risk",		  [OBJECT_ASSET] = "an asset",
-	[OBJECT_RETENTION] = "retention", [OBJECT_PROFILE] = "a profile",
+	[OBJECT_NONE] = "nothing",
+	[OBJECT_POLICY] = "the policy",
+	[OBJECT_METADATA] = "metadata",
+	[OBJECT_LISTS] = "lists",
+	[OBJECT_LIST] = "a list",
+	[OBJECT_ENTRY] = "a list entry",
+	[OBJECT_FEED] = "a feed",
+	[OBJECT_SERVICE] = "a service",
+	[OBJECT_TENANT] = "a tenant",
+	[OBJECT_STATE] = "state",
+	[OBJECT_TIER] = "a tier",
+	[OBJECT_QUOTA] = "quota",
+	[OBJECT_PACKET_QUOTA] = "packets",
+	[OBJECT_BYTE_QUOTA] = "bytes",
+	[OBJECT_CONNECTION_QUOTA] = "connections",
+	[OBJECT_LIMIT] = "a limit",
+	[OBJECT_PREFIX] = "prefix",
+	[OBJECT_COST] = "cost",
+	[OBJECT_ROLLOUT] = "rollout",
+	[OBJECT_SCHEDULE] = "schedule",
+	[OBJECT_ADAPTIVE] = "adaptive",
+	[OBJECT_TARGET] = "target",
+	[OBJECT_ACTION] = "action",
+	[OBJECT_PACKETS] = "packets",
+	[OBJECT_FRAGMENTS] = "fragments",
+	[OBJECT_FLAG] = "a flag",
+	[OBJECT_SAFETY] = "safety",
+	[OBJECT_WATCHDOG] = "watchdog",
+	[OBJECT_SHORTEST] = "shortest_prefix",
+	[OBJECT_AUDIT] = "audit",
+	[OBJECT_PERSONAL] = "personal",
+	[OBJECT_EXPORT] = "an export",
+	[OBJECT_ANCHOR] = "anchor",
+	[OBJECT_RISK] = "risk",
+	[OBJECT_ASSET] = "an asset",
+	[OBJECT_RETENTION] = "retention",
+	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
@@ -79,6 +100,15 @@ LISTED(ports, value_ports, "ports or ranges", .pattern = pattern_port, DIGITS,
        .max = WEIR_PORTS - 1, .most = POLICY_PORTS_MAX);
 SCALAR(syn_cookies, value_syn_cookies, NULL, .word = word_syn_cookies);
 SCALAR(syn_mss, value_syn_mss, "bytes such as 1460B", .pattern = policy_size_pattern);
+TYPE(tiers, NODE_MAPPING, FORM_NAMES, value_tiers, "a mapping of tiers",
+     .inner = OBJECT_TIER, .most = POLICY_TIERS_MAX);
+SCALAR(tier_name, value_tier_name, "the name of a tier", .pattern = pattern_name, DIGITS);
+OBJECT(quota, read_inner, "a mapping such as {packets: {day: 10M}}", OBJECT_QUOTA);
+OBJECT(packet_quota, read_inner, "a mapping such as {day: 10M}", OBJECT_PACKET_QUOTA);
+OBJECT(byte_quota, read_inner, "a mapping such as {month: 500GB}", OBJECT_BYTE_QUOTA);
+OBJECT(connection_quota, read_inner, "a mapping such as {day: 1M}", OBJECT_CONNECTION_QUOTA);
+SCALAR(quota_count, value_quota_count, "a count such as 10M", .pattern = policy_total_pattern, DIGITS);
+SCALAR(quota_bytes, value_quota_bytes, "a size such as 500GB", .pattern = policy_size_pattern);
 TYPE(tenants, NODE_MAPPING, FORM_NAMES, value_tenants, "a mapping of tenants",
      .inner = OBJECT_TENANT, .most = POLICY_TENANTS_MAX);
 LISTED(tenant_dsts, value_tenant_dsts, "addresses or prefixes", .pattern = pattern_cidr,
@@ -196,7 +226,11 @@ SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 #define IN_FLAG(member)	    offsetof(struct policy_flag, member)
 #define IN_LIMIT(member)    offsetof(struct policy_limit, member)
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
-#define COST_OF(class)	    (offsetof(struct policy_limit, costs) + (WEIR_CLASS_##class))
+#define IN_TIER(member)	    offsetof(struct policy_tier, member)
+#define IN_TENANT(member)   offsetof(struct policy_tenant, member)
+#define QUOTA_OF(unit, period)                                                                     \
+	offsetof(struct policy_quota, amounts[WEIR_UNIT_##unit][POLICY_##period])
+#define COST_OF(class) (offsetof(struct policy_limit, costs) + (WEIR_CLASS_##class))
 
 #define STRING(x)      #x
 #define WEIR_STRING(x) STRING(x)

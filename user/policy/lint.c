@@ -274,7 +274,8 @@ int policy_lint(const struct policy *policy, int64_t unix_time, struct policy_re
 					 "those of others, which are longer",
 					 policy->tenants[i].name);
 	for (size_t i = 0; i < policy->limit_count && r == 0; i++) {
-		if (lint_dead(&l, &policy->limits[i]))
+		if (lint_dead(&l, &policy->limits[i]) ||
+		    policy->limits[i].algorithm == POLICY_QUOTA)
 			continue;
 		lint_shadowed(&l, &policy->limits[i]);
 		lint_units(&l, &policy->limits[i]);

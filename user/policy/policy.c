@@ -32,8 +32,9 @@ static const char *const algorithm_names[] = {
 	[POLICY_LEAKY_BUCKET] = "leaky_bucket",
 	[POLICY_FIXED_WINDOW] = "fixed_window",
 	[POLICY_SLIDING_WINDOW] = "sliding_window",
+	[POLICY_QUOTA] = "quota",
 };
-_Static_assert(ARRAY_SIZE(algorithm_names) == POLICY_ALGORITHM_MAX, "an algorithm has no name");
+_Static_assert(ARRAY_SIZE(algorithm_names) == POLICY_ALGORITHM_MAX + 1, "an algorithm has no name");
 
 static const char *const target_names[] = {
 	[POLICY_TARGET_SOFTIRQ] = "softirq",
@@ -412,6 +413,7 @@ void policy_free(struct policy *policy)
 	free(policy->flags);
 	free(policy->services);
 	free(policy->tenants);
+	free(policy->tiers);
 	free(policy->limits);
 	free(policy->metadata.name);
 	free(policy->metadata.owner);

@@ -40,6 +40,7 @@
 #define POLICY_PREFIXES_MAX   256		/* of one service, tenant or rollout */
 #define POLICY_PREFIXES_TOTAL WEIR_PREFIXES_MAX /* destinations of all; sources of all */
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
+#define POLICY_TIERS_MAX      32 /* of the text */
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
 #define POLICY_PROFILES_MAX   16
 #define POLICY_INCLUDES_MAX   256 /* files that one policy is made of */
@@ -89,6 +90,7 @@ enum policy_algorithm {
 	POLICY_FIXED_WINDOW,
 	POLICY_SLIDING_WINDOW,
 	POLICY_ALGORITHM_MAX,
+	POLICY_QUOTA = POLICY_ALGORITHM_MAX, /* of a tenant: limits cannot name it */
 };
 
 struct policy_entry {
@@ -157,6 +159,28 @@ struct policy_service {
 	uint32_t syn_mss;
 };
 
+/* UTC, as bills have them. */
+enum policy_period {
+	POLICY_DAY,
+	POLICY_MONTH,
+	POLICY_PERIOD_MAX,
+};
+
+/* How much passes in a period; 0 = no quota of that. Packets, bytes, new connections: enum weir_unit. */
+struct policy_quota {
+	uint64_t amounts[WEIR_UNIT_OPEN][POLICY_PERIOD_MAX];
+};
+
+/* A tenant belongs to at most one. */
+struct policy_tier {
+	char name[POLICY_NAME_MAX + 1];
+	struct place place;
+	unsigned int line; /* 0 = built in */
+	struct policy_rate rate, connections;
+	uint64_t burst, byte_rate, byte_burst, connection_burst;
+	struct policy_quota quota;
+};
+
 /* A named set of addresses. Its number is its place in the policy, from 1. */
 struct policy_tenant {
 	char name[POLICY_NAME_MAX + 1];
@@ -164,6 +188,8 @@ struct policy_tenant {
 	struct place place;	    /* of its name */
 	struct prefix *dsts, *srcs; /* sorted, no duplicates; at least one in all */
 	size_t dst_count, src_count;
+	unsigned int tier;	   /* place in the policy's tiers, from 1; 0 = none */
+	struct policy_quota quota; /* of its own, which goes before the tier's */
 };
 
 /* When a limit is in force, by the clock on the wall in @zone. A range that ends before it begins
@@ -219,6 +245,7 @@ struct policy_limit {
 	/* One limit of the datapath for each of these that is given, at least one. */
 	bool has_packets, has_bytes, has_connections, has_open;
 	enum policy_algorithm algorithm; /* of all but has_open */
+	enum policy_period period;	 /* of POLICY_QUOTA, whose amount is the burst */
 	struct policy_rate rate;	 /* packets */
 	uint64_t burst;			 /* units; of a window, how many it takes; leaky: 0 */
 	uint64_t byte_rate;		 /* bytes per second */
@@ -346,11 +373,13 @@ struct policy {
 	struct policy_list allow, block;
 	struct policy_service *services;
 	size_t service_count;
+	struct policy_tier *tiers; /* those of the text, then built-in ones that tenants name */
+	size_t tier_count;
 	struct policy_tenant *tenants; /* sorted by name */
 	size_t tenant_count;
 	struct policy_flag *flags;
 	size_t flag_count;
-	struct policy_limit *limits;
+	struct policy_limit *limits; /* those of the text, then what tiers and quotas come to */
 	size_t limit_count;
 	uint32_t sources; /* that limits remember at the same time */
 	enum policy_action malformed, other, fragments;
@@ -423,6 +452,12 @@ const char *policy_scope_str(enum policy_scope scope);
 const char *policy_algorithm_str(enum policy_algorithm algorithm);
 const char *policy_target_str(enum policy_target target);
 
+/** "day". NULL for a number that has no word. */
+const char *policy_period_str(enum policy_period period);
+/** How much of @unit @tenant may use in @period, its own or its tier's; 0 = as much as it likes. */
+uint64_t policy_quota_of(const struct policy *policy, const struct policy_tenant *tenant,
+			 enum weir_unit unit, enum policy_period period);
+
 /** The schedule has the limit in force at @unix_time (seconds). */
 bool policy_schedule_active(const struct policy_schedule *s, int64_t unix_time);
 /** When that changes next, after @unix_time; INT64_MAX if not within a month. */
@@ -483,6 +518,7 @@ struct policy_image {
 	struct policy_prefix *sources;	    /* likewise, and up to WEIR_TARGETS_MAX of flags */
 	size_t source_count;
 	struct policy_image_limit limits[WEIR_LIMITS_MAX]; /* policy.limit_count of them */
+	uint64_t tenants[WEIR_TENANTS_MAX]; /* by number: hash of the name; 0 = has no quota */
 	uint32_t cell_sets; /* found by hash: a power of two, at least policy->sources */
 };
 

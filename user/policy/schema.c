@@ -248,6 +248,7 @@ int schema_read(const struct node *root, struct policy *policy, struct policy_re
 		struct fault *reterr)
 {
 	struct reader r = {.policy = policy, .report = report, .reterr = reterr};
+	int err;
 
 	policy->malformed = POLICY_DROP;
 	policy->other = POLICY_PASS;
@@ -261,5 +262,6 @@ int schema_read(const struct node *root, struct policy *policy, struct policy_re
 	policy->fragment_limit.line = 0; /* built in */
 	if (root->kind != NODE_MAPPING)
 		return refuse(&r, root, "policy.value.kind", "a policy is a mapping of keys");
-	return schema_object(&r, OBJECT_POLICY, root, policy);
+	err = schema_object(&r, OBJECT_POLICY, root, policy);
+	return err < 0 ? err : quotas_finish(&r, root);
 }

@@ -23,6 +23,11 @@ enum object {
 	OBJECT_FEED,
 	OBJECT_SERVICE,
 	OBJECT_TENANT,
+	OBJECT_TIER,
+	OBJECT_QUOTA,
+	OBJECT_PACKET_QUOTA,
+	OBJECT_BYTE_QUOTA,
+	OBJECT_CONNECTION_QUOTA,
 	OBJECT_FLAG,
 	OBJECT_STATE,
 	OBJECT_LIMIT,
@@ -204,6 +209,13 @@ int value_syn_mss(struct reader *r, const struct node *n, void *into);
 int value_services(struct reader *r, const struct node *n, void *into);
 int value_tenant_dsts(struct reader *r, const struct node *n, void *into);
 int value_tenant_srcs(struct reader *r, const struct node *n, void *into);
+/* quota.c */
+int value_tiers(struct reader *r, const struct node *n, void *into);
+int value_tier_name(struct reader *r, const struct node *n, void *into);
+int value_quota_count(struct reader *r, const struct node *n, void *into);
+int value_quota_bytes(struct reader *r, const struct node *n, void *into);
+/** Add the limits that tiers and quotas come to, once all keys are read. @n: of the policy. */
+int quotas_finish(struct reader *r, const struct node *n);
 int value_tenants(struct reader *r, const struct node *n, void *into);
 int value_service_name(struct reader *r, const struct node *n, void *into);
 int value_rollout_sources(struct reader *r, const struct node *n, void *into);

@@ -19,6 +19,9 @@ struct unit {
 
 static const struct unit scales[] = {{"M", 1000000}, {"k", 1000}, {"", 1}};
 
+static const struct unit totals[] = {
+	{"T", 1000000000000}, {"G", 1000000000}, {"M", 1000000}, {"k", 1000}, {"", 1}};
+
 static const struct unit periods[] = {
 	{"/s", NSEC_PER_SEC},
 	{"/m", 60 * NSEC_PER_SEC},
@@ -146,6 +149,26 @@ int policy_count_parse(const char *text, uint64_t *ret, struct fault *reterr)
 	if (!number || (unsigned __int128)number * scale->value > POLICY_BURST_MAX)
 		return range_fault(reterr, text, "1", "100M");
 	*ret = number * scale->value;
+	return 0;
+}
+
+int policy_total_parse(const char *text, uint64_t *ret, struct fault *reterr)
+{
+	const struct unit *unit;
+	const char *rest;
+	uint64_t number;
+	int r = number_split(text, &number, &rest);
+
+	if (r == -EINVAL)
+		return syntax_fault(reterr, text, "a count such as 10M or 2G");
+	if (r < 0)
+		return range_fault(reterr, text, "1", "8T");
+	unit = unit_find(totals, ARRAY_SIZE(totals), rest, strlen(rest));
+	if (!unit)
+		return syntax_fault(reterr, text, "a count such as 10M or 2G");
+	if (!number || number > POLICY_TOTAL_MAX / unit->value)
+		return range_fault(reterr, text, "1", "8T");
+	*ret = number * unit->value;
 	return 0;
 }
 
@@ -317,6 +340,13 @@ void policy_count_pattern(struct text *t)
 {
 	text_puts(t, "^[0-9]+");
 	units_pattern(t, scales, ARRAY_SIZE(scales));
+	text_puts(t, "$");
+}
+
+void policy_total_pattern(struct text *t)
+{
+	text_puts(t, "^[0-9]+");
+	units_pattern(t, totals, ARRAY_SIZE(totals));
 	text_puts(t, "$");
 }
 

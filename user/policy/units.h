@@ -22,6 +22,8 @@
 #define POLICY_BYTE_BURST_MIN	 9216ULL	/* a jumbo frame must be able to pass at all */
 #define POLICY_BYTE_BURST_MAX	 (1ULL << 40)
 
+#define POLICY_TOTAL_MAX 8000000000000ULL
+
 #define POLICY_UNITS_TEXT_SIZE 32
 
 /* @count packets in @per_ns; 1/d to 100M/s. */
@@ -40,6 +42,8 @@ int policy_count_parse(const char *text, uint64_t *ret, struct fault *reterr);
 /** Bits are rounded down to whole bytes, so that never more than the rate is admitted. */
 int policy_byte_rate_parse(const char *text, uint64_t *ret_bps, struct fault *reterr);
 int policy_bytes_parse(const char *text, uint64_t *ret_bytes, struct fault *reterr);
+/** How many of something in all: 1 to 8T. */
+int policy_total_parse(const char *text, uint64_t *ret, struct fault *reterr);
 /** A size within @min and @max bytes. */
 int policy_step_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_bytes,
 		      struct fault *reterr);
@@ -56,6 +60,7 @@ void policy_bytes_format(uint64_t bytes, char ret[static POLICY_UNITS_TEXT_SIZE]
 /* Write a regular expression (ECMA-262) that the texts of a quantity match. */
 void policy_rate_pattern(struct text *t);
 void policy_count_pattern(struct text *t);
+void policy_total_pattern(struct text *t);
 void policy_byte_rate_pattern(struct text *t);
 void policy_size_pattern(struct text *t);
 

@@ -45,7 +45,7 @@ int value_scope(struct reader *r, const struct node *n, void *into)
 
 const char *word_algorithm(unsigned int i)
 {
-	return policy_algorithm_str((enum policy_algorithm)i);
+	return i < POLICY_ALGORITHM_MAX ? policy_algorithm_str((enum policy_algorithm)i) : NULL;
 }
 
 int value_algorithm(struct reader *r, const struct node *n, void *into)
