@@ -41,6 +41,7 @@ readonly NEEDS='
 	curl curl test traffic: an HTTP client
 	iperf3 iperf3 test traffic: TCP throughput
 	iputils-ping ping test traffic: ICMP
+	faketime faketime tests: a clock of their own
 	jq jq tests: reads JSON
 	chromium chromium tests: opens reports
 	mandoc mandoc tests: lints the manual page

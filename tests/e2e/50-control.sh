@@ -21,6 +21,7 @@ write_policy() { # [ENTRIES]
 		$(for n in $(seq "${1:-1}"); do echo "      - 198.18.66.$n"; done)
 		services:
 		  web: {proto: tcp, dport: 80}
+		tenants: {acme: {src: 198.18.77.0/24, quota: {packets: {day: 10M}}}}
 		flags: {trial: {rollout: 0%}}
 		limits:
 		  - {name: web, scope: source, service: web, rate: 2k/s, burst: 4k}
@@ -113,6 +114,8 @@ each_command() {
 	both feeds
 	both limits
 	both limits post host 42
+	both tenants list
+	both tenants show acme
 	both flags list
 	both flags set trial on
 	both flags rollout trial 0.5%

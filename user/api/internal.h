@@ -155,6 +155,8 @@ void handle_compatibility(struct call *c);
 void handle_metrics(struct call *c);
 void handle_limits(struct call *c);
 void handle_limit_put(struct call *c);
+void handle_tenants(struct call *c);
+void handle_tenant_get(struct call *c);
 void handle_source(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);

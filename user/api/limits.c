@@ -12,6 +12,15 @@
 static uint64_t format_rate(const struct policy_limit *rule, unsigned int unit,
 			    char ret[static POLICY_UNITS_TEXT_SIZE])
 {
+	if (rule->algorithm == POLICY_QUOTA) {
+		uint64_t amount = unit == WEIR_UNIT_BYTES	  ? rule->byte_burst
+				  : unit == WEIR_UNIT_CONNECTIONS ? rule->connection_burst
+								  : rule->burst;
+
+		snprintf(ret, POLICY_UNITS_TEXT_SIZE, "%llu%s/%s", (unsigned long long)amount,
+			 unit == WEIR_UNIT_BYTES ? "B" : "", policy_period_str(rule->period));
+		return amount;
+	}
 	switch (unit) {
 	case WEIR_UNIT_BYTES:
 		policy_byte_rate_format(rule->byte_rate, ret);

@@ -192,6 +192,8 @@ int cmd_roles(struct cli *cli);
 int cmd_metrics(struct cli *cli);
 int cmd_limits(struct cli *cli);
 int cmd_limits_post(struct cli *cli);
+int cmd_tenants_list(struct cli *cli);
+int cmd_tenants_show(struct cli *cli);
 int cmd_lists(struct cli *cli);
 int cmd_feeds(struct cli *cli);
 int cmd_allow(struct cli *cli);

@@ -11,6 +11,7 @@
 #include "detect/exhaustion.h"
 #include "detect/sensors.h"
 #include "engine/internal.h"
+#include "engine/quotas.h"
 
 #define LOOK_NS	  (500 * NSEC_PER_MSEC)	 /* at counters and at the clock on the wall */
 #define FORGET_NS (86400 * NSEC_PER_SEC) /* between looks for stale cells */
@@ -40,6 +41,7 @@ struct control {
 	int64_t looked_at, change_at; /* seconds since 1970 */
 	uint64_t look_ns, forget_ns;  /* CLOCK_MONOTONIC: when next */
 	struct sensors *sensors;
+	struct quotas *quotas;
 };
 
 void control_free(struct control *c)
@@ -49,6 +51,7 @@ void control_free(struct control *c)
 	for (size_t i = 0; i < c->count; i++)
 		free(c->limits[i].sample);
 	sensors_free(c->sensors);
+	quotas_free(c->quotas);
 	free(c);
 }
 
@@ -233,6 +236,8 @@ int control_prepare(struct engine *e, struct policy_image *image, const struct p
 		if (r < 0)
 			return r;
 	}
+	if (quotas_prepare(e->control ? e->control->quotas : NULL, policy, image, &c->quotas) < 0)
+		return fault(reterr, -ENOMEM, "engine.memory", "out of memory");
 	look_at_schedules(c);
 	image->policy.active = in_force(c);
 	*ret = take_ptr(c);
@@ -446,6 +451,7 @@ void control_tick(struct engine *e)
 		return;
 	c->look_ns = now_ns + LOOK_NS;
 	tick_schedules(e);
+	quotas_tick(e, c->quotas);
 	for (size_t i = 0; i < c->count; i++)
 		tick_exhaustion(e, i, now_ns);
 	if (now_ns >= c->forget_ns) {
