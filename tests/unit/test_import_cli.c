@@ -121,7 +121,7 @@ static void a_refusal_ends_it_and_says_how_far_it_got(void **state)
 		"Content-Length: 72\r\n\r\n"
 		"{\"status\":409,\"code\":\"safety.lockout\",\"title\":\"Conflict\",\"detail\":\"no!\"}";
 	start(f);
-	assert_int_equal(run(f, "import", "ipset", path, "--apply", "--force"), CLI_FAILED);
+	assert_int_equal(run(f, "import", "ipset", path, "--apply", "--force"), CLI_CONFLICT);
 	stop(f);
 	assert_int_equal(f->asked, 2);
 	assert_has(f->requests[0], "POST /v1/lists/allow?force=true ");
