@@ -140,8 +140,8 @@ static int read_kind(struct call *c, enum list_kind *ret, const char **ret_rest)
 	return 0;
 }
 
-/* The prefix that somebody wants to change a list at, and may. */
-static int read_prefix(struct call *c, const char *text, struct prefix *ret)
+/* A prefix as the path or the body has it. Answers itself if it is none. */
+static int parse_prefix(struct call *c, const char *text, struct prefix *ret)
 {
 	char meant[PREFIX_TEXT_SIZE];
 	int r = prefix_parse(text, ret);
@@ -154,6 +154,14 @@ static int read_prefix(struct call *c, const char *text, struct prefix *ret)
 		reply_problem(c, 422, "lists.cidr", "'%.60s' is no address and no CIDR prefix",
 			      text);
 	}
+	return r;
+}
+
+/* The prefix that somebody wants to change a list at, and may. */
+static int read_prefix(struct call *c, const char *text, struct prefix *ret)
+{
+	int r = parse_prefix(c, text, ret);
+
 	return r < 0 ? r : authorize_prefix(c, PERMISSION_LISTS_WRITE, ret);
 }
 
@@ -374,7 +382,7 @@ void handle_list_entry(struct call *c)
 	struct list_entry entry;
 	const char *rest;
 
-	if (read_kind(c, &key.kind, &rest) < 0 || read_prefix(c, rest, &key.prefix) < 0)
+	if (read_kind(c, &key.kind, &rest) < 0 || parse_prefix(c, rest, &key.prefix) < 0)
 		return;
 	if (list_set_find(engine_lists(c->engine), &key, &entry) < 0)
 		return reply_problem(c, 404, "lists.absent",
