@@ -103,6 +103,7 @@ static void answer_in_version(struct call *c)
 		body = json_dumps(json, JSON_COMPACT);
 	}
 	json_decref(json);
+	c->headers = c->response->header_count;
 	if (body) {
 		migrated.body = body;
 		migrated.length = strlen(body);

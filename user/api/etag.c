@@ -166,11 +166,18 @@ bool etag_refuses(struct call *c)
 {
 	const struct tagged *t = find(c);
 	const char *wanted = http_header(c->request, "If-Match");
+	const char *known = http_header(c->request, "If-None-Match");
 	char tag[ETAG_SIZE];
 	int r;
 
-	if (!t || !t->changes)
+	if (!t)
 		return false;
+	if (!t->changes) {
+		r = known ? etag_is_in(known, "", true) : 0;
+		if (r < 0)
+			refuse_header(c, "If-None-Match");
+		return r < 0;
+	}
 	if (!wanted && c->version >= API_V2) {
 		reply_problem(c, 428, "request.precondition",
 			      "a change takes If-Match, with the ETag that GET gave, or * for "
@@ -204,18 +211,12 @@ void etag_put(struct call *c)
 	const struct tagged *t = find(c);
 	const char *known = http_header(c->request, "If-None-Match"), *tag;
 	char made[ETAG_SIZE];
-	int is_known;
 
 	if (!t || t->changes || r->status != 200)
 		return;
 	if (!own_tag(r) && tag_of(c, made) == 0)
 		http_response_header(r, "ETag", "%s", made);
 	tag = own_tag(r);
-	is_known = known && tag ? etag_is_in(known, tag, true) : 0;
-	if (is_known > 0)
+	if (known && tag && etag_is_in(known, tag, true) > 0)
 		reply_not_modified(r);
-	if (is_known < 0) {
-		free(r->body);
-		refuse_header(c, "If-None-Match");
-	}
 }

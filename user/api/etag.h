@@ -25,7 +25,7 @@ int etag_of(json_t *body, const char *version, char ret[static ETAG_SIZE]);
  */
 int etag_is_in(const char *header, const char *tag, bool weak);
 
-/* Before the handler: the change may not be made as things are, or not without If-Match. Has answered then. */
+/* Before the handler: the change may not be made as things are, or not without If-Match; or ETags cannot be read. Has answered then. */
 bool etag_refuses(struct call *c);
 /* After it: the answer says its ETag, or with 304 that the client has it already. */
 void etag_put(struct call *c);

@@ -44,6 +44,7 @@ struct call {
 	const char *operation; /* of route.def; NULL: none was found */
 	bool may_change;       /* it was let through to one that may change something */
 	const char *fields;    /* ?fields=, checked; NULL: all of the answer */
+	unsigned int headers;  /* of the answer, how many are not its handler's */
 	struct idempotency idempotency;
 	const char *rest; /* of the path, from the route's first parameter on; "" = it has none */
 };

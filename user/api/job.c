@@ -103,6 +103,7 @@ static void answer(struct job *j)
 		.fields = *j->fields ? j->fields : NULL,
 	};
 
+	c.headers = c.response->header_count;
 	if (j->ran)
 		j->finish(&c, j);
 	else

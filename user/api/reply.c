@@ -73,6 +73,7 @@ static void refuse_fields(struct call *c)
 		r->stream_end(r->stream_data);
 	r->stream = NULL;
 	r->when_durable = false;
+	r->header_count = c->headers; /* the others are about what is not sent */
 	free(r->body);
 	reply_problem(c, 400, "request.fields", "this answer is no JSON value: it has no fields");
 }
@@ -101,6 +102,7 @@ void reply_finish(struct call *c)
 	if (refused == 0)
 		return set_body(r, r->status, r->content_type, dump(body));
 	json_decref(body);
+	r->header_count = c->headers;
 	reply_problem(c, refused == -EINVAL ? 400 : 500, f.code, "%s", f.text);
 }
 
