@@ -4,8 +4,9 @@
 // operation, asked for as each role in each version, is answered as it is described, and refused to whom it is not for.
 // Writes what was refused to the file that is the argument, as {"role operation": number}. Ends nothing.
 
+import {createHmac} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
-import {Description, ask, askPatiently, bodiesOf, end, headersOf, pathOf, tap} from './lib.mjs';
+import {Description, ask, askPatiently, bodiesOf, end, headersOf, isStream, pathOf, tap} from './lib.mjs';
 
 const ROLES = ['admin', 'operator', 'auditor', 'viewer', 'nobody'];
 const VERSIONS = ['v1', 'v2'];
@@ -31,6 +32,10 @@ function routesAndFile(d) {
 	for (const o of d.operations) {
 		const names = [...o.path.matchAll(/{([^}]*)}/g)].map(m => m[1]).sort().join();
 
+		const step_up = table.routes.find(r => r.operation === o.operationId)?.step_up;
+
+		if ((step_up !== 'no') !== o.parameters.some(p => p.name === 'X-Weir-TOTP'))
+			wrong.push(`${o.method} ${o.path}: X-Weir-TOTP, but step_up ${step_up}`);
 		if (names !== o.parameters.filter(p => p.in === 'path').map(p => p.name).sort().join())
 			wrong.push(`${o.method} ${o.path}: its parameters are others`);
 	}
@@ -43,10 +48,45 @@ const ids = {};
 async function prepare() {
 	const made = async (path, body) => JSON.parse((await askPatiently('POST', path, {body: JSON.stringify(body)})).text).id;
 
+	for (const session of JSON.parse((await ask('GET', '/v1/sessions')).text).items)
+		await ask('DELETE', `/v1/sessions/${session.id}`); /* there may be 8 */
+	ids.session = await made('/v1/sessions', {});
+	ids.key = await made('/v1/keys', {name: 'an example', role: 'viewer'});
 	ids.hold = await made('/v1/governance/holds', {category: 'lists', reason: 'an example'});
 	ids.request = await made('/v1/governance/requests', {kind: 'access', subject: '198.51.100.7'});
 	await ask('POST', '/v1/lists/block', {body: JSON.stringify({cidr: '198.51.100.7'})});
 	await ask('PUT', '/v1/flags/trial', {body: JSON.stringify({enabled: true})});
+}
+
+// The one-time password of now (RFC 6238), for a @secret in base32.
+function password(secret) {
+	const bits = [...secret].map(c => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+	const key = Buffer.from(bits.match(/.{8}/g).map(b => parseInt(b, 2)));
+	const step = Buffer.alloc(8);
+
+	step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
+	const hash = createHmac('sha1', key).update(step).digest();
+
+	return String((hash.readUInt32BE(hash.at(-1) & 15) & 0x7fffffff) % 1000000).padStart(6, '0');
+}
+
+// Ask for @o by its example as @role, with what can be known only by then: the ETag of what it changes, a token that is good,
+// the password of who is enrolled for it. Nobody stays enrolled.
+async function askExample(d, o, {role = 'root', body} = {}) {
+	const headers = headersOf(o), path = pathOf(o, d.version, {...ids, user: role === 'root' ? 0 : 65534});
+	const post = async (what, value) => JSON.parse((await askPatiently('POST', `/v1/${what}`, {role, body: JSON.stringify(value)})).text);
+
+	if (d.version !== 'v1' && 'If-Match' in headers)
+		headers['If-Match'] = (await ask('GET', path.replace(/\/rollback|\?.*/g, ''))).headers.etag ?? '*';
+	if (o.operationId === 'refreshSession')
+		body = JSON.stringify({refresh_token: (await post('sessions', {})).refresh_token});
+	if (o.operationId.startsWith('removeTotp'))
+		headers['X-Weir-TOTP'] = password((await post('totp', {algorithm: 'sha1'})).secret ?? '');
+	const answer = await askPatiently(o.method, path, {role, headers, body, stream: isStream(o)});
+
+	if (o.operationId === 'enrollTotp' && answer.status === 201)
+		await ask('DELETE', '/v1/totp', {role, headers: {'X-Weir-TOTP': password(JSON.parse(answer.text).secret)}});
+	return answer;
 }
 
 // What takes away comes last, so that all examples find what they are about. The end of enforcement is not among them.
@@ -67,7 +107,7 @@ async function executeExamples(d) {
 			prepared = !await prepare();
 		for (const [name, body] of Object.entries({...bodiesOf(o), ...(o.requestBody ? {} : {'': undefined})})) {
 			const path = pathOf(o, d.version, ids);
-			let answer = await askPatiently(o.method, path, {headers: headersOf(o), body});
+			let answer = await askExample(d, o, {body});
 			const error = d.judge(o, answer);
 
 			if (o.operationId === 'putPolicy') /* it waits to be confirmed, which the next example is about */
@@ -101,7 +141,8 @@ async function asRoles(d) {
 
 			if (may && o.operationId === 'detach')
 				continue;
-			const answer = await askPatiently(o.method, pathOf(o, d.version, ids), {role, headers: headersOf(o), body: Object.values(bodiesOf(o))[0]});
+			const answer = may ? await askExample(d, o, {role, body: Object.values(bodiesOf(o))[0]})
+				: await askPatiently(o.method, pathOf(o, d.version, ids), {role, headers: headersOf(o), body: Object.values(bodiesOf(o))[0]});
 			const error = d.judge(o, answer);
 
 			pairs++;
@@ -127,13 +168,24 @@ async function refusals(d) {
 		['a web page', 403, {headers: {Origin: 'http://example.com'}}],
 		['an unknown version in a header', 406, {headers: {'X-API-Version': 'v99'}}],
 		['two versions', 400, {headers: {'X-API-Version': d.version === 'v1' ? 'v2' : 'v1'}}],
+		['a key that is none', 401, {headers: {Authorization: 'Bearer weir_none'}}],
+		['fields that are none', 400, {query: 'fields=a..b'}],
+		['a key of a request that is none', 400, {headers: {'Idempotency-Key': 'a b'}}, 'Idempotency-Key'],
+		['an ETag that is none', 400, {headers: {'If-None-Match': 'g'}}, 'If-None-Match'],
+		['an ETag of something else', 412, {headers: {'If-Match': '"g999"'}}, 'If-Match'],
 	];
 	const wrong = [];
 
+	await prepare();
 	for (const o of d.operations)
-		for (const [words, status, options] of ways) {
-			const path = pathOf(o, d.version, ids);
-			const answer = await ask(o.method, status === 406 ? path.slice(3) : path, options);
+		for (const [words, status, options, parameter] of ways) {
+			if (parameter && !o.parameters.some(p => p.name === parameter))
+				continue;
+			let path = pathOf(o, d.version, ids);
+
+			if (options.query)
+				path += (path.includes('?') ? '&' : '?') + options.query;
+			const answer = await ask(o.method, status === 406 ? path.slice(3) : path, {body: Object.values(bodiesOf(o))[0], ...options});
 			const error = answer.status === status ? d.judge(o, answer) : `${answer.status} instead of ${status}`;
 
 			if (error)
@@ -141,7 +193,7 @@ async function refusals(d) {
 		}
 	for (const path of ['lists/block', 'flags/trial']) {
 		const method = path.startsWith('lists') ? 'POST' : 'PUT', body = '{"reason": "a", "ttl": "1h", "reason": "b"}';
-		const answer = await ask(method, `/${d.version}/${path}`, {body});
+		const answer = await ask(method, `/${d.version}/${path}`, {body, headers: {'If-Match': '*'}});
 
 		if (answer.status !== 400)
 			wrong.push(`${path}, a member twice: ${answer.status}`);
@@ -153,7 +205,7 @@ async function refusals(d) {
 		if (error)
 			wrong.push(`${o.operationId}, 8 MiB and one: ${error}`);
 		if (o.requestBody.content['application/json']) {
-			const bad = await ask(o.method, pathOf(o, d.version, ids), {body: '{"'});
+			const bad = await ask(o.method, pathOf(o, d.version, ids), {headers: headersOf(o), body: '{"'});
 
 			if (bad.status !== 400 || d.judge(o, bad))
 				wrong.push(`${o.operationId}, no JSON: ${bad.status} ${d.judge(o, bad)}`);
@@ -162,11 +214,72 @@ async function refusals(d) {
 	return wrong;
 }
 
+// What no example asks for: 304, 428, a dry run, fields, and requests that are sent again.
+async function beside(d) {
+	const of = id => d.operations.find(o => o.operationId === id), wrong = [];
+	const expect = (o, words, answer, status, good = () => true) => {
+		const error = answer.status !== status ? `${answer.status} instead of ${status}: ${answer.text.slice(0, 200)}`
+			: d.judge(o, answer) || (good(answer) ? null : `something else: ${answer.text.slice(0, 200)}`);
+
+		if (error)
+			wrong.push(`${o.operationId}, ${words}: ${error}`);
+	};
+
+	// An empty list has no members that there are not.
+	const noSuchField = async (o, path) => {
+		const answer = await ask('GET', `${path}${path.includes('?') ? '&' : '?'}fields=not-there`);
+
+		if (answer.status !== 200 || !JSON.stringify(JSON.parse(answer.text)).includes('[]'))
+			expect(o, 'a member that there is not', answer, answer.status === 404 ? 404 : 400);
+	};
+
+	await prepare();
+	for (const o of d.operations) {
+		const path = pathOf(o, d.version, ids, false);
+
+		if (o.parameters.some(p => p.name === 'If-None-Match')) {
+			const {etag} = (await ask('GET', path)).headers;
+
+			expect(o, 'what is known', await ask('GET', path, {headers: {'If-None-Match': etag}}), 304, a => a.headers.etag === etag);
+		}
+		if (d.version !== 'v1' && o.parameters.some(p => p.name === 'If-Match'))
+			expect(o, 'no If-Match', await ask(o.method, path, {body: Object.values(bodiesOf(o))[0]}), 428);
+		if (o.parameters.some(p => p.name === 'fields'))
+			await noSuchField(o, path);
+	}
+	const add = of('addListEntry'), path = `/${d.version}/lists/block`, body = JSON.stringify({cidr: '198.51.100.9'});
+	const headers = {'Idempotency-Key': `again-${d.version}`};
+
+	expect(add, 'a dry run', await ask('POST', `${path}?dry_run=true`, {body}), 200, a => JSON.parse(a.text).dry_run);
+	expect(add, 'a word for a dry run', await ask('POST', `${path}?dry_run=perhaps`, {body}), 400);
+	expect(add, 'once', await ask('POST', path, {headers, body}), 201, a => !a.headers['idempotency-replayed']);
+	expect(add, 'again', await ask('POST', path, {headers, body}), 201, a => a.headers['idempotency-replayed'] === 'true');
+	expect(add, 'another under its key', await ask('POST', path, {headers, body: JSON.stringify({cidr: '198.51.100.10'})}), 422);
+	await ask('DELETE', `/v1/lists/block/198.51.100.9`);
+	const fields = await ask('GET', `${path}?fields=cidr`);
+
+	if (!JSON.parse(fields.text).items?.every(i => Object.keys(i).join() === 'cidr'))
+		wrong.push(`fields: ${fields.text.slice(0, 200)}`);
+	const key = await ask('POST', `/${d.version}/keys`, {body: JSON.stringify({name: 'beside', role: 'viewer'})});
+	const shown = {headers: {Authorization: `Bearer ${JSON.parse(key.text).key}`}};
+
+	expect(of('createKey'), 'a key', key, 201, a => a.headers['x-weir-idempotency'] === 'unkept');
+	expect(of('listRoles'), 'with a key', await ask('GET', `/${d.version}/roles`, shown), 200, a => JSON.parse(a.text).you.credential === JSON.parse(key.text).id);
+	expect(of('addListEntry'), 'what the key is not for', await ask('POST', path, {...shown, body}), 403, a => JSON.parse(a.text).code === 'auth.scope');
+	const {secret} = JSON.parse((await ask('POST', '/v1/totp', {body: '{"algorithm": "sha1"}'})).text);
+
+	expect(of('clearPanic'), 'no password of who is enrolled', await ask('DELETE', `/${d.version}/panic`), 401, a => JSON.parse(a.text).code === 'auth.step_up');
+	expect(of('removeTotp'), 'with it', await ask('DELETE', `/${d.version}/totp`, {headers: {'X-Weir-TOTP': password(secret)}}), 200);
+	expect(of('streamEvents'), 'as events', await ask('GET', `/${d.version}/events?since_index=0`, {stream: true, headers: {Accept: 'text/event-stream'}}), 200);
+	return wrong;
+}
+
 for (const d of descriptions) {
 	tap(`${d.version}: the description has every route, with its parameters and permission, and no other`, routesAndFile(d));
 	tap(`${d.version}: every example can be executed, and is answered as described`, await executeExamples(d));
 	tap(`${d.version}: each role gets what is permitted and 403 otherwise, and every answer is as described`, await asRoles(d));
 	tap(`${d.version}: refusals that all share are as described`, await refusals(d));
+	tap(`${d.version}: what no example asks for is as described`, await beside(d));
 }
 tap('a version that is none is refused in the path, too', (await ask('GET', '/v99/status')).status === 404 ? [] : ['it is not']);
 tap('a method that a path does not take is 405, and says which do', [await ask('PATCH', '/v1/panic')].flatMap(a =>

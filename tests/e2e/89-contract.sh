@@ -87,6 +87,7 @@ policy <<-YAML
 	mode: enforce
 	flags: {trial: {rollout: 0%}}
 	lists: {block: {entries: [198.18.66.1]}}
+	tenants: {acme: {src: 198.51.100.0/24, quota: {packets: {day: 10M}}}}
 	services:
 	  web: {proto: tcp, dport: 80}
 	limits:
