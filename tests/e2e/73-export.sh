@@ -99,8 +99,9 @@ check 'a filter holds' test "$(weir audit export --type 'list.*' | jq -r .event_
 check 'filters are those of a search' test "$(weir audit export --type 'list.*' --text 203.0.113 --actor "$(id -un)" | jq -c .index | xargs)" = \
 	"$(weir audit search --oldest --limit 1000 --type 'list.*' --text 203.0.113 --actor "$(id -un)" -o json | jq -c '.events[].index' | xargs)"
 check 'and find what is sealed' test "$(weir audit export --address 203.0.113.7 | wc -l)" -ge 2
-check 'of the files, too' test "$(weir audit export --dir "$STATE/audit" --address 203.0.113.0/24 | wc -l)" = \
-	"$(weir audit search --limit 1000 --address 203.0.113.0/24 -o json | jq '.events | length')"
+# Not in all categories: the search is itself a record that has the address.
+check 'of the files, too' test "$(weir audit export --dir "$STATE/audit" --category lists --address 203.0.113.0/24 | wc -l)" = \
+	"$(weir audit search --limit 1000 --category lists --address 203.0.113.0/24 -o json | jq '.events | length')"
 check 'an address that was asked for is sealed in the record of it' refuse grep -q '"address":"203' \
 	<<<"$(weir audit export --address 203.0.113.0/24 >/dev/null; weir audit tail -n 5 --sealed -o json)"
 check 'a filter that is none is refused' exits 2 weir audit export --category nonsense

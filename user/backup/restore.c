@@ -155,7 +155,7 @@ static int check_sound(const struct restoration *x, struct fault *reterr)
 
 /* A host that is restored has what somebody confirmed, and nothing in force that ends by itself. The daemon
  * takes a generation that is unconfirmed while nothing waits for one that was undone. */
-static void drop_pending(struct restoration *x, const char *path)
+static void drop_passing(struct restoration *x, const char *path)
 {
 	_cleanup_(store_closep) struct store *store = NULL;
 	struct store_pending_row row;
@@ -165,6 +165,9 @@ static void drop_pending(struct restoration *x, const char *path)
 		return;
 	if (store_pending_get(store, &row, NULL) == 0 && store_pending_delete(store, NULL) == 0)
 		x->result->unconfirmed = row.asked;
+	/* What was answered then is not what would be answered now, and may name who was erased since. */
+	if (store_answers_clear(store, NULL) == 0)
+		store_scrub(store, NULL);
 }
 
 static int restore_database(struct restoration *x, struct fault *reterr)
@@ -178,7 +181,7 @@ static int restore_database(struct restoration *x, struct fault *reterr)
 	if (r == 0)
 		r = restore_join(from, x->unpacked.path, BACKUP_DATABASE, reterr);
 	if (r == 0)
-		drop_pending(x, from);
+		drop_passing(x, from);
 	if (r == 0 && restore_exists(path)) {
 		snprintf(suffix, sizeof(suffix), "replaced-%s", x->stamp);
 		r = store_set_aside(path, suffix, x->result->database_aside,
