@@ -8,7 +8,6 @@
  * the tests stay on one, and refill so slowly that no pause of the machine matters.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,32 +28,12 @@
 #define OVERLOAD_NS (700 * NSEC_PER_MSEC)
 
 static struct runner runner;
-static cpu_set_t all_cpus;
-
-static int pin_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
-static unsigned int nth_cpu(unsigned int n)
-{
-	unsigned int cpu = 0;
-
-	n %= (unsigned int)CPU_COUNT(&all_cpus);
-	for (;; cpu++)
-		if (CPU_ISSET(cpu, &all_cpus) && !n--)
-			return cpu;
-}
 
 static int set_up(void **state)
 {
 	(void)state;
 	runner_renew(&runner);
-	return pin_to(nth_cpu(0));
+	return 0;
 }
 
 static int tear_down(void **state)
@@ -297,7 +276,7 @@ static void *send_flat_out(void *argument)
 {
 	struct sender *s = argument;
 
-	pin_to(s->cpu);
+	runner_stay_on(s->cpu);
 	pthread_barrier_wait(s->barrier);
 	do {
 		uint64_t began_ns = read_clock(s->clock), known_ns;
@@ -331,7 +310,7 @@ static struct sender send_from_two_cpus(const struct sender *each)
 	for (unsigned int i = 0; i < 2; i++) {
 		senders[i] = *each;
 		senders[i].barrier = &barrier;
-		senders[i].cpu = nth_cpu(i);
+		senders[i].cpu = runner_cpu(i);
 		assert_int_equal(
 			pthread_create(&senders[i].thread, NULL, send_flat_out, &senders[i]), 0);
 	}
@@ -434,7 +413,7 @@ static void overload_with(const struct allowance *a)
 			.frame = &frames[a->apart ? i : 0],
 			.until_ns = first_ns + OVERLOAD_NS,
 			.clock = CLOCK_MONOTONIC,
-			.cpu = nth_cpu(i),
+			.cpu = runner_cpu(i),
 		};
 		assert_int_equal(
 			pthread_create(&senders[i].thread, NULL, send_flat_out, &senders[i]), 0);
@@ -502,7 +481,7 @@ static void *send_from_newcomers(void *argument)
 	struct sender *s = argument;
 	struct packets_frame frame = *s->frame;
 
-	pin_to(s->cpu);
+	runner_stay_on(s->cpu);
 	for (uint32_t source = 0; source < NEWCOMERS; source++) {
 		name_source(&frame, source);
 		if (source % 64 == 0)
@@ -526,7 +505,7 @@ static void newcomers_on_two_cpus_get_one_bucket_each(void **state)
 	pthread_barrier_init(&barrier, NULL, 2);
 	for (unsigned int i = 0; i < 2; i++) {
 		senders[i] =
-			(struct sender){.barrier = &barrier, .frame = &frame, .cpu = nth_cpu(i)};
+			(struct sender){.barrier = &barrier, .frame = &frame, .cpu = runner_cpu(i)};
 		assert_int_equal(
 			pthread_create(&senders[i].thread, NULL, send_from_newcomers, &senders[i]),
 			0);
@@ -580,6 +559,5 @@ int main(void)
 
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("limits", obstacle, NULL, NULL);
-	sched_getaffinity(0, sizeof(all_cpus), &all_cpus);
 	return cmocka_run_group_tests_name("limits", tests, NULL, tear_down);
 }

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +35,6 @@
 #define BETA_TO			"198.18.2.1"
 
 static struct runner runner;
-static cpu_set_t all_cpus;
 
 static int set_up(void **state)
 {
@@ -223,27 +221,14 @@ struct sender {
 static void *send_flat_out(void *argument)
 {
 	struct sender *s = argument;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(s->cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	runner_stay_on(s->cpu);
 	pthread_barrier_wait(s->barrier);
 	do {
 		s->admitted += runner_run(&runner, s->frame->data, s->frame->length, 0) == XDP_PASS;
 		s->sent++;
 	} while (clock_monotonic_ns() < s->until_ns);
 	return NULL;
-}
-
-static unsigned int nth_cpu(unsigned int n)
-{
-	unsigned int cpu = 0;
-
-	n %= (unsigned int)CPU_COUNT(&all_cpus);
-	for (;; cpu++)
-		if (CPU_ISSET(cpu, &all_cpus) && !n--)
-			return cpu;
 }
 
 static void two_cpus_at_a_boundary_admit_exactly_the_quota(void **state)
@@ -260,7 +245,7 @@ static void two_cpus_at_a_boundary_admit_exactly_the_quota(void **state)
 	pthread_barrier_init(&barrier, NULL, 3);
 	for (unsigned int i = 0; i < 2; i++) {
 		senders[i] =
-			(struct sender){.barrier = &barrier, .frame = &frame, .cpu = nth_cpu(i)};
+			(struct sender){.barrier = &barrier, .frame = &frame, .cpu = runner_cpu(i)};
 		assert_int_equal(
 			pthread_create(&senders[i].thread, NULL, send_flat_out, &senders[i]), 0);
 	}
@@ -479,6 +464,5 @@ int main(void)
 
 	if (runner_obstacle())
 		return cmocka_run_group_tests_name("quota", obstacle, NULL, NULL);
-	sched_getaffinity(0, sizeof(all_cpus), &all_cpus);
 	return cmocka_run_group_tests_name("quota", tests, NULL, tear_down);
 }

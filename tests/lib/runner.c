@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/bpf.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -35,6 +36,28 @@ const char *runner_obstacle(void)
 	if (statfs(BPFFS, &fs) < 0 || (unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return "no bpffs is mounted at " BPFFS;
 	return NULL;
+}
+
+unsigned int runner_cpu(unsigned int n)
+{
+	static cpu_set_t allowed; /* before anything was held to one of them */
+	unsigned int cpu = 0;
+
+	if (!CPU_COUNT(&allowed))
+		assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	n %= (unsigned int)CPU_COUNT(&allowed);
+	for (;; cpu++)
+		if (CPU_ISSET(cpu, &allowed) && !n--)
+			return cpu;
+}
+
+void runner_stay_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
 static void close_datapath(struct runner *r)
@@ -78,6 +101,7 @@ void runner_open(struct runner *r)
 
 	if (!opened)
 		sweep();
+	runner_stay_on(runner_cpu(0));
 	*r = (struct runner){0};
 	snprintf(r->pin_dir, sizeof(r->pin_dir), BPFFS "/weir-test-%d-%u", (int)getpid(), ++opened);
 	open_datapath(r);
@@ -99,6 +123,7 @@ void runner_renew(struct runner *r)
 		runner_open(r);
 		return;
 	}
+	runner_stay_on(runner_cpu(0));
 	runner_unlist_all(r);
 	p = &d->program;
 	assert_int_equal(p->shape.cell_sets_was, 0);

@@ -34,7 +34,16 @@ struct runner {
 /** Why this machine cannot run these tests; NULL: it can. */
 const char *runner_obstacle(void);
 
-/** Make the maps. No policy, empty lists; the first policy or packet loads the program. */
+/** The @n-th CPU, counted from 0 and round and round, of those that this process may run on. */
+unsigned int runner_cpu(unsigned int n);
+/** Hold the calling thread to @cpu, and what it starts from now on. */
+void runner_stay_on(unsigned int cpu);
+
+/**
+ * Make the maps. No policy, empty lists; the first policy or packet loads the program. The calling thread stays
+ * on one CPU from now on: another one's coarse clock may lag behind the exact time at which this one
+ * started a bucket, and would refuse the rest of a burst for up to a tick.
+ */
 void runner_open(struct runner *r);
 /**
  * Open it, or have the maps of an open one as they were at first: the program stays, and with it what its last
