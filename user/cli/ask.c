@@ -180,6 +180,23 @@ int ask_json(const struct cli *cli, const struct client_request *request, json_t
 	return CLI_OK;
 }
 
+int ask_post_json(const struct cli *cli, const char *path, json_t *body, json_t **ret)
+{
+	_cleanup_(json_decrefp) json_t *taken = body;
+	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct client_request request = {
+		.method = "POST",
+		.path = path,
+		.type = "application/json",
+		.body = text,
+		.length = text ? strlen(text) : 0,
+	};
+
+	if (!text)
+		return cli_usage(cli, "what was given is not valid UTF-8");
+	return ask_json(cli, &request, ret);
+}
+
 int ask_get_json(const struct cli *cli, const char *path, json_t **ret)
 {
 	const struct client_request request = {.method = "GET", .path = path};

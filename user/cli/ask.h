@@ -19,6 +19,8 @@ int ask_get(const struct cli *cli, const char *path, struct client_response *ret
 /** Ask for JSON. With -o json the answer has then been printed and *@ret is NULL. */
 int ask_json(const struct cli *cli, const struct client_request *request, json_t **ret);
 int ask_get_json(const struct cli *cli, const char *path, json_t **ret);
+/** POST @body, whose reference is taken; NULL: what it was to be made of is no UTF-8. */
+int ask_post_json(const struct cli *cli, const char *path, json_t *body, json_t **ret);
 
 /** The body as JSON; *@ret is the caller's to json_decref(). */
 int ask_decode(const struct cli *cli, const struct client_response *response, json_t **ret);

@@ -88,11 +88,9 @@ static int hand_out(struct anchor *a, struct fault *reterr)
 static int record(const struct cli *cli, const struct anchor *a, const struct fault *f,
 		  json_t **ret)
 {
-	_cleanup_(json_decrefp) json_t *body = NULL;
-	_cleanup_free_ char *text = NULL;
 	char root[BASE64_LENGTH(AUDIT_HASH_SIZE) + 1];
-	struct client_request request = {.method = "POST", .path = "/v1/audit/anchors"};
 	struct text t;
+	json_t *body;
 
 	text_init(&t, root, sizeof(root));
 	base64_put(&t, a->checkpoint.root, AUDIT_HASH_SIZE);
@@ -102,13 +100,9 @@ static int record(const struct cli *cli, const struct anchor *a, const struct fa
 			 *a->handout.receipt ? a->handout.receipt : NULL, "error",
 			 f->err ? f->text : NULL, "by_policy",
 			 getenv("WEIR_ANCHOR_BY_POLICY") != NULL);
-	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	if (!text)
+	if (!body)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
-	request.type = "application/json";
-	request.body = text;
-	request.length = strlen(text);
-	return ask_json(cli, &request, ret);
+	return ask_post_json(cli, "/v1/audit/anchors", body, ret);
 }
 
 static int parse_note(const struct client_response *response, struct checkpoint *ret,

@@ -12,17 +12,11 @@
 /* POST with --reason, if there is one. */
 static int post(const struct cli *cli, const char *path, json_t **ret)
 {
-	const char *reason = cli_value(cli, CLI_OPTION_REASON, NULL);
-	_cleanup_(json_decrefp) json_t *body = json_pack("{s:s*}", "reason", reason);
-	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct client_request request = {.method = "POST", .path = path};
+	json_t *body = json_pack("{s:s*}", "reason", cli_value(cli, CLI_OPTION_REASON, NULL));
 
-	if (!text)
+	if (!body)
 		return cli_usage(cli, "--reason is not valid UTF-8");
-	request.type = "application/json";
-	request.body = text;
-	request.length = strlen(text);
-	return ask_json(cli, &request, ret);
+	return ask_post_json(cli, path, body, ret);
 }
 
 static int acknowledge(const struct cli *cli)

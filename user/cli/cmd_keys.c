@@ -30,24 +30,6 @@ static void put_text(const struct cli *cli, json_t *body, enum cli_option option
 		json_object_set_new(body, name, json_string(cli_value(cli, option, NULL)));
 }
 
-/* Send @body, whose reference is taken. */
-static int send_body(const struct cli *cli, const char *path, json_t *body, json_t **ret)
-{
-	_cleanup_(json_decrefp) json_t *taken = body;
-	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	const struct client_request request = {
-		.method = "POST",
-		.path = path,
-		.type = "application/json",
-		.body = text,
-		.length = text ? strlen(text) : 0,
-	};
-
-	if (!text)
-		return cli_usage(cli, "what was given is not valid UTF-8");
-	return ask_json(cli, &request, ret);
-}
-
 /* The key alone to stdout, for whoever redirects it; what to do with it to people. */
 static void say_key(const struct cli *cli, const json_t *answer)
 {
@@ -74,7 +56,7 @@ int cmd_keys_create(struct cli *cli)
 	put_words(cli, body, CLI_OPTION_PERMISSIONS, "permissions");
 	put_words(cli, body, CLI_OPTION_SOURCES, "prefixes");
 	put_words(cli, body, CLI_OPTION_TENANTS, "tenants");
-	exit = send_body(cli, KEYS, body, &answer);
+	exit = ask_post_json(cli, KEYS, body, &answer);
 	if (exit == CLI_OK && answer)
 		say_key(cli, answer);
 	return exit;
@@ -100,7 +82,7 @@ int cmd_keys_rotate(struct cli *cli)
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	body = json_object();
 	put_text(cli, body, CLI_OPTION_TTL, "overlap");
-	exit = send_body(cli, path.data, body, &answer);
+	exit = ask_post_json(cli, path.data, body, &answer);
 	if (exit == CLI_OK && answer)
 		say_key(cli, answer);
 	return exit;

@@ -80,24 +80,6 @@ int cmd_retention_list(struct cli *cli)
 	return exit;
 }
 
-/* Send @body, whose reference is taken. */
-static int post(const struct cli *cli, const char *path, json_t *body, json_t **ret)
-{
-	_cleanup_(json_decrefp) json_t *taken = body;
-	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	const struct client_request request = {
-		.method = "POST",
-		.path = path,
-		.type = "application/json",
-		.body = text,
-		.length = text ? strlen(text) : 0,
-	};
-
-	if (!text)
-		return cli_usage(cli, "what was given is not valid UTF-8");
-	return ask_json(cli, &request, ret);
-}
-
 int cmd_retention_set(struct cli *cli)
 {
 	const char *reason = cli_value(cli, CLI_OPTION_REASON, NULL);
@@ -108,7 +90,7 @@ int cmd_retention_set(struct cli *cli)
 
 	if (body && reason)
 		json_object_set_new(body, "reason", json_string(reason));
-	exit = post(cli, RULES, body, &answer);
+	exit = ask_post_json(cli, RULES, body, &answer);
 	if (exit == CLI_OK && answer)
 		say_rules(cli, answer);
 	return exit;
@@ -193,7 +175,7 @@ static int add_hold(const struct cli *cli)
 	}
 	if (reason)
 		json_object_set_new(body, "reason", json_string(reason));
-	exit = post(cli, HOLDS, body, &answer);
+	exit = ask_post_json(cli, HOLDS, body, &answer);
 	if (exit == CLI_OK && answer)
 		cli_say(cli, "held: %s%s", member_text(answer, "id"),
 			cli->operand_count > 1 ? "" : ", all records, of all times");

@@ -65,22 +65,10 @@ int cmd_sessions_end(struct cli *cli)
 
 int cmd_totp_enroll(struct cli *cli)
 {
-	const char *algorithm = cli_operand(cli, 0, "sha1");
-	_cleanup_(json_decrefp) json_t *answer = NULL,
-				       *body = json_pack("{s:s}", "algorithm", algorithm);
-	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	const struct client_request request = {
-		.method = "POST",
-		.path = TOTP,
-		.type = "application/json",
-		.body = text,
-		.length = text ? strlen(text) : 0,
-	};
-	int exit;
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	int exit = ask_post_json(
+		cli, TOTP, json_pack("{s:s}", "algorithm", cli_operand(cli, 0, "sha1")), &answer);
 
-	if (!text)
-		return cli_usage(cli, "what was given is not valid UTF-8");
-	exit = ask_json(cli, &request, &answer);
 	if (exit != CLI_OK || !answer)
 		return exit;
 	cli_say(cli, "%s", member_text(answer, "uri"));
