@@ -7,30 +7,21 @@
 #include "base/text.h"
 #include "engine/governance.h"
 
-/* The body as an object of strings with these names. Answers itself if it is anything else. */
+/* The body as an object of strings with these names. Answers itself if it is anything else, or if there is none. */
 static json_t *read_body(struct call *c, const char *const *names, size_t count)
 {
-	json_error_t where;
-	json_t *body =
-		json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, &where);
 	const char *key;
-	json_t *value;
+	json_t *body, *value;
 
-	if (!json_is_object(body)) {
-		reply_problem(c, 400, "request.json", "the body is no JSON object: %s",
-			      body ? "it is something else" : where.text);
-		json_decref(body);
+	if (!c->request->length) {
+		reply_problem(c, 400, "request.json", "the body is no JSON object: there is none");
 		return NULL;
 	}
+	body = body_read(c, names, count);
 	json_object_foreach (body, key, value) {
-		bool known = false;
-
-		for (size_t i = 0; i < count; i++)
-			known |= strcmp(names[i], key) == 0;
-		if (known && json_is_string(value))
+		if (json_is_string(value))
 			continue;
-		reply_problem(c, 422, "request.member",
-			      known ? "'%.40s' is no string" : "there is no member '%.40s'", key);
+		reply_problem(c, 422, "request.member", "'%.40s' is no string", key);
 		json_decref(body);
 		return NULL;
 	}
