@@ -159,6 +159,7 @@ void handle_limit_put(struct call *c);
 void handle_tenants(struct call *c);
 void handle_tenant_get(struct call *c);
 void handle_source(struct call *c);
+void handle_top(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);
 void handle_list_get(struct call *c);

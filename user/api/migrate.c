@@ -178,6 +178,7 @@ static const struct api_migration migrations[] = {
 	 "a rate is {\"value\": 2000, \"unit\": \"packets/s\"} instead of text; the list has next",
 	 limits_response, NULL},
 	{"tenants", API_V2, "the list has next", items_of_items, NULL},
+	{"top", API_V2, "the list has next", items_of_items, NULL},
 	{"source", API_V2, "the rates of its limits are {value, unit}", source_response, NULL},
 	{"lists", API_V2,
 	 "next_cursor is next, and always there: null at the end; ttl is {\"value\": 10, \"unit\": \"m\"}",

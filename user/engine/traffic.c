@@ -82,6 +82,8 @@ void traffic_read(struct traffic *t, struct datapath *d)
 	stand_for_lost(t, from, lost);
 	if (t->read_ns && now_ns > t->read_ns)
 		t->period = adapt(t, (uint64_t)taken, now_ns - t->read_ns);
+	if (!t->began_ns)
+		t->began_ns = now_ns;
 	t->read_ns = now_ns;
 	/* Each time: another program, or another daemon's word, may stand there. */
 	datapath_set_sampling(d, t->period);

@@ -11,7 +11,7 @@ struct traffic {
 	uint64_t lost;
 	struct datapath_samples at;
 	uint32_t period;
-	uint64_t read_ns; /* CLOCK_MONOTONIC */
+	uint64_t began_ns, read_ns; /* the first and the last time; CLOCK_MONOTONIC */
 };
 
 #endif
