@@ -35,7 +35,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 VERSION := 0.1.0
-LIBRARIES := libbpf libuv libmicrohttpd jansson yaml-0.1 sqlite3 libcrypto libcurl zlib
+LIBRARIES := libbpf libuv libmicrohttpd jansson yaml-0.1 sqlite3 libcrypto libcurl ncursesw zlib
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wcast-qual -Wno-format-nonliteral -Werror
@@ -43,13 +43,13 @@ CPPFLAGS := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' $(if $(FAULTS),-DWEIR_FA
 	$(if $(ABI_TEST),$(ABI_FLAGS) -Itests/abi)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE)
-LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lz -lpthread
+LDLIBS = -lbpf -lelf -luv -lmicrohttpd -ljansson -lyaml -lsqlite3 -lcrypto -lcurl -lncursesw -ltinfo -lz -lm -lpthread
 BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow -Werror \
 	-idirafter /usr/include/$(shell uname -m)-linux-gnu -Iinclude -Ibpf $(ABI_FLAGS)
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
-MODULES := cli daemon api report doctor backup engine detect events datapath export vault import metrics lists policy risk audit store identity base
+MODULES := top cli daemon api report doctor backup engine detect events datapath export vault import metrics lists policy risk audit store identity base
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a

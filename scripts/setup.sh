@@ -30,6 +30,7 @@ readonly NEEDS='
 	libssl-dev =libcrypto hashes of the audit chain
 	libsqlite3-dev =sqlite3 state
 	libcurl4-openssl-dev =libcurl HTTP client
+	libncurses-dev =ncursesw weir top
 	libcmocka-dev =cmocka unit tests
 	tzdata zdump time zones of schedules
 	iproute2 ip lab: namespaces and links
@@ -43,6 +44,7 @@ readonly NEEDS='
 	iputils-ping ping test traffic: ICMP
 	faketime faketime tests: a clock of their own
 	jq jq tests: reads JSON
+	tmux tmux tests: a terminal for weir top
 	chromium chromium tests: opens reports
 	mandoc mandoc tests: lints the manual page
 	zsh zsh tests: its completion

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "daemon/daemon.h"
+#include "top/top.h"
 
 #define ENTRY_OPTIONS                                                                              \
 	CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON), CLI_TAKES(FORCE), CLI_TAKES(DRY_RUN)
@@ -53,6 +54,8 @@ static const struct command commands[] = {
 	 "enforce a policy on an interface until told to stop", .main = daemon_main},
 	{"status", "", "what is enforced, and what became of the packets", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_status},
+	{"top", "", "who sends most, what limits do, what happens: live, on a screen",
+	 CLI_LIST(CLI_ONLINE, CLI_TAKES(ONCE)), .fn = cmd_top},
 	{"block", "CIDR", "put an address or prefix on the block list", CLI_LIST(ENTRY_OPTIONS),
 	 .fn = cmd_block},
 	{"unblock", "CIDR", "take it off the block list", CLI_LIST(CLI_ONLINE), .fn = cmd_unblock},

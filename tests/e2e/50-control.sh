@@ -198,6 +198,7 @@ each_command() {
 	check 'weir totp remove of somebody who lost theirs' as_member "$WEIR" totp remove 0
 	both doctor
 	both metrics
+	both top --once
 	both version
 	check 'weir help prints something' says . weir help
 	check 'weir help policy check names its operand' says FILE weir help policy check

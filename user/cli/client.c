@@ -149,7 +149,7 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	_cleanup_(client_response_done) struct client_response response = {.body.growing = true};
 	struct streaming streaming = {curl, request, &response.body, false};
 	curl_off_t retry_after = 0;
-	char url[2048];
+	char url[2048], type[64] = "";
 	CURLcode code;
 
 	if (!curl || set_headers(curl, request, &headers) < 0)
@@ -179,6 +179,8 @@ int client_call(const char *socket, uint32_t timeout_ms, const struct client_req
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
 	get_header(curl, "X-Weir-Generation", response.generation, sizeof(response.generation));
 	get_header(curl, "X-Weir-Sha256", response.sha256, sizeof(response.sha256));
+	get_header(curl, "Content-Type", type, sizeof(type));
+	response.lines = strcmp(type, "application/x-ndjson") == 0;
 	get_header(curl, "X-Weir-Profile", response.profile, sizeof(response.profile));
 	get_header(curl, "X-Weir-Page", response.page, sizeof(response.page));
 	get_header(curl, "X-Weir-Cursor", response.cursor, sizeof(response.cursor));

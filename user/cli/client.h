@@ -39,6 +39,7 @@ struct client_response {
 	struct text body;
 	char generation[24]; /* X-Weir-Generation; "" if there is none */
 	char sha256[72];     /* X-Weir-Sha256; likewise */
+	bool lines;	     /* the body is NDJSON */
 	char profile[64];    /* X-Weir-Profile; likewise */
 	char page[16];	     /* X-Weir-Page */
 	char cursor[24];     /* X-Weir-Cursor */

@@ -9,6 +9,7 @@
 #include "cli/limits.h"
 #include "cli/panic.h"
 #include "cli/render.h"
+#include "cli/status.h"
 
 int cmd_version(struct cli *cli)
 {
@@ -207,8 +208,7 @@ static void say_exports(const struct cli *cli, const json_t *exports)
 	}
 }
 
-/* What somebody should do something about. */
-static void say_trouble(const struct cli *cli, const json_t *status)
+void status_say_trouble(const struct cli *cli, const json_t *status)
 {
 	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal,
 		     *vault, *index;
@@ -258,7 +258,7 @@ static void say_trouble(const struct cli *cli, const json_t *status)
 	index = json_object_get(audit, "index");
 	if (*member_text(index, "trouble"))
 		cli_say(cli, "AUDIT INDEX: searching is slow, %s", member_text(index, "trouble"));
-	say_exports(cli, json_object_get(audit, "exports"));
+	say_pending(cli, status);
 }
 
 static int print_reasons(const struct cli *cli, const json_t *reasons)
@@ -293,8 +293,8 @@ int cmd_status(struct cli *cli)
 	cli_say(cli, "weir %s on %s: mode %s, attached %s, up %s", member_text(status, "version"),
 		member_text(status, "iface"), member_text(status, "mode"),
 		member_text(status, "attached"), uptime);
-	say_trouble(cli, status);
-	say_pending(cli, status);
+	status_say_trouble(cli, status);
+	say_exports(cli, json_object_get(json_object_get(status, "audit"), "exports"));
 	table_init(&t, "", "", NULL);
 	put_links(&t, status);
 	put_policy(&t, status);

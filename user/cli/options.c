@@ -47,6 +47,7 @@ static const struct option options[CLI_OPTION_MAX] = {
 				  "the private keys, too: the archive then opens what it holds"},
 	[CLI_OPTION_DRY_RUN] = {"dry-run", 0, NULL, "only say what it would do"},
 	[CLI_OPTION_YES] = {"yes", 'y', NULL, "ask no question on a terminal"},
+	[CLI_OPTION_ONCE] = {"once", 0, NULL, "print it once, and end"},
 	[CLI_OPTION_MAN] = {"man", 0, NULL, "the manual page weir(8), as roff"},
 	[CLI_OPTION_FORCE] = {"force", 0, NULL, "do it though there is a reason not to"},
 	[CLI_OPTION_IFACE] = {"iface", 'i', "NAME",
