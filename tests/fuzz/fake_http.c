@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "api/http.h"
 #include "api/job.h"
-#include "api/tail.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -63,24 +62,6 @@ void jobs_stop(struct jobs *jobs)
 void jobs_free(struct jobs *jobs)
 {
 	(void)jobs;
-}
-
-int tails_new(struct api *a, struct tails **ret, struct fault *reterr)
-{
-	(void)a;
-	(void)reterr;
-	*ret = NULL;
-	return 0;
-}
-
-void tails_stop(struct tails *tails)
-{
-	(void)tails;
-}
-
-void tails_free(struct tails *tails)
-{
-	(void)tails;
 }
 
 bool job_is_cancelled(void *job)

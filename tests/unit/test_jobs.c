@@ -20,6 +20,8 @@
 
 #define READS (JOB_READS_MAX + JOB_READS_WAITING)
 #define LEFT  (JOB_READS_MAX + 1)
+#define PIECE 65536
+#define LARGE (64U << 20) /* of a stream: more than all buffers on its way take */
 
 struct fixture {
 	char directory[64], path[80];
@@ -28,6 +30,7 @@ struct fixture {
 	struct api api;
 	sem_t asked, began, go, ended; /* of slow jobs: asked for; running; may go on; freed */
 	unsigned int cancelled;
+	size_t put; /* bytes, by a stream that is over */
 	int left[LEFT];
 	void (*client)(struct fixture *f);
 };
@@ -49,13 +52,45 @@ static void run_slow(struct job *job)
 	}
 	while (!job_is_cancelled(job))
 		usleep(1000);
-	s->fixture->cancelled++;
+	__atomic_add_fetch(&s->fixture->cancelled, 1, __ATOMIC_RELAXED);
 }
 
 static void finish_slow(struct call *c, struct job *job)
 {
 	(void)job;
 	reply_json(c, 200, json_pack("[s]", "slow"));
+}
+
+/* "begun", then what the path says: nothing more, too much, or nothing and then an end that is none. */
+static void run_stream(struct job *job)
+{
+	static const char piece[PIECE];
+	struct slow *s = (struct slow *)job;
+	size_t put = 0;
+
+	sem_post(&s->fixture->began);
+	if (job_stream(job) < 0 || job_put(job, "begun", 5) < 0)
+		return;
+	if (strcmp(job->path, "/endless") == 0) {
+		while (job_sleep(job, 10) == 0)
+			;
+		__atomic_add_fetch(&s->fixture->cancelled, 1, __ATOMIC_RELAXED);
+	} else if (strcmp(job->path, "/large") == 0) {
+		while (put < LARGE && job_put(job, piece, sizeof(piece)) == 0)
+			put += sizeof(piece);
+		s->fixture->put = put;
+	} else {
+		sem_wait(&s->fixture->go);
+		job_put(job, " and ended", 10);
+		job->broken = strcmp(job->path, "/broken") == 0;
+	}
+}
+
+static void finish_stream(struct call *c, struct job *job)
+{
+	(void)job;
+	c->response->status = 200;
+	c->response->content_type = "text/plain";
 }
 
 static void free_slow(struct job *job)
@@ -70,7 +105,8 @@ static void handle(const struct http_request *request, struct http_response *res
 		   void *userdata)
 {
 	struct fixture *f = userdata;
-	struct call c = {.api = &f->api, .request = request, .response = response};
+	struct call c = {
+		.api = &f->api, .request = request, .response = response, .path = request->path};
 	struct slow *s;
 
 	if (strcmp(request->path, "/fast") == 0)
@@ -81,6 +117,11 @@ static void handle(const struct http_request *request, struct http_response *res
 		.kind = JOB_READ, .run = run_slow, .finish = finish_slow, .free = free_slow};
 	s->fixture = f;
 	s->patient = strcmp(request->path, "/patient") == 0;
+	if (strcmp(request->path, "/slow") != 0 && !s->patient) {
+		s->job.kind = JOB_EXPORT;
+		s->job.run = run_stream;
+		s->job.finish = finish_stream;
+	}
 	job_start(&c, &s->job);
 	sem_post(&f->asked);
 }
@@ -109,6 +150,21 @@ static void hear(int fd, char ret[static 1024])
 		length += (size_t)n;
 	ret[length] = '\0';
 	close(fd);
+}
+
+/* Until @word came. */
+static void hear_until(int fd, const char *word)
+{
+	char answer[1024] = "";
+	size_t length = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && !strstr(answer, word)) {
+		n = read(fd, answer + length, sizeof(answer) - 1 - length);
+		length += n > 0 ? (size_t)n : 0;
+		answer[length] = '\0';
+	}
+	assert(n > 0);
 }
 
 static void *run_client(void *userdata)
@@ -273,6 +329,131 @@ static void daemon_that_stops_waits_for_no_question(void **state)
 	end(&f);
 }
 
+static void hear_it_begin(struct fixture *f)
+{
+	int fd = ask(f, "/stream");
+	char answer[1024];
+
+	hear_until(fd, "begun");
+	hear(ask(f, "/fast"), answer);
+	assert(strstr(answer, "\"fast\""));
+	sem_post(&f->go); /* only now can it go on */
+	hear(fd, answer);
+	assert(strstr(answer, " and ended"));
+	assert(strstr(answer, "\r\n0\r\n"));
+	fd = ask(f, "/broken");
+	sem_post(&f->go);
+	hear(fd, answer);
+	assert(strstr(answer, "begun"));
+	assert(!strstr(answer, "\r\n0\r\n"));
+}
+
+static void stream_goes_out_while_it_is_made_and_shows_whether_it_is_whole(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	serve(&f, hear_it_begin);
+	end(&f);
+}
+
+static void take_nothing(struct fixture *f)
+{
+	int fd = ask(f, "/large");
+	char answer[1024];
+
+	hear_until(fd, "begun");
+	hear(ask(f, "/fast"), answer);
+	assert(strstr(answer, "\"fast\""));
+	close(fd);
+	sem_wait(&f->ended);
+}
+
+static void client_that_takes_nothing_holds_up_its_stream_alone(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	serve(&f, take_nothing);
+	assert_true(f.put < LARGE);
+	end(&f);
+}
+
+static void leave_a_stream(struct fixture *f)
+{
+	int fd = ask(f, "/endless");
+
+	hear_until(fd, "begun");
+	close(fd);
+	sem_wait(&f->ended);
+}
+
+static void client_that_goes_away_ends_its_stream(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	serve(&f, leave_a_stream);
+	assert_int_equal(f.cancelled, 1);
+	end(&f);
+}
+
+static void leave_streams_behind(struct fixture *f)
+{
+	static const char *const paths[LEFT] = {"/endless", "/large", "/endless"};
+
+	for (unsigned int i = 0; i < LEFT; i++) {
+		f->left[i] = ask(f, paths[i]);
+		hear_until(f->left[i], "begun");
+	}
+}
+
+static void daemon_that_stops_ends_all_streams(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	serve(&f, leave_streams_behind);
+	jobs_stop(f.api.jobs);
+	assert_int_equal(f.cancelled, 2);
+	assert_true(f.put < LARGE);
+	for (unsigned int i = 0; i < LEFT; i++)
+		close(f.left[i]);
+	end(&f);
+}
+
+static void fill_up_with_streams(struct fixture *f)
+{
+	char answer[1024];
+	int fds[JOB_EXPORTS_MAX];
+
+	for (unsigned int i = 0; i < JOB_EXPORTS_MAX; i++) {
+		fds[i] = ask(f, "/endless");
+		hear_until(fds[i], "begun");
+	}
+	hear(ask(f, "/endless"), answer);
+	assert(strstr(answer, "503"));
+	assert(strstr(answer, "api.busy"));
+	for (unsigned int i = 0; i < JOB_EXPORTS_MAX; i++)
+		close(fds[i]);
+	for (unsigned int i = 0; i <= JOB_EXPORTS_MAX; i++)
+		sem_wait(&f->ended);
+}
+
+static void one_stream_more_than_there_may_be_is_told_to_come_again(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	serve(&f, fill_up_with_streams);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +461,11 @@ int main(void)
 		cmocka_unit_test(client_that_goes_away_cancels_its_question),
 		cmocka_unit_test(who_comes_to_a_full_line_is_told_to_come_again),
 		cmocka_unit_test(daemon_that_stops_waits_for_no_question),
+		cmocka_unit_test(stream_goes_out_while_it_is_made_and_shows_whether_it_is_whole),
+		cmocka_unit_test(client_that_takes_nothing_holds_up_its_stream_alone),
+		cmocka_unit_test(client_that_goes_away_ends_its_stream),
+		cmocka_unit_test(daemon_that_stops_ends_all_streams),
+		cmocka_unit_test(one_stream_more_than_there_may_be_is_told_to_come_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,14 +5,12 @@
 
 #include "api/internal.h"
 #include "api/job.h"
-#include "api/tail.h"
 
 static void api_free(struct api *a)
 {
 	close_fdp(&a->control_fd);
 	close_fdp(&a->metrics_fd);
 	jobs_free(a->jobs);
-	tails_free(a->tails);
 	idempotency_free(a->in_flight);
 	free(a);
 }
@@ -66,8 +64,6 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 		http.groups[i] = identity_role_group(i);
 	a->engine = engine;
 	r = jobs_new(a, &a->jobs, reterr);
-	if (r == 0)
-		r = tails_new(a, &a->tails, reterr);
 	if (r < 0)
 		return r;
 	r = serve(&http, &a->control_fd, &a->control, reterr);
@@ -80,10 +76,8 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 
 void api_quiesce(struct api *a)
 {
-	if (!a)
-		return;
-	jobs_stop(a->jobs);
-	tails_stop(a->tails);
+	if (a)
+		jobs_stop(a->jobs);
 }
 
 void api_stop(struct api *a)

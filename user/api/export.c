@@ -1,45 +1,86 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Records for other programs, sent while they are read. That somebody took them is a record, durable before the first byte goes out. */
+/*
+ * Records for other programs, sent by a job while they are read. That somebody took them is a record, durable before the
+ * first byte goes out.
+ */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/job.h"
 #include "base/log.h"
 #include "engine/export.h"
 #include "engine/privacy.h"
 #include "export/stream.h"
 #include "vault/query.h"
 
-/* An export and the ids of subjects that its query borrows. */
-struct sending {
-	struct export_stream *stream;
-	struct vault_meant meant;
+struct export_job {
+	struct job job;
+	struct export_stream_options options;
+	struct audit_query query;
+	struct vault *vault;
+	struct audit_details asked;
+	struct engine_actor actor;
+	char username[33];
+	struct fault fault; /* why there is none; err 0: there is */
 };
 
-static void sending_free(struct sending *s)
+static int send_all(struct export_job *e, struct export_stream *stream, struct fault *reterr)
 {
-	if (!s)
-		return;
-	export_stream_close(s->stream);
-	vault_meant_done(&s->meant);
-	free(s);
-}
-DEFINE_CLEANUP(struct sending *, sending_free)
+	_cleanup_(text_done) struct text piece = {.growing = true};
+	int r = 1;
 
-static ssize_t read_stream(void *data, char *buffer, size_t size)
+	while (r == 1 && !job_is_cancelled(e)) {
+		int sent = 0;
+
+		piece.length = 0;
+		r = export_stream_next(stream, &piece, reterr);
+		if (r >= 0 && piece.length)
+			sent = job_put(&e->job, piece.data, piece.length);
+		if (sent < 0)
+			return sent;
+	}
+	return r == 1 ? -ECANCELED : r;
+}
+
+static void run_export(struct job *job)
 {
-	const struct sending *s = data;
+	_cleanup_(export_stream_closep) struct export_stream *stream = NULL;
+	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
+	struct export_job *e = (struct export_job *)job;
 	struct fault f = {0};
-	ssize_t n = export_stream_read(s->stream, buffer, size, &f);
+	int r;
 
-	if (n < 0 && n != -ENODATA)
+	if (vault_mean(e->vault, &e->query, &meant, &e->fault) < 0 ||
+	    export_stream_open(&e->options, &stream, &e->fault) < 0)
+		return;
+	r = job_stream(job);
+	if (r < 0) {
+		fault(&e->fault, r, "export.memory", "out of memory, or nobody waits for it");
+		return;
+	}
+	r = send_all(e, stream, &f);
+	job->broken = r < 0;
+	if (r < 0 && r != -ECANCELED)
 		log_error("an export broke off", "error", f.text);
-	return n;
 }
 
-static void end_stream(void *data)
+static void finish_export(struct call *c, struct job *job)
 {
-	sending_free(data);
+	const struct export_job *e = (struct export_job *)job;
+
+	if (e->fault.err)
+		return reply_fault(c, &e->fault);
+	engine_exported(c->engine, export_format_to_str(e->options.format), &e->asked, &e->actor);
+	c->response->status = 200;
+	c->response->content_type = export_format_type(e->options.format);
+	c->response->when_durable = true;
+}
+
+static void free_export(struct job *job)
+{
+	free(job);
 }
 
 static bool is_sealed(const struct call *c)
@@ -49,40 +90,52 @@ static bool is_sealed(const struct call *c)
 	return word && strcmp(word, "false") != 0;
 }
 
-void handle_audit_export(struct call *c)
+/* Fill in @e, which is zeroed. Answers itself if it cannot be. */
+static int read_export(struct call *c, struct export_job *e)
 {
 	const char *name = http_argument(c->request, "format") ?: "ndjson";
 	int format = export_format_from_str(name);
-	_cleanup_(sending_freep) struct sending *sending = NULL;
-	struct audit_details asked = {0};
-	struct audit_query query;
-	struct fault f = {0};
 
 	if (format < 0) {
 		_cleanup_(text_done) struct text known = {.growing = true};
 
 		export_format_names(&known);
-		return reply_problem(c, 422, "export.format", "'%.32s' is no format; there are %s",
-				     name, known.data ?: "");
+		reply_problem(c, 422, "export.format", "'%.32s' is no format; there are %s", name,
+			      known.data ?: "");
+		return -EINVAL;
 	}
-	if (read_query(c, &query, &asked) < 0)
-		return;
-	sending = calloc(1, sizeof(*sending));
-	if (!sending)
+	if (read_query(c, &e->query, &e->asked) < 0)
+		return -EINVAL;
+	e->vault = engine_vault(c->engine);
+	e->actor = c->actor;
+	snprintf(e->username, sizeof(e->username), "%s", c->actor.username);
+	e->actor.username = e->username;
+	e->options = (struct export_stream_options){
+		.audit_dir = engine_audit_dir(c->engine),
+		.format = (enum export_format)format,
+		.query = &e->query,
+		.opener = engine_audit_opener(c->engine),
+		.sealed = is_sealed(c),
+		.is_cancelled = job_is_cancelled,
+		.userdata = &e->job,
+	};
+	return 0;
+}
+
+void handle_audit_export(struct call *c)
+{
+	struct export_job *e = calloc(1, sizeof(*e));
+
+	if (!e)
 		return reply_problem(c, 500, "export.memory", "out of memory");
-	if (vault_mean(engine_vault(c->engine), &query, &sending->meant, &f) < 0 ||
-	    export_stream_open(engine_audit_dir(c->engine), (enum export_format)format, &query,
-			       engine_audit_opener(c->engine), is_sealed(c), &sending->stream,
-			       &f) < 0)
-		return reply_fault(c, &f);
-	engine_exported(c->engine, export_format_to_str((enum export_format)format), &asked,
-			&c->actor);
-	c->response->status = 200;
-	c->response->content_type = export_format_type((enum export_format)format);
-	c->response->stream = read_stream;
-	c->response->stream_end = end_stream;
-	c->response->stream_data = take_ptr(sending);
-	c->response->when_durable = true;
+	e->job = (struct job){.kind = JOB_EXPORT,
+			      .run = run_export,
+			      .finish = finish_export,
+			      .free = free_export};
+	if (read_export(c, e) < 0)
+		free_export(&e->job);
+	else
+		job_start(c, &e->job);
 }
 
 uint64_t export_lag(const struct engine *e, const struct ship_stats *s)

@@ -71,9 +71,9 @@ struct http_response {
 	bool when_durable; /* hold back until http_options.hold says so */
 	bool as_is;	   /* and do not say in it whether it is */
 	/*
-	 * Instead of body: up to @size bytes of it at a time. 0: none yet, ask again; -EAGAIN: none until
-	 * http_wake(); -ENODATA: that was all; other -errno: break off, so that
-	 * the client sees that it is not whole. Has to be quick. stream_end is called once, whatever happens.
+	 * Instead of body: up to @size bytes of it at a time. -EAGAIN: none until http_wake(); -ENODATA: that was all;
+	 * other -errno: break off, so that the client sees that it is not whole. Has to be quick. stream_end is called
+	 * once, whatever happens.
 	 */
 	ssize_t (*stream)(void *stream_data, char *buffer, size_t size);
 	void (*stream_end)(void *stream_data);

@@ -24,7 +24,6 @@ struct api {
 	struct http_server *control, *metrics;
 	struct allowance allowance;
 	struct jobs *jobs;
-	struct tails *tails;
 	struct in_flight *in_flight;
 	bool detach_when_sent;
 };

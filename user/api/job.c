@@ -22,16 +22,21 @@ struct jobs {
 	uv_async_t ended;
 	struct line lines[JOB_KIND_MAX]; /* the loop's */
 	atomic_bool stop;
-
-	pthread_mutex_t lock; /* guards what follows */
-	struct job *done;     /* ran, and is to be answered */
+	pthread_mutex_t lock; /* guards what jobs say of themselves */
 };
 
 static const struct {
 	unsigned int running, waiting;
+	const char *full;
 } most[JOB_KIND_MAX] = {
-	[JOB_READ] = {JOB_READS_MAX, JOB_READS_WAITING},
-	[JOB_REPORT] = {JOB_REPORTS_MAX, JOB_REPORTS_WAITING},
+	[JOB_READ] =
+		{JOB_READS_MAX, JOB_READS_WAITING,
+		 "too many questions about the audit log are being answered: ask again in a second"},
+	[JOB_REPORT] = {JOB_REPORTS_MAX, JOB_REPORTS_WAITING,
+			"a report is being made for somebody: ask again when it is done"},
+	[JOB_EXPORT] = {JOB_EXPORTS_MAX, JOB_EXPORTS_WAITING,
+			"too many exports are being sent: ask again when one is done"},
+	[JOB_TAIL] = {JOB_TAILS_MAX, JOB_TAILS_WAITING, "too many streams are being sent: end one"},
 };
 
 static void push(struct job **list, struct job *j)
@@ -68,27 +73,91 @@ bool job_is_cancelled(void *job)
 	       (poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR));
 }
 
+static void wake_loop(void *userdata)
+{
+	struct job *j = userdata;
+
+	uv_async_send(&j->jobs->ended);
+}
+
+/* Have the loop look at what the job says of itself. */
+static void say(struct job *j, bool *what)
+{
+	pthread_mutex_lock(&j->jobs->lock);
+	*what = true;
+	pthread_mutex_unlock(&j->jobs->lock);
+	wake_loop(j);
+}
+
 static void *run(void *userdata)
 {
 	struct job *j = userdata;
-	struct jobs *jobs = j->jobs;
 
 	setpriority(PRIO_PROCESS, 0, JOB_NICE); /* of this thread, and of those that it starts */
 	j->ran = !job_is_cancelled(j);
 	if (j->ran)
 		j->run(j);
-	pthread_mutex_lock(&jobs->lock);
-	j->next_done = jobs->done;
-	jobs->done = j;
-	pthread_mutex_unlock(&jobs->lock);
-	uv_async_send(&jobs->ended);
+	flow_end(&j->flow, j->broken);
+	say(j, &j->over);
 	return NULL;
+}
+
+int job_stream(struct job *j)
+{
+	int r = job_is_cancelled(j) ? -ECANCELED : flow_open(&j->flow);
+
+	if (r == 0)
+		say(j, &j->open);
+	return r;
+}
+
+int job_put(struct job *j, const char *data, size_t length)
+{
+	return job_is_cancelled(j) ? -ECANCELED : flow_put(&j->flow, data, length);
+}
+
+int job_sleep(struct job *j, unsigned int msec)
+{
+	return job_is_cancelled(j) ? -ECANCELED : flow_sleep(&j->flow, msec);
 }
 
 static void refuse(struct call *c, const char *code, const char *words)
 {
 	http_response_header(c->response, "Retry-After", "1");
 	reply_problem(c, 503, code, "%s", words);
+}
+
+static void job_free(struct job *j)
+{
+	flow_done(&j->flow);
+	j->free(j);
+}
+
+static ssize_t read_stream(void *data, char *buffer, size_t size)
+{
+	struct job *j = data;
+
+	return flow_take(&j->flow, buffer, size);
+}
+
+static void end_stream(void *data)
+{
+	struct job *j = data;
+
+	j->sent = false;
+	flow_close(&j->flow);
+	if (j->joined)
+		job_free(j);
+}
+
+static bool streams(struct job *j)
+{
+	bool open;
+
+	pthread_mutex_lock(&j->jobs->lock);
+	open = j->open;
+	pthread_mutex_unlock(&j->jobs->lock);
+	return open;
 }
 
 static void answer(struct job *j)
@@ -103,15 +172,23 @@ static void answer(struct job *j)
 		.fields = *j->fields ? j->fields : NULL,
 	};
 
+	j->answered = true;
 	c.headers = c.response->header_count;
 	if (j->ran)
 		j->finish(&c, j);
 	else
 		refuse(&c, "api.cancelled", "the daemon stops, or has no thread for this");
+	if (streams(j) && c.response->status == 200) {
+		j->sent = true;
+		c.response->stream = read_stream;
+		c.response->stream_end = end_stream;
+		c.response->stream_data = j;
+	} else {
+		flow_close(&j->flow);
+	}
 	c.response->later = false;
 	reply_finish(&c);
 	http_answer(j->exchange);
-	j->free(j);
 }
 
 static int begin(struct line *line, struct job *j)
@@ -125,38 +202,66 @@ static int begin(struct line *line, struct job *j)
 	return 0;
 }
 
+/* Its thread is done, or never began; what it put may still be on its way. */
 static void end(struct job *j)
 {
-	enum job_kind kind = j->kind;
+	if (!j->answered)
+		answer(j);
+	j->joined = true;
+	if (!j->sent)
+		job_free(j);
+}
+
+static void end_running(struct job *j)
+{
 	struct jobs *jobs = j->jobs;
+	enum job_kind kind = j->kind;
 	struct line *line = &jobs->lines[kind];
 
 	pthread_join(j->thread, NULL);
 	take_out(&line->running, j);
 	line->running_count--;
-	answer(j);
+	end(j);
 	while (!atomic_load(&jobs->stop) && line->waiting &&
 	       line->running_count < most[kind].running) {
 		j = pop(&line->waiting);
 		line->waiting_count--;
 		if (begin(line, j) < 0)
-			answer(j);
+			end(j);
 	}
 }
 
+/* What there is to do for it, if anything. */
+static bool see_to(struct job *j)
+{
+	bool open, over;
+
+	pthread_mutex_lock(&j->jobs->lock);
+	open = j->open;
+	over = j->over;
+	pthread_mutex_unlock(&j->jobs->lock);
+	if (open && !j->answered) {
+		answer(j);
+		return true;
+	}
+	if (j->sent && flow_is_due(&j->flow))
+		http_wake(j->exchange);
+	if (over)
+		end_running(j);
+	return over;
+}
+
+/* Some job says something of itself; which one is found by looking at all of the few. */
 static void on_ended(uv_async_t *handle)
 {
 	struct jobs *jobs = handle->data;
-	struct job *j;
 
-	do {
-		pthread_mutex_lock(&jobs->lock);
-		j = jobs->done;
-		jobs->done = j ? j->next_done : NULL;
-		pthread_mutex_unlock(&jobs->lock);
-		if (j)
-			end(j);
-	} while (j);
+	for (unsigned int i = 0; i < JOB_KIND_MAX; i++) {
+		struct job *j = jobs->lines[i].running;
+
+		while (j)
+			j = see_to(j) ? jobs->lines[i].running : j->next;
+	}
 }
 
 void job_start(struct call *c, struct job *j)
@@ -171,22 +276,37 @@ void job_start(struct call *c, struct job *j)
 	snprintf(j->path, sizeof(j->path), "%s", c->path ?: "");
 	snprintf(j->fields, sizeof(j->fields), "%s", c->fields ?: "");
 	j->fd = http_client_fd(c->request);
+	j->uid = c->actor.uid;
+	flow_init(&j->flow, wake_loop, j);
 	if (line->running_count < most[j->kind].running) {
 		if (begin(line, j) < 0) {
 			refuse(c, "api.busy", "the daemon has no thread for this");
-			return j->free(j);
+			return job_free(j);
 		}
 	} else if (line->waiting_count < most[j->kind].waiting) {
 		push(&line->waiting, j);
 		line->waiting_count++;
 	} else {
-		refuse(c, "api.busy",
-		       j->kind == JOB_REPORT
-			       ? "a report is being made for somebody: ask again when it is done"
-			       : "too many questions about the audit log are being answered: ask again in a second");
-		return j->free(j);
+		refuse(c, "api.busy", most[j->kind].full);
+		return job_free(j);
 	}
 	c->response->later = true;
+}
+
+unsigned int jobs_count(const struct jobs *jobs, enum job_kind kind)
+{
+	return jobs->lines[kind].running_count + jobs->lines[kind].waiting_count;
+}
+
+unsigned int jobs_count_of(const struct jobs *jobs, enum job_kind kind, uid_t uid)
+{
+	unsigned int count = 0;
+
+	for (const struct job *j = jobs->lines[kind].running; j; j = j->next)
+		count += j->uid == uid;
+	for (const struct job *j = jobs->lines[kind].waiting; j; j = j->next)
+		count += j->uid == uid;
+	return count;
 }
 
 int jobs_new(struct api *a, struct jobs **ret, struct fault *reterr)
@@ -214,15 +334,18 @@ void jobs_stop(struct jobs *jobs)
 		struct line *line = &jobs->lines[i];
 		struct job *j;
 
+		for (j = line->running; j; j = j->next)
+			flow_close(&j->flow);
 		while ((j = pop(&line->running))) {
 			pthread_join(j->thread, NULL);
-			answer(j);
+			if (j->sent && flow_is_due(&j->flow))
+				http_wake(j->exchange);
+			end(j);
 		}
 		while ((j = pop(&line->waiting)))
-			answer(j);
+			end(j);
 		*line = (struct line){0};
 	}
-	jobs->done = NULL; /* those that ran are answered */
 }
 
 static void on_closed(uv_handle_t *handle)

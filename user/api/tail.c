@@ -1,66 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "api/tail.h"
-
+/*
+ * GET /events: records as they come, by a job. The log itself is the queue: each client has its place in it, so that a
+ * slow one costs nothing and can go on where it was. One that fell too far behind is told how many it missed.
+ */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/job.h"
 #include "audit/reader.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/privacy.h"
 #include "engine/recorder.h"
 #include "vault/query.h"
 
-#define WAKE_MSEC	200
-#define RECORDS_AT_ONCE 256	    /* that are looked at in one turn: a few milliseconds */
-#define BUFFER_BYTES	(64U << 10) /* it is full with the record that goes beyond */
+#define TAILS_USER_MAX	  2
+#define TAIL_LAG_MAX	  4096 /* records that one who was up to date may fall behind */
+#define TAIL_HEARTBEAT_NS (15 * NSEC_PER_SEC)
+#define WAKE_MSEC	  200
+#define RECORDS_AT_ONCE	  256	      /* that are looked at in one turn: a few milliseconds */
+#define BUFFER_BYTES	  (64U << 10) /* it is full with the record that goes beyond */
 
 struct tail {
-	struct tails *tails; /* NULL: it ended */
-	struct tail *next_tail;
-	uid_t uid;
-	int fd; /* the client's */
-	void *exchange;
-	bool waits;  /* for http_wake() */
+	struct job job;
+	const char *dir;
+	struct vault *vault;
+	struct recorder *recorder;
+	const struct personal_opener *opener;
 	bool events; /* text/event-stream, or else NDJSON */
 	bool sealed;
 	bool current; /* it had all that there was, once */
 	struct reader *reader;
 	struct audit_query query;
-	struct vault_meant meant;
 	uint64_t index;	       /* of the record that is looked at next */
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, when one is due */
 	struct text text;
-	size_t taken; /* of text */
+	struct fault fault; /* why it cannot begin; err 0: it does */
 };
 
-struct tails {
-	struct api *api;
-	uv_timer_t timer;
-	struct tail *first;
-	unsigned int count;
-};
-
-static void close_files(struct tail *t)
+static void free_tail(struct job *job)
 {
+	struct tail *t = (struct tail *)job;
+
 	reader_close(t->reader);
-	t->reader = NULL;
-	vault_meant_done(&t->meant);
-}
-
-static void tail_free(struct tail *t)
-{
-	if (!t)
-		return;
-	close_files(t);
 	text_done(&t->text);
 	free(t);
 }
-DEFINE_CLEANUP(struct tail *, tail_free)
 
 /* What stands before and after a message. Its id is that of the last record that was looked at. */
 static void begin_message(struct tail *t, const char *event)
@@ -126,7 +115,7 @@ static int catch_up(struct tail *t, struct fault *reterr)
 
 	if (!t->current)
 		return 0;
-	recorder_get_stats(engine_recorder(t->tails->api->engine), &stats);
+	recorder_get_stats(t->recorder, &stats);
 	if (stats.records <= t->index + TAIL_LAG_MAX)
 		return 0;
 	r = reader_seek(t->reader, stats.records, reterr);
@@ -135,7 +124,7 @@ static int catch_up(struct tail *t, struct fault *reterr)
 	return r;
 }
 
-/* Fill the buffer, which is empty. 1: there may be more; 0: that is all for now. */
+/* Fill the text, which is empty. 1: there may be more; 0: that is all for now. */
 static int fill(struct tail *t, struct fault *reterr)
 {
 	struct reader_record record;
@@ -153,99 +142,77 @@ static int fill(struct tail *t, struct fault *reterr)
 	return r;
 }
 
-static bool client_is_gone(const struct tail *t)
+/* Send what is new, or wait for it. */
+static int go_on(struct tail *t, struct fault *reterr)
 {
-	struct pollfd client = {.fd = t->fd};
+	int r, sent = 0;
 
-	return poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR);
-}
-
-static ssize_t read_tail(void *data, char *buffer, size_t size)
-{
-	struct tail *t = data;
-	uint64_t now_ns = clock_monotonic_ns();
-	struct fault f = {0};
-	size_t length;
-	int r = 1;
-
-	if (!t->tails)
-		return -ENODATA;
-	if (t->taken == t->text.length) {
-		t->text.length = t->taken = 0;
-		r = fill(t, &f);
-		if (r == 0 && !t->text.length && now_ns >= t->heartbeat_ns)
-			put_heartbeat(t);
-	}
-	if (r < 0) {
-		log_error("a stream of events broke off", "error", f.text);
+	t->text.length = 0;
+	r = fill(t, reterr);
+	if (r == 0 && !t->text.length && clock_monotonic_ns() >= t->heartbeat_ns)
+		put_heartbeat(t);
+	if (r < 0)
 		return r;
+	if (t->text.length) {
+		t->heartbeat_ns = clock_monotonic_ns() + TAIL_HEARTBEAT_NS;
+		sent = job_put(&t->job, t->text.data, t->text.length);
+	} else if (r == 1 && job_is_cancelled(t)) {
+		return -ECANCELED;
 	}
-	length = t->text.length - t->taken;
-	if (!length && client_is_gone(t))
-		return -EPIPE;
-	if (!length && r == 0) {
-		t->waits = true;
-		return -EAGAIN;
-	}
-	if (!length)
-		return 0;
-	t->heartbeat_ns = now_ns + TAIL_HEARTBEAT_NS;
-	length = length < size ? length : size;
-	memcpy(buffer, t->text.data + t->taken, length);
-	t->taken += length;
-	return (ssize_t)length;
+	return sent == 0 && r == 0 ? job_sleep(&t->job, WAKE_MSEC) : sent;
 }
 
-static void take_out(struct tail *t)
+static int open_tail(struct tail *t, struct vault_meant *meant)
 {
-	struct tail **at = &t->tails->first;
+	int r = vault_mean(t->vault, &t->query, meant, &t->fault);
 
-	while (*at != t)
-		at = &(*at)->next_tail;
-	*at = t->next_tail;
-	t->tails->count--;
-	t->tails = NULL;
+	if (r == 0)
+		r = reader_open(t->dir, &t->reader, &t->fault);
+	if (r == 0)
+		r = reader_seek(t->reader, t->index, &t->fault);
+	if (r < 0)
+		return r;
+	reader_set_opener(t->reader, t->opener);
+	r = job_stream(&t->job);
+	return r == -ENOMEM ? fault(&t->fault, r, "api.memory", "out of memory") : r;
 }
 
-static void end_tail(void *data)
+static void run_tail(struct job *job)
 {
-	struct tail *t = data;
+	_cleanup_(vault_meant_done) struct vault_meant meant = {0};
+	struct tail *t = (struct tail *)job;
+	struct fault f = {0};
+	int r = open_tail(t, &meant);
 
-	if (t->tails)
-		take_out(t);
-	tail_free(t);
-}
-
-static void wake(struct tail *t)
-{
-	if (!t->waits)
+	if (r < 0)
 		return;
-	t->waits = false;
-	http_wake(t->exchange);
+	t->heartbeat_ns = clock_monotonic_ns() + TAIL_HEARTBEAT_NS;
+	while (r >= 0)
+		r = go_on(t, &f);
+	t->job.broken = r != -ECANCELED;
+	if (t->job.broken)
+		log_error("a stream of events broke off", "error", f.text);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void finish_tail(struct call *c, struct job *job)
 {
-	struct tails *tails = timer->data;
+	const struct tail *t = (struct tail *)job;
 
-	for (struct tail *t = tails->first; t; t = t->next_tail)
-		wake(t);
-	if (!tails->first)
-		uv_timer_stop(timer);
+	if (t->fault.err)
+		return reply_fault(c, &t->fault);
+	c->response->status = 200;
+	c->response->content_type = t->events ? "text/event-stream" : "application/x-ndjson";
 }
 
 /* There is room for one more. Answers itself if not. */
 static bool has_room(struct call *c)
 {
-	unsigned int mine = 0;
-
-	for (const struct tail *t = c->api->tails->first; t; t = t->next_tail)
-		mine += t->uid == c->actor.uid;
-	if (mine < TAILS_USER_MAX && c->api->tails->count < TAILS_MAX)
+	if (jobs_count_of(c->api->jobs, JOB_TAIL, c->actor.uid) < TAILS_USER_MAX &&
+	    jobs_count(c->api->jobs, JOB_TAIL) < JOB_TAILS_MAX)
 		return true;
 	http_response_header(c->response, "Retry-After", "5");
 	reply_problem(c, 429, "events.streams",
-		      "there may be %u streams of events, %u of one user: end one", TAILS_MAX,
+		      "there may be %u streams of events, %u of one user: end one", JOB_TAILS_MAX,
 		      TAILS_USER_MAX);
 	return false;
 }
@@ -283,90 +250,41 @@ static bool wants_events(const struct call *c)
 	return events && (!lines || events < lines);
 }
 
-static int open_tail(struct call *c, struct tail *t)
+/* Fill in @t, which is zeroed, and have it recorded that somebody reads. Answers itself if that cannot be. */
+static int read_tail(struct call *c, struct tail *t)
 {
 	struct audit_details asked = {0};
 	struct fault f = {0};
-	int r;
 
 	if (read_start(c, &t->index) < 0 || read_switch(c, "sealed", &t->sealed) < 0 ||
 	    read_query(c, &t->query, &asked) < 0)
 		return -EINVAL;
-	r = vault_mean(engine_vault(c->engine), &t->query, &t->meant, &f);
-	if (r == 0)
-		r = reader_open(engine_audit_dir(c->engine), &t->reader, &f);
-	if (r == 0)
-		r = reader_seek(t->reader, t->index, &f);
-	if (r == 0)
-		r = engine_audit_read(c->engine, &c->actor, "stream", &asked, &f);
-	if (r < 0)
+	if (engine_audit_read(c->engine, &c->actor, "stream", &asked, &f) < 0) {
 		reply_fault(c, &f);
-	else
-		reader_set_opener(t->reader, engine_audit_opener(c->engine));
-	return r;
+		return f.err;
+	}
+	t->events = wants_events(c);
+	t->dir = engine_audit_dir(c->engine);
+	t->vault = engine_vault(c->engine);
+	t->recorder = engine_recorder(c->engine);
+	t->opener = engine_audit_opener(c->engine);
+	text_init_growing(&t->text);
+	return 0;
 }
 
 void handle_events(struct call *c)
 {
-	_cleanup_(tail_freep) struct tail *t = NULL;
-	struct tails *tails = c->api->tails;
+	struct tail *t;
 
 	if (!has_room(c))
 		return;
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return reply_problem(c, 500, "api.memory", "out of memory");
-	text_init_growing(&t->text);
-	if (open_tail(c, t) < 0)
-		return;
-	t->uid = c->actor.uid;
-	t->fd = http_client_fd(c->request);
-	t->exchange = c->request->exchange;
-	t->events = wants_events(c);
-	t->heartbeat_ns = clock_monotonic_ns() + TAIL_HEARTBEAT_NS;
-	t->tails = tails;
-	t->next_tail = tails->first;
-	tails->first = t;
-	tails->count++;
-	uv_timer_start(&tails->timer, on_timer, WAKE_MSEC, WAKE_MSEC);
-	c->response->status = 200;
-	c->response->content_type = t->events ? "text/event-stream" : "application/x-ndjson";
-	c->response->stream = read_tail;
-	c->response->stream_end = end_tail;
-	c->response->stream_data = take_ptr(t);
-}
-
-int tails_new(struct api *a, struct tails **ret, struct fault *reterr)
-{
-	struct tails *tails = calloc(1, sizeof(*tails));
-
-	if (!tails)
-		return fault(reterr, -ENOMEM, "http.start", "out of memory");
-	tails->api = a;
-	uv_timer_init(a->options.loop, &tails->timer);
-	tails->timer.data = tails;
-	*ret = tails;
-	return 0;
-}
-
-void tails_stop(struct tails *tails)
-{
-	while (tails && tails->first) {
-		struct tail *t = tails->first;
-
-		close_files(t);
-		take_out(t);
-		wake(t);
-	}
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-void tails_free(struct tails *tails)
-{
-	if (tails)
-		uv_close((uv_handle_t *)&tails->timer, on_closed);
+	t->job = (struct job){
+		.kind = JOB_TAIL, .run = run_tail, .finish = finish_tail, .free = free_tail};
+	if (read_tail(c, t) < 0)
+		free_tail(&t->job);
+	else
+		job_start(c, &t->job);
 }

@@ -7,7 +7,8 @@
 #include "audit/reader.h"
 #include "audit/rectified.h"
 
-#define RECORDS_AT_ONCE 512 /* that are looked at in one call: a few milliseconds */
+#define RECORDS_AT_ONCE 512	    /* that are looked at in one call: a few milliseconds */
+#define PIECE_BYTES	(64U << 10) /* it is full with the record that goes beyond */
 
 struct export_stream {
 	struct reader *reader;
@@ -16,10 +17,9 @@ struct export_stream {
 	bool sealed;
 	enum export_format format;
 	char host[EXPORT_HOST_SIZE];
-	struct text text, view;
-	size_t taken; /* of text */
+	struct text view;
 	uint64_t records;
-	bool ended;
+	bool begun, ended;
 };
 
 void export_stream_close(struct export_stream *s)
@@ -28,40 +28,36 @@ void export_stream_close(struct export_stream *s)
 		return;
 	reader_close(s->reader);
 	rectified_free(s->rectified);
-	text_done(&s->text);
 	text_done(&s->view);
 	free(s);
 }
 
-int export_stream_open(const char *audit_dir, enum export_format format,
-		       const struct audit_query *query, const struct personal_opener *opener,
-		       bool sealed, struct export_stream **ret, struct fault *reterr)
+int export_stream_open(const struct export_stream_options *o, struct export_stream **ret,
+		       struct fault *reterr)
 {
 	_cleanup_(export_stream_closep) struct export_stream *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return fault(reterr, -ENOMEM, "export.memory", "out of memory");
-	s->query = *query;
-	s->sealed = sealed;
-	s->format = format;
-	text_init_growing(&s->text);
+	s->query = *o->query;
+	s->sealed = o->sealed;
+	s->format = o->format;
 	text_init_growing(&s->view);
 	export_host(s->host);
-	r = reader_open(audit_dir, &s->reader, reterr);
-	r = r ?: rectified_load(audit_dir, NULL, NULL, &s->rectified, reterr);
+	r = reader_open(o->audit_dir, &s->reader, reterr);
+	r = r ?: rectified_load(o->audit_dir, o->is_cancelled, o->userdata, &s->rectified, reterr);
 	if (r < 0)
 		return r;
 	reader_set_rectified(s->reader, s->rectified);
-	reader_set_opener(s->reader, opener);
-	reader_set_range(s->reader, query->since_ns, query->until_ns);
-	export_put_head(&s->text, format);
+	reader_set_opener(s->reader, o->opener);
+	reader_set_range(s->reader, s->query.since_ns, s->query.until_ns);
 	*ret = take_ptr(s);
 	return 0;
 }
 
 /* Look at the next record. 1: there was one; 0: that was all. */
-static int advance(struct export_stream *s, struct fault *reterr)
+static int advance(struct export_stream *s, struct text *t, struct fault *reterr)
 {
 	struct reader_record record;
 	int r = reader_next(s->reader, &record, reterr);
@@ -76,39 +72,27 @@ static int advance(struct export_stream *s, struct fault *reterr)
 	record_put_view(&s->view, record.data, record.length, &record.view, record.hash);
 	if (s->view.truncated)
 		return fault(reterr, -ENOMEM, "export.memory", "out of memory");
-	r = export_put(&s->text, s->format, s->host, s->records++, s->view.data, s->view.length,
-		       reterr);
+	r = export_put(t, s->format, s->host, s->records++, s->view.data, s->view.length, reterr);
 	return r < 0 ? r : 1;
 }
 
-ssize_t export_stream_read(struct export_stream *s, char *buffer, size_t size, struct fault *reterr)
+int export_stream_next(struct export_stream *s, struct text *t, struct fault *reterr)
 {
-	size_t length = s->text.length - s->taken;
+	size_t before = t->length;
 
-	for (int i = 0; i < RECORDS_AT_ONCE && length < size && !s->ended; i++) {
-		int r;
+	if (!s->begun)
+		export_put_head(t, s->format);
+	s->begun = true;
+	for (int i = 0; i < RECORDS_AT_ONCE && t->length - before < PIECE_BYTES && !s->ended; i++) {
+		int r = advance(s, t, reterr);
 
-		if (s->taken) {
-			memmove(s->text.data, s->text.data + s->taken, length);
-			s->text.length = length;
-			s->taken = 0;
-		}
-		r = advance(s, reterr);
 		if (r < 0)
 			return r;
-		if (r == 0) {
-			s->ended = true;
-			export_put_tail(&s->text, s->format);
-		}
-		length = s->text.length;
+		s->ended = r == 0;
+		if (s->ended)
+			export_put_tail(t, s->format);
 	}
-	if (s->text.truncated)
+	if (t->truncated)
 		return fault(reterr, -ENOMEM, "export.memory", "out of memory");
-	if (!length)
-		return s->ended ? -ENODATA : 0;
-	if (length > size)
-		length = size;
-	memcpy(buffer, s->text.data + s->taken, length);
-	s->taken += length;
-	return (ssize_t)length;
+	return !s->ended;
 }
