@@ -46,9 +46,12 @@ wait_for 15 has_record '.event_type == "ratelimit.dropped"'
 check 'the inventory has the fields of records and the other places' jq -e \
 	'(.record_fields | length) > 100 and (.places | map(.where) | index("vault.db"))' \
 	<<<"$(weir gdpr inventory -o json)"
+known=$(about "$WHO")
 access=$(weir gdpr access "$WHO" --reason 'letter of today' -o json)
-check 'access gives all records about an address' test "$(jq '.records | length' <<<"$access")" = \
-	"$(about "$WHO")"
+check 'access gives all records about an address' test "$(jq '.records | length' <<<"$access")" -ge "$known"
+check 'that they were read is one more, by whom and about whom' wait_for 15 has_record \
+	".event_type == \"audit.searched\" and .resource.id == \"request\" and .actor.username == \"root\" and
+	.details.text == \"$WHO\""
 check 'and what is known of it now' jq -e '.source | tostring | contains("rude")' <<<"$access"
 check 'nothing about others' refuse jq -e '.records[] | select(.resource.id == "198.18.4.3")' <<<"$access"
 weir gdpr export "$WHO" >"$LAB_DIR/export.csv"

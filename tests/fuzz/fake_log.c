@@ -7,6 +7,7 @@
 #include "engine/anchor.h"
 #include "engine/governance.h"
 #include "engine/privacy.h"
+#include "engine/subject.h"
 #include "fake_engine.h"
 #include "fuzz.h"
 #include "vault/query.h"
@@ -130,14 +131,27 @@ json_t *engine_requests_json(const struct engine *e)
 	return json_object();
 }
 
-int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
-			   json_t **ret, struct fault *reterr)
+int engine_request_read(struct engine *e, const char *id, const char *subject,
+			const struct engine_actor *actor, struct fault *reterr)
 {
 	(void)e;
 	(void)subject;
-	(void)from;
-	(void)ret;
+	(void)actor;
 	return fault(reterr, -ENOENT, "request.absent", "there is no request '%.40s'", id);
+}
+
+int subject_read(const char *audit_dir, struct vault *v, const struct personal_opener *opener,
+		 const char *subject, uint64_t from, const struct subject_waiter *waiter,
+		 struct subject_page *ret, struct fault *reterr)
+{
+	(void)audit_dir;
+	(void)v;
+	(void)opener;
+	(void)subject;
+	(void)from;
+	(void)waiter;
+	(void)ret;
+	return fault(reterr, -ENOENT, "audit.read", "there is no log");
 }
 
 static const struct risk_source risk = {.points = 60000, .level = RISK_MEDIUM, .events = 3};

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* How long records are kept, what is held, what data subjects ask for. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "api/job.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "engine/governance.h"
+#include "engine/privacy.h"
+#include "engine/subject.h"
 
 /* The body as an object of strings with these names. Answers itself if it is anything else, or if there is none. */
 static json_t *read_body(struct call *c, const char *const *names, size_t count)
@@ -125,21 +130,89 @@ void handle_requests_get(struct call *c)
 	reply_json(c, 200, engine_requests_json(c->engine));
 }
 
-static void reply_records(struct call *c, const char *id, const char *subject)
+struct records_job {
+	struct job job;
+	const char *dir;
+	struct vault *vault;
+	const struct personal_opener *opener;
+	char subject[MENTION_MAX + 1];
+	uint64_t from;
+	struct subject_page page;
+	struct fault fault; /* err 0: it has an answer */
+};
+
+static void run_records(struct job *job)
 {
+	struct records_job *r = (struct records_job *)job;
+	const struct subject_waiter client = {.is_cancelled = job_is_cancelled, .userdata = job};
+
+	subject_read(r->dir, r->vault, r->opener, r->subject, r->from, &client, &r->page,
+		     &r->fault);
+}
+
+static void finish_records(struct call *c, struct job *job)
+{
+	struct records_job *r = (struct records_job *)job;
+	json_t *next;
+
+	if (r->fault.err)
+		return reply_fault(c, &r->fault);
+	next = r->page.next == UINT64_MAX ? json_null() : json_integer((json_int_t)r->page.next);
+	/* "ready": of a time when one had to ask again. */
+	reply_json(c, 200,
+		   json_pack("{s:o, s:o, s:b}", "items", take_ptr(r->page.items), "next", next,
+			     "ready", 1));
+}
+
+static void free_records(struct job *job)
+{
+	struct records_job *r = (struct records_job *)job;
+
+	json_decref(r->page.items);
+	free(r);
+}
+
+/* Fill in @r, which is zeroed. Answers itself if it cannot be. */
+static int read_records(struct call *c, struct records_job *r, const char *id)
+{
+	const char *subject = http_argument(c->request, "subject");
 	const char *from = http_argument(c->request, "from");
 	struct fault f = {0};
-	uint64_t index = 0;
-	json_t *page;
 
 	if (!subject)
-		return reply_problem(c, 400, "request.subject",
-				     "?subject= says whose: the ledger does not have it");
-	if (from && parse_u64(from, 0, AUDIT_INDEX_MAX, &index) < 0)
-		return reply_problem(c, 400, "request.from", "'%.40s' is no index", from);
-	if (engine_request_records(c->engine, id, subject, index, &page, &f) < 0)
-		return reply_fault(c, &f);
-	reply_json(c, 200, page);
+		reply_problem(c, 400, "request.subject",
+			      "?subject= says whose: the ledger does not have it");
+	else if (strlen(subject) > MENTION_MAX)
+		reply_problem(c, 422, "request.subject", "the subject is longer than %d bytes",
+			      MENTION_MAX);
+	else if (from && parse_u64(from, 0, AUDIT_INDEX_MAX, &r->from) < 0)
+		reply_problem(c, 400, "request.from", "'%.40s' is no index", from);
+	else if (engine_request_read(c->engine, id, subject, &c->actor, &f) < 0)
+		reply_fault(c, &f);
+	else {
+		snprintf(r->subject, sizeof(r->subject), "%s", subject);
+		r->dir = engine_audit_dir(c->engine);
+		r->vault = engine_vault(c->engine);
+		r->opener = engine_audit_opener(c->engine);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void reply_records(struct call *c, const char *id)
+{
+	struct records_job *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return reply_problem(c, 500, "api.memory", "out of memory");
+	r->job = (struct job){.kind = JOB_READ,
+			      .run = run_records,
+			      .finish = finish_records,
+			      .free = free_records};
+	if (read_records(c, r, id) < 0)
+		free_records(&r->job);
+	else
+		job_start(c, &r->job);
 }
 
 void handle_request_get(struct call *c)
@@ -150,7 +223,7 @@ void handle_request_get(struct call *c)
 
 	snprintf(id, sizeof(id), "%.*s", (int)strcspn(c->rest, "/"), c->rest);
 	if (slash && strcmp(slash, "/records") == 0)
-		return reply_records(c, id, http_argument(c->request, "subject"));
+		return reply_records(c, id);
 	request = slash ? NULL : engine_request_json(c->engine, id);
 	if (!request)
 		return reply_problem(c, 404, "request.absent", "there is no request '%.40s'",

@@ -13,7 +13,6 @@
 
 #define REQUESTS "/v1/governance/requests"
 #define POLL_NS	 (100 * NSEC_PER_MSEC)
-#define PAGE_NS	 (20 * NSEC_PER_MSEC)
 #define WAIT_MAX 36000 /* polls: an hour */
 
 /* Where else something about people is kept; the log's own fields are in user/audit/field.def. */
@@ -144,7 +143,6 @@ static int wait_over(const struct cli *cli, json_t **r)
 /* All pages of records about the subject. */
 static int get_records(const struct cli *cli, const char *id, json_t *into)
 {
-	const struct timespec pause = {.tv_nsec = (long)PAGE_NS};
 	uint64_t from = 0;
 
 	for (;;) {
@@ -161,8 +159,6 @@ static int get_records(const struct cli *cli, const char *id, json_t *into)
 		if (exit != CLI_OK)
 			return exit;
 		json_array_extend(into, json_object_get(page, "items"));
-		if (!json_is_true(json_object_get(page, "ready")))
-			nanosleep(&pause, NULL);
 		if (!json_is_integer(json_object_get(page, "next")))
 			return CLI_OK;
 		from = member_u64(page, "next");

@@ -30,7 +30,6 @@ struct errand {
 	enum errand_kind kind;
 	char id[ERRAND_ID_SIZE], subject[MENTION_MAX + 1], event[40];
 	struct mention mention;
-	uint64_t from;
 	bool more; /* places to look at */
 	struct errand_result *result;
 	struct removal removal;
@@ -41,7 +40,7 @@ struct errand {
 	bool joinable;	      /* the owner's */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	bool stop, running, page_ready;
+	bool stop, running;
 	bool waiting, durable; /* for the loop; what it said */
 	bool asked;	       /* it has not answered yet, also of an errand that was stopped */
 	void (*call)(struct errand *r); /* what it is to do */
@@ -69,7 +68,6 @@ static void result_clear(struct errand_result *r)
 {
 	json_decref(r->configured.places);
 	json_decref(r->left);
-	json_decref(r->items);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -135,21 +133,19 @@ static int wait_durable(void *userdata, struct fault *reterr)
 					       "the audit log does not take the record of it");
 }
 
-static int take_number(const struct vault_subject *v, void *userdata)
+static bool is_stopped(void *userdata)
 {
-	struct errand *r = userdata;
-	struct errand_result *result = r->result;
+	const struct errand *r = userdata;
 
-	if (__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
-		return -ECANCELED;
-	if (!mention_in_text(&r->mention, v->value))
-		return 0;
-	if (result->count == ERRAND_NUMBERS_MAX)
-		return fault(&result->fault, -E2BIG, "request.subject",
-			     "more than %d values name the subject: say it more exactly",
-			     ERRAND_NUMBERS_MAX);
-	result->numbers[result->count++] = v->id;
-	return 0;
+	return __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+}
+
+static int find_numbers(struct errand *r, struct fault *reterr)
+{
+	const struct subject_waiter waiter = {.is_cancelled = is_stopped, .userdata = r};
+
+	return subject_find(r->engine->vault, &r->mention, &waiter, r->result->numbers,
+			    &r->result->count, reterr);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -157,22 +153,6 @@ static int compare_numbers(const void *a, const void *b)
 	const uint64_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
-}
-
-/* All values of the vault that are the subject, or words that name it. */
-static int find_numbers(struct errand *r, struct fault *reterr)
-{
-	struct errand_result *result = r->result;
-	int error;
-
-	result->count = 0;
-	error = vault_each(r->engine->vault, take_number, r, reterr);
-	qsort(result->numbers, result->count, sizeof(result->numbers[0]), compare_numbers);
-	if (error == -E2BIG)
-		*reterr = result->fault;
-	else if (error == -ECANCELED)
-		fault(reterr, error, "request.stopped", "it was told to stop");
-	return error;
 }
 
 static void call_configured(struct errand *r)
@@ -273,25 +253,7 @@ static int take_out(struct errand *r, struct fault *reterr)
 
 static bool is_about(const struct errand *r, const struct reader_record *record)
 {
-	const struct errand_result *result = r->result;
-
-	for (unsigned int i = 0; i < record->view.sealed_count; i++) {
-		size_t at = record->view.sealed[i];
-		struct personal_sealed sealed;
-
-		if (personal_parse_sealed(record->data + at, record->length - at, &sealed) >= 0 &&
-		    bsearch(&sealed.subject, result->numbers, result->count,
-			    sizeof(result->numbers[0]), compare_numbers))
-			return true;
-	}
-	return mention_in_record(&r->mention, record->data, &record->view);
-}
-
-static bool is_stopped(void *userdata)
-{
-	const struct errand *r = userdata;
-
-	return __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+	return subject_is_in(&r->mention, r->result->numbers, r->result->count, record);
 }
 
 /* One that is about them: its value in the vault goes; if it stands in the clear, the record does. */
@@ -309,7 +271,7 @@ static int take_statement(const struct record_view *view, void *userdata)
 		if (at < length || memcmp(view->data + at - length, key, length) != 0 ||
 		    personal_parse_sealed(view->data + at, AUDIT_RECORD_MAX, &sealed) < 0)
 			continue;
-		if (count == ERRAND_NUMBERS_MAX)
+		if (count == SUBJECT_NUMBERS_MAX)
 			return -E2BIG;
 		result->numbers[count] = sealed.subject;
 		r->statement_numbers++;
@@ -402,43 +364,6 @@ static int find_event(struct errand *r, struct fault *reterr)
 			 : fault(reterr, -ECANCELED, "request.stopped", "it was told to stop");
 }
 
-static int read_page(struct errand *r, struct fault *reterr)
-{
-	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
-	_cleanup_(reader_closep) struct reader *reader = NULL;
-	struct errand_result *result = r->result;
-	struct reader_record record;
-	size_t bytes = 0;
-	int error = reader_open(r->engine->audit_dir, &reader, reterr);
-
-	result->items = json_array();
-	result->next = UINT64_MAX;
-	if (error == 0)
-		error = reader_seek(reader, r->from, reterr);
-	if (error == 0)
-		error = rectified_load(r->engine->audit_dir, is_stopped, r, &rectified, reterr);
-	if (error < 0)
-		return error;
-	reader_set_opener(reader, engine_audit_opener(r->engine));
-	reader_set_rectified(reader, rectified);
-	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED) &&
-	       (error = reader_next(reader, &record, reterr)) == 1) {
-		_cleanup_(text_done) struct text view = {.growing = true};
-
-		result->examined++;
-		if (!is_about(r, &record))
-			continue;
-		record_put_view(&view, record.data, record.length, &record.view, record.hash);
-		json_array_append_new(result->items, json_loadb(view.data, view.length, 0, NULL));
-		bytes += view.length;
-		if (bytes < ERRAND_PAGE_BYTES && json_array_size(result->items) < ERRAND_PAGE_ITEMS)
-			continue;
-		result->next = record.view.index + 1;
-		return 0;
-	}
-	return error < 0 ? error : 0;
-}
-
 static void call_over(struct errand *r)
 {
 	r->calls.over(r->engine, r->id, r->result);
@@ -453,9 +378,6 @@ static int do_it(struct errand *r, struct fault *reterr)
 		return erase(r, reterr);
 	case ERRAND_RECTIFY:
 		return find_event(r, reterr);
-	case ERRAND_PAGE:
-		error = find_numbers(r, reterr);
-		return error < 0 ? error : read_page(r, reterr);
 	case ERRAND_FIND:
 	default:
 		error = find_numbers(r, reterr);
@@ -467,16 +389,13 @@ static void *run(void *userdata)
 {
 	struct errand *r = userdata;
 	struct fault f = {0};
-	bool page = r->kind == ERRAND_PAGE;
 
 	if (do_it(r, &f) < 0)
 		r->result->fault = f;
 	else
 		r->result->fault = (struct fault){0};
-	if (!page)
-		on_loop(r, call_over, &f);
+	on_loop(r, call_over, &f);
 	pthread_mutex_lock(&r->lock);
-	r->page_ready = page;
 	r->running = false;
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
@@ -491,13 +410,11 @@ int errand_begin(struct errand *r, const struct errand_order *order, struct faul
 			     "another request is being worked on: ask again when it is done");
 	errand_join(r);
 	result_clear(r->result);
-	r->page_ready = false;
 	if (mention_init(&r->mention, order->subject) < 0)
 		return fault(reterr, -EINVAL, "request.subject",
 			     "the subject is empty, longer than %d bytes, or no UTF-8",
 			     MENTION_MAX);
 	r->kind = order->kind;
-	r->from = order->from;
 	snprintf(r->id, sizeof(r->id), "%s", order->id);
 	snprintf(r->subject, sizeof(r->subject), "%s", order->subject);
 	snprintf(r->event, sizeof(r->event), "%s", order->event ?: "");
@@ -525,30 +442,12 @@ bool errand_is_busy(const struct errand *r)
 
 bool errand_is_about(const struct errand *r, const char *id)
 {
-	return errand_is_busy(r) && r->kind != ERRAND_PAGE && strcmp(r->id, id) == 0;
+	return errand_is_busy(r) && strcmp(r->id, id) == 0;
 }
 
 const char *errand_subject(const struct errand *r)
 {
 	return r->subject;
-}
-
-json_t *errand_take_page(struct errand *r, const struct errand_order *order, uint64_t *ret_next,
-			 struct fault *reterr)
-{
-	json_t *items;
-
-	if (errand_is_busy(r) || !r->page_ready || r->from != order->from ||
-	    strcmp(r->id, order->id) != 0 || strcmp(r->subject, order->subject) != 0)
-		return NULL;
-	r->page_ready = false;
-	if (r->result->fault.err) {
-		*reterr = r->result->fault;
-		return NULL;
-	}
-	items = take_ptr(r->result->items);
-	*ret_next = r->result->next;
-	return items;
 }
 
 void errand_stop(struct errand *r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a data subject asks for, done by a thread of its own, one after the other: finding the subject in the vault and
- * the log, taking clear records and files out, reading what is to be shown. The loop decides and keeps the ledger
+ * the log, taking clear records and files out. The loop decides and keeps the ledger
  * (requests.c); the thread has it called for that, and waits.
  */
 #ifndef ENGINE_ERRAND_H
@@ -11,22 +11,19 @@
 
 #include "audit/mention.h"
 #include "engine/configured.h"
+#include "engine/subject.h"
 
-#define ERRAND_NUMBERS_MAX 1000 /* of one subject */
-#define ERRAND_PAGE_ITEMS  500
-#define ERRAND_PAGE_BYTES  (4U << 20)
-#define ERRAND_ID_SIZE	   17
+#define ERRAND_ID_SIZE 17
 
 enum errand_kind {
 	ERRAND_FIND,	/* numbers in the vault, places that are configured */
 	ERRAND_ERASE,	/* the same, then take all out */
 	ERRAND_RECTIFY, /* is there such a record? */
-	ERRAND_PAGE,	/* read records about them */
 };
 
 /* What was found and done. The thread's while it runs, the loop's in its calls and when it is over. */
 struct errand_result {
-	uint64_t numbers[ERRAND_NUMBERS_MAX]; /* in the vault, ascending */
+	uint64_t numbers[SUBJECT_NUMBERS_MAX]; /* in the vault, ascending */
 	size_t count;
 	struct configured configured;
 	uint64_t removed;   /* records that became stubs */
@@ -35,9 +32,6 @@ struct errand_result {
 	uint64_t kept;	    /* records that name them and have to stay */
 	uint64_t erased;    /* rows of the vault */
 	json_t *left;	    /* what could not be reached, and why; strings */
-	json_t *items;	    /* a page */
-	uint64_t next;	    /* index to go on from; UINT64_MAX = that was all */
-	uint64_t examined;  /* records that were read for it */
 	struct fault fault; /* why it failed; err 0 = it did not */
 };
 
@@ -61,7 +55,6 @@ struct errand_order {
 	const char *id; /* of the request */
 	const char *subject;
 	const char *event; /* ERRAND_RECTIFY */
-	uint64_t from;	   /* ERRAND_PAGE: index */
 };
 
 /** Faults: request.busy (-EBUSY), request.subject (-EINVAL), request.start. */
@@ -70,9 +63,6 @@ bool errand_is_busy(const struct errand *r);
 /** The one that runs is about this request. */
 bool errand_is_about(const struct errand *r, const char *id);
 const char *errand_subject(const struct errand *r);
-/** The page that was read from @from for @id, once: it is the caller's. NULL: none. @ret_next as in the result. */
-json_t *errand_take_page(struct errand *r, const struct errand_order *order, uint64_t *ret_next,
-			 struct fault *reterr);
 /* Nothing is taken out after this returns; -ECANCELED is why it failed. */
 void errand_stop(struct errand *r);
 void errand_join(struct errand *r);

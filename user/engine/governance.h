@@ -65,12 +65,11 @@ int engine_request(struct engine *e, const struct governance_request *request,
 json_t *engine_request_json(const struct engine *e, const char *id);
 json_t *engine_requests_json(const struct engine *e);
 /**
- * Records about @subject from index @from on, as people read them, for the request @id to access or export: {"items":
- * [...], "next": index or null, "ready": bool}. A thread reads them: until a page is "ready", ask again. Faults:
- * request.absent (-ENOENT), those of the reader.
+ * May records about @subject be read for the request @id, to access or export? That they are is recorded (engine_audit_read()).
+ * Faults: request.absent (-ENOENT), audit.rate.
  */
-int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
-			   json_t **ret, struct fault *reterr);
+int engine_request_read(struct engine *e, const char *id, const char *subject,
+			const struct engine_actor *actor, struct fault *reterr);
 
 /** {"items": [...], "run": {...}} and {"items": [...]}; the caller's reference. NULL: no memory. */
 json_t *engine_retention_json(struct engine *e);

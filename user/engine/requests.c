@@ -170,7 +170,7 @@ static void add_numbers(struct errand_result *r, const json_t *numbers)
 		bool known = false;
 		uint64_t id;
 
-		if (r->count == ERRAND_NUMBERS_MAX ||
+		if (r->count == SUBJECT_NUMBERS_MAX ||
 		    personal_subject_parse(text, strlen(text), &id) < 0)
 			continue;
 		for (size_t n = 0; n < r->count; n++)
@@ -516,33 +516,15 @@ json_t *engine_requests_json(const struct engine *e)
 	return json_pack("{s:o}", "items", items);
 }
 
-int engine_request_records(struct engine *e, const char *id, const char *subject, uint64_t from,
-			   json_t **ret, struct fault *reterr)
+int engine_request_read(struct engine *e, const char *id, const char *subject,
+			const struct engine_actor *actor, struct fault *reterr)
 {
-	const struct errand_order order = {
-		.kind = ERRAND_PAGE, .id = id, .subject = subject, .from = from};
 	const char *kind = text_of(request_of(e, id), "kind");
-	struct fault f = {0};
-	uint64_t next;
-	json_t *items;
-	int r;
+	struct audit_details asked = {0};
 
 	if (strcmp(kind, "access") != 0 && strcmp(kind, "export") != 0)
 		return fault(reterr, -ENOENT, "request.absent",
 			     "there is no request '%.40s' to access or export", id);
-	items = errand_take_page(e->governance->errand, &order, &next, &f);
-	if (f.err)
-		return fault(reterr, f.err, f.code, "%s", f.text);
-	if (items) {
-		*ret = json_pack("{s:o, s:o, s:b}", "items", items, "next",
-				 next == UINT64_MAX ? json_null() : json_integer((json_int_t)next),
-				 "ready", 1);
-		return 0;
-	}
-	/* Somebody else's page is taken, or never will be. */
-	r = errand_begin(e->governance->errand, &order, reterr);
-	if (r < 0 && r != -EBUSY)
-		return r;
-	*ret = json_pack("{s:[], s:I, s:b}", "items", "next", (json_int_t)from, "ready", 0);
-	return 0;
+	audit_details_string(&asked, "text", subject);
+	return engine_audit_read(e, actor, "request", &asked, reterr);
 }
