@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * records DIR [ENDS] - write an audit log of thirty days up to ENDS (seconds since 1970; now if not told): floods,
- * changes by operators, detections, losses, and names that somebody chose who means harm. For tests of what reads logs.
+ * records DIR [ENDS [FLOODS]] - write an audit log of thirty days up to ENDS (seconds since 1970; now if not told):
+ * floods, 400 or as many records as told, changes by operators, detections, losses, and names that somebody chose who
+ * means harm. For tests of what reads logs.
  */
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "audit/chain.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 
-#define DAYS	      30
-#define SECONDS	      (DAYS * 86400)
-#define LONG_BYTES    10240
-#define FLOOD_RECORDS 400
+#define DAYS	   30
+#define SECONDS	   (DAYS * 86400)
+#define LONG_BYTES 10240
+#define FLOODS_MAX 10000000
 
 static struct chain *chain;
-static uint64_t begins_ns;
+static uint64_t begins_ns, floods = 400;
 
 static void fail(const char *what, const struct fault *f)
 {
@@ -91,8 +93,8 @@ static void write_floods(void)
 					      "over_bytes"};
 	char source[40];
 
-	for (uint64_t i = 0; i < FLOOD_RECORDS; i++) {
-		uint64_t at = i * (SECONDS - 86400) / FLOOD_RECORDS;
+	for (uint64_t i = 0; i < floods; i++) {
+		uint64_t at = i * (SECONDS - 86400) / floods;
 
 		snprintf(source, sizeof(source),
 			 i % 3 ? "203.0.113.%u" : "2001:db8:%x::", (unsigned int)(i * 7 % 60));
@@ -149,8 +151,9 @@ int main(int argc, char **argv)
 	struct fault f = {0};
 	uint64_t ends_s = clock_real_ns() / NSEC_PER_SEC;
 
-	if (argc < 2 || argc > 3 || (argc == 3 && sscanf(argv[2], "%" SCNu64, &ends_s) != 1)) {
-		fputs("usage: records DIR [ENDS]\n", stderr);
+	if (argc < 2 || argc > 4 || (argc > 2 && parse_u64(argv[2], 0, UINT32_MAX, &ends_s) < 0) ||
+	    (argc > 3 && parse_u64(argv[3], 1, FLOODS_MAX, &floods) < 0)) {
+		fputs("usage: records DIR [ENDS [FLOODS]]\n", stderr);
 		return 2;
 	}
 	begins_ns = (ends_s - SECONDS) * NSEC_PER_SEC;
