@@ -95,6 +95,22 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, struct weir_cpu *
 	return verdict_exit(ctx, cpu, NULL, packet, reason);
 }
 
+/* Behind the network headers; who is decided before the limits is asked whose he is for the count only. */
+static __always_inline int judge(struct xdp_md *ctx, const struct weir_policy *policy,
+				 struct weir_cpu *cpu, struct packet *packet,
+				 struct parse_payload *payload)
+{
+	int reason = lists_check(cpu, packet);
+
+	if (reason == WEIR_NEXT)
+		reason = transport_check(ctx, packet, payload);
+	if (reason == WEIR_NEXT)
+		return limits_check(policy, cpu, packet);
+	if (settings_has(WEIR_FEATURE_USAGE))
+		match_tenant(policy, packet);
+	return reason;
+}
+
 static __always_inline int ingress(struct xdp_md *ctx)
 {
 	struct packet packet = {.limit = PACKET_NO_LIMIT, .ifindex = ctx->ingress_ifindex};
@@ -113,11 +129,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 
 	reason = network_check(ctx, &packet, &payload);
 	if (reason == WEIR_NEXT)
-		reason = lists_check(cpu, &packet);
-	if (reason == WEIR_NEXT)
-		reason = transport_check(ctx, &packet, &payload);
-	if (reason == WEIR_NEXT)
-		reason = limits_check(policy, cpu, &packet);
+		reason = judge(ctx, policy, cpu, &packet, &payload);
 	return verdict_exit(ctx, cpu, policy, &packet, reason);
 }
 

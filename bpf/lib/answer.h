@@ -49,6 +49,7 @@ static __always_inline int answer_exit(struct xdp_md *ctx)
 	verdict = answer_verdict(ctx, limit, &packet);
 	verdict_account(cpu, policy, &packet, limit, reason, verdict);
 	verdict_count(cpu, reason, verdict, packet.length);
+	usage_count(policy, &packet, verdict);
 	sample_packet(cpu, &packet, reason, verdict);
 	return verdict_action(verdict);
 }

@@ -174,8 +174,11 @@ static __always_inline int limits_check(const struct weir_policy *policy, struct
 	__u64 mask, rest, shadow = 0, cookies = 0;
 	int reason;
 
-	if (packet->is_later_fragment && policy->flags & WEIR_POLICY_DROP_FRAGMENTS)
+	if (packet->is_later_fragment && policy->flags & WEIR_POLICY_DROP_FRAGMENTS) {
+		if (settings_has(WEIR_FEATURE_USAGE))
+			match_tenant(policy, packet);
 		return WEIR_REASON_FRAGMENT;
+	}
 	mask = match_limits(policy, cpu, packet);
 	if (settings_has(WEIR_FEATURE_SHADOW)) {
 		shadow = mask & policy->shadow_limits;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The maps of the limiter, but for those that lib/state.h and lib/limits.h have to themselves. Each: key
- * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu by the CPUs,
+ * -> value; who writes; memory. They are pinned and outlive the daemon. Userspace sizes weir_cpu and weir_usage by the CPUs,
  * weir_entries by the lists and weir_cells by the policy before loading. */
 #ifndef LIB_MAPS_H
 #define LIB_MAPS_H
@@ -12,6 +12,7 @@
 #include <weir/list.h>
 #include <weir/live.h>
 #include <weir/policy.h>
+#include <weir/usage.h>
 #include <weir/vocabulary.h>
 
 #include "lib/kernel.h"
@@ -66,6 +67,25 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_tenants);
 } weir_tenants SEC(".maps");
+
+/* CPU -> what each tenant had, by slot; the datapath on that CPU; userspace clears a slot that it gives to another
+ * tenant, through the mapping; 128 KiB per CPU */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_usage);
+} weir_usage SEC(".maps");
+
+/* 0 -> struct weir_usage_slots, which slot is whose; userspace, memory-mapped; 36 KiB */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_usage_slots);
+} weir_use_slots SEC(".maps");
 
 /* set -> list entries; userspace, memory-mapped, and the datapath their hits; 64 bytes a set */
 struct {

@@ -86,6 +86,23 @@ static __always_inline __u64 match_source(const struct weir_policy *policy, stru
 	return source->value.limits;
 }
 
+/* Whose the packet is, where no limit asks: a list decided, or its headers. Global for the verifier's sake, see
+ * lib/limits.h. */
+__noinline int match_tenant(const struct weir_policy *policy, struct packet *packet)
+{
+	struct weir_cpu *cpu = cpu_own();
+	__u64 targeted = 0;
+
+	if (!policy || !packet || !cpu)
+		return 0;
+	if (settings_has(WEIR_FEATURE_DESTINATIONS) && policy->flags & WEIR_POLICY_BY_DESTINATION)
+		match_destination(policy, cpu, packet);
+	if (settings_has(WEIR_FEATURE_SOURCES) && policy->flags & WEIR_POLICY_BY_SOURCE &&
+	    !packet->tenant)
+		match_source(policy, packet, &targeted);
+	return 0;
+}
+
 /*
  * The limits in @mask without those that their flag keeps from this packet. Global for the verifier's
  * sake, see lib/limits.h.
@@ -120,7 +137,8 @@ static __always_inline __u64 match_limits(const struct weir_policy *policy, stru
 {
 	__u64 mask = match_transport(policy, packet), targeted = 0;
 
-	if (!mask)
+	/* Whose the packet is has to be known for its count, too. */
+	if (!mask && !settings_has(WEIR_FEATURE_USAGE))
 		return 0;
 	if (settings_has(WEIR_FEATURE_DESTINATIONS) && policy->flags & WEIR_POLICY_BY_DESTINATION)
 		mask &= match_destination(policy, cpu, packet);

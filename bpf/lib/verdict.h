@@ -13,6 +13,7 @@
 #include "lib/sample.h"
 #include "lib/settings.h"
 #include "lib/tally.h"
+#include "lib/usage.h"
 
 /* The number ranges of tbl/reason.def. */
 #define REASON_CLASS_PASS(number)      ((number) < 15)
@@ -140,8 +141,10 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu
 		verdict_account(cpu, policy, packet, limit, reason, verdict);
 	}
 	verdict_count(cpu, reason, verdict, packet->length);
-	if (policy)
+	if (policy) {
+		usage_count(policy, packet, verdict);
 		sample_packet(cpu, packet, reason, verdict);
+	}
 	return verdict_action(verdict);
 }
 

@@ -132,6 +132,8 @@ void runner_renew(struct runner *r)
 	memset(p->config->ports, 0, sizeof(p->config->ports));
 	memset(p->cells, 0, (WEIR_CELL_FIXED + (size_t)p->shape.cell_sets) * sizeof(*p->cells));
 	memset(p->cpu, 0, p->cpus * sizeof(*p->cpu));
+	memset(p->usage, 0, p->cpus * sizeof(*p->usage));
+	memset(p->usage_slots, 0, sizeof(*p->usage_slots));
 	memset(&d->policy, 0, sizeof(d->policy));
 	memset(d->slot_names, 0, sizeof(d->slot_names));
 	d->next_slot = 0;

@@ -165,16 +165,22 @@ static void a_packet_s_tenant_has_the_longest_prefix(void **state)
 	assert_null(longest(image->sources, image->source_count, "203.0.113.9"));
 }
 
-static void tenants_that_no_limit_asks_for_cost_nothing(void **state)
+static void tenants_that_no_limit_asks_for_are_looked_up_for_what_they_use(void **state)
 {
+	const uint32_t all =
+		WEIR_POLICY_BY_TENANT | WEIR_POLICY_BY_SOURCE | WEIR_POLICY_BY_DESTINATION;
 	_cleanup_(both_done) struct both b =
 		compiled(HEAD MATCHES "  - {name: all, scope: source, rate: 1/s}\n");
+	_cleanup_(both_done) struct both none =
+		compiled(HEAD "limits:\n  - {name: all, scope: source, rate: 1/s}\n");
 
 	(void)state;
-	assert_int_equal(b.image->policy.flags & (WEIR_POLICY_BY_TENANT | WEIR_POLICY_BY_SOURCE |
-						  WEIR_POLICY_BY_DESTINATION),
-			 0);
-	assert_int_equal(b.image->destination_count + b.image->source_count, 0);
+	assert_int_equal(b.image->policy.flags & all, all);
+	assert_true(b.image->names[1] && b.image->names[1] != b.image->names[2]);
+	assert_true(b.image->names[1] == policy_tenant_hash(b.policy->tenants[0].name));
+	assert_int_equal(none.image->policy.flags & all, 0);
+	assert_int_equal(none.image->destination_count + none.image->source_count, 0);
+	assert_int_equal(none.image->names[1], 0);
 }
 
 static void a_rollout_names_shares_and_sources(void **state)
@@ -369,7 +375,7 @@ int main(void)
 		cmocka_unit_test(the_narrowest_scope_comes_first),
 		cmocka_unit_test(new_connections_are_a_matter_of_tcp),
 		cmocka_unit_test(a_packet_s_tenant_has_the_longest_prefix),
-		cmocka_unit_test(tenants_that_no_limit_asks_for_cost_nothing),
+		cmocka_unit_test(tenants_that_no_limit_asks_for_are_looked_up_for_what_they_use),
 		cmocka_unit_test(a_rollout_names_shares_and_sources),
 		cmocka_unit_test(schedules_switch_bits),
 		cmocka_unit_test(crowds_are_told_by_source_and_tenant),

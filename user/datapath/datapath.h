@@ -19,6 +19,7 @@
 #include <weir/event.h>
 #include <weir/live.h>
 #include <weir/policy.h>
+#include <weir/usage.h>
 #include <weir/vocabulary.h>
 
 #include "base/address.h"
@@ -170,6 +171,19 @@ int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, u
 bool datapath_set_periods(struct datapath *d, uint32_t limit, uint64_t period, uint64_t next);
 /** What tenant number @tenant has used of a quota in its period. 0: nothing, or it has no such quota. */
 uint64_t datapath_quota_used(const struct datapath *d, uint32_t limit, uint32_t tenant);
+
+/* What one tenant had, by all CPUs, since @epoch. Whoever keeps sums compares with what he read last: counts grow,
+ * until the epoch is another one and they begin at 0. */
+struct datapath_usage {
+	uint64_t owner; /* policy_tenant_hash() of his name */
+	uint64_t epoch; /* CLOCK_REALTIME in ns */
+	bool live;	/* he is in the policy in force */
+	struct weir_usage_count count;
+};
+
+/** Read the next slot that is somebody's, from *@slot on, which begins at 0. false: there are no more. */
+bool datapath_read_usage(const struct datapath *d, uint32_t *slot, struct datapath_usage *ret);
+
 /** Limits of the live policy that are in force now, as their schedules and flags say. */
 void datapath_set_active(struct datapath *d, uint64_t limits);
 /** Give limit number @limit of the live policy the word that policy_scale() computed. */

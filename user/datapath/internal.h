@@ -11,6 +11,7 @@
 #include <weir/cpu.h>
 #include <weir/list.h>
 #include <weir/settings.h>
+#include <weir/usage.h>
 
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
@@ -42,6 +43,8 @@ struct program {
 	struct weir_config *config;
 	struct weir_meta *meta;
 	struct weir_tenants *tenants;
+	struct weir_usage *usage; /* of each CPU */
+	struct weir_usage_slots *usage_slots;
 	struct weir_entry_set *entries;
 	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
 	struct weir_cell_set *cells_was; /* likewise */
@@ -161,6 +164,12 @@ void connections_release(struct datapath *d);
 
 /** Read back what the pinned maps hold of an earlier daemon's policy. */
 void tables_adopt(struct datapath *d);
+
+/* usage.c */
+
+/** Give the tenants of @image, which is to be @copy of the policy, the slots that they count in. No packet may use
+ * that copy. */
+void usage_assign(struct datapath *d, const struct policy_image *image, uint32_t copy);
 
 /* cells.c */
 

@@ -45,7 +45,7 @@ struct area {
 	void **at;
 };
 
-#define AREAS 7
+#define AREAS 9
 
 static uint32_t cells_was_size(const struct shape *shape)
 {
@@ -58,6 +58,9 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 		{p->skeleton->maps.bss, sizeof(*p->config), (void **)&p->config},
 		{p->skeleton->maps.weir_meta, sizeof(*p->meta), (void **)&p->meta},
 		{p->skeleton->maps.weir_tenants, sizeof(*p->tenants), (void **)&p->tenants},
+		{p->skeleton->maps.weir_usage, p->cpus * sizeof(*p->usage), (void **)&p->usage},
+		{p->skeleton->maps.weir_use_slots, sizeof(*p->usage_slots),
+		 (void **)&p->usage_slots},
 		{p->skeleton->maps.weir_entries, p->shape.entry_sets * sizeof(*p->entries),
 		 (void **)&p->entries},
 		{p->skeleton->maps.weir_cells,
@@ -225,6 +228,7 @@ static int set_sizes(struct program *p)
 	int r = fault_point(NULL, "program.size");
 
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_usage, p->cpus);
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
 	r = r
 		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,

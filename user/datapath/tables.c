@@ -49,6 +49,8 @@ static uint32_t features_of(const struct weir_policy *policy)
 		features |= WEIR_FEATURE_DESTINATIONS;
 	if (policy->flags & WEIR_POLICY_BY_SOURCE)
 		features |= WEIR_FEATURE_SOURCES;
+	if (policy->flags & WEIR_POLICY_BY_TENANT)
+		features |= WEIR_FEATURE_USAGE;
 	if (policy->shadow_limits)
 		features |= WEIR_FEATURE_SHADOW;
 	if (policy->flagged_limits)
@@ -344,6 +346,8 @@ static int write_policy(struct datapath *d, const struct policy_image *image,
 	assign_slots(d, next);
 	r = fault_point(NULL, "tables.fixed_sets") ?: assign_fixed_sets(d, image, next);
 	r = r ?: assign_tenants(d, image, next);
+	if (r == 0)
+		usage_assign(d, image, copy);
 	r = r
 		    ?: write_prefixes(skeleton->maps.weir_dests, image->destinations,
 				      image->destination_count, copy);

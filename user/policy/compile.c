@@ -262,6 +262,17 @@ static bool has_key_of_another(const struct weir_policy *p, uint32_t number)
 	return false;
 }
 
+uint64_t policy_tenant_hash(const char *name)
+{
+	unsigned char digest[32];
+	uint64_t hash;
+
+	if (!EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL))
+		return 0;
+	memcpy(&hash, digest, sizeof(hash));
+	return hash | 1; /* 0 is nobody */
+}
+
 /* Tenants are known by name where they have cells that outlast a policy. */
 static int tenants_fill(struct compiler *c)
 {
@@ -270,9 +281,11 @@ static int tenants_fill(struct compiler *c)
 
 	for (size_t i = 0; i < p->tenant_count; i++) {
 		const struct policy_tenant *t = &p->tenants[i];
-		unsigned char digest[32];
 		bool has = false;
 
+		c->image->names[i + 1] = policy_tenant_hash(t->name);
+		if (!c->image->names[i + 1])
+			return -ENOMEM;
 		for (unsigned int unit = 0; unit < WEIR_UNIT_OPEN; unit++)
 			for (unsigned int period = 0; period < POLICY_PERIOD_MAX; period++)
 				has |= policy_quota_of(p, t, unit, period);
@@ -282,10 +295,7 @@ static int tenants_fill(struct compiler *c)
 			return refuse_rule(c, &p->limits[p->limit_count - 1], -E2BIG,
 					   "policy.quota.many", "more than %u tenants have quotas",
 					   WEIR_TENANT_SLOTS);
-		if (!EVP_Digest(t->name, strlen(t->name), digest, NULL, EVP_sha256(), NULL))
-			return -ENOMEM;
-		memcpy(&c->image->tenants[i + 1], digest, sizeof(uint64_t));
-		c->image->tenants[i + 1] |= 1; /* 0 is nobody */
+		c->image->tenants[i + 1] = c->image->names[i + 1];
 	}
 	return 0;
 }

@@ -76,10 +76,8 @@ static void tenants_fill(struct compiler *c)
 		for (uint32_t i = 0; i < p->limit_count; i++)
 			if (tenant_accepts(&c->drafts[i], number))
 				p->tenant_limits[number] |= 1ULL << i;
-	for (uint32_t i = 0; i < p->limit_count; i++)
-		if (c->drafts[i].rule->scope == POLICY_SCOPE_TENANT ||
-		    c->drafts[i].rule->rollout.tenant_count)
-			p->flags |= WEIR_POLICY_BY_TENANT;
+	if (c->policy->tenant_count) /* also without a limit of theirs: what they use is counted */
+		p->flags |= WEIR_POLICY_BY_TENANT;
 }
 
 /* IPv4 lies within IPv6 as ::ffff:0:0/96, but who writes ::/0 does not mean IPv4. */

@@ -519,6 +519,7 @@ struct policy_image {
 	size_t source_count;
 	struct policy_image_limit limits[WEIR_LIMITS_MAX]; /* policy.limit_count of them */
 	uint64_t tenants[WEIR_TENANTS_MAX]; /* by number: hash of the name; 0 = has no quota */
+	uint64_t names[WEIR_TENANTS_MAX];   /* the same of all of them; 0 = there is none */
 	uint32_t cell_sets; /* found by hash: a power of two, at least policy->sources */
 };
 
@@ -531,6 +532,9 @@ int policy_compile(const struct policy *policy, uint64_t tick_ns, struct policy_
 		   struct fault *reterr);
 void policy_image_free(struct policy_image *image);
 DEFINE_CLEANUP(struct policy_image *, policy_image_free)
+
+/** What tells tenants apart where names take too much room. 0: out of memory. */
+uint64_t policy_tenant_hash(const char *name);
 
 /**
  * The limits that schedules have in force at @unix_time, for struct weir_policy.active; flags switch off some of them. @limits are the image's (a copy
