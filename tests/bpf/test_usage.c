@@ -104,7 +104,8 @@ static void what_is_refused_is_counted_apart_whoever_refuses_it(void **state)
 	struct packets_frame udp, syn;
 
 	(void)state;
-	runner_policy(&runner, TENANTS "  acme: {dst: 198.18.1.0/24, quota: {packets: {day: 4}}}\n");
+	runner_policy(&runner,
+		      TENANTS "  acme: {dst: 198.18.1.0/24, quota: {packets: {day: 4}}}\n");
 	build_udp(PACKETS_TO4, &udp);
 	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(), TCP()}, &syn);
 	offer(&udp, 6);
@@ -142,8 +143,9 @@ static void in_monitor_mode_what_passes_has_passed(void **state)
 	struct packets_frame udp;
 
 	(void)state;
-	runner_policy(&runner, "apiVersion: weir/v1\nmode: monitor\npackets: {fragments: pass}\n"
-			       "tenants: {acme: {dst: 198.18.1.0/24, quota: {packets: {day: 1}}}}\n");
+	runner_policy(&runner,
+		      "apiVersion: weir/v1\nmode: monitor\npackets: {fragments: pass}\n"
+		      "tenants: {acme: {dst: 198.18.1.0/24, quota: {packets: {day: 1}}}}\n");
 	build_udp(PACKETS_TO4, &udp);
 	offer(&udp, 3);
 	expect("would be refused", "acme",

@@ -93,6 +93,42 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (uid, key)"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX answer_made ON answer (made_ns);",
+
+	/* what each tenant had, by day (since 1970, UTC) */
+	"CREATE TABLE tenant_usage ("
+	" tenant TEXT NOT NULL,"
+	" day INTEGER NOT NULL,"
+	" since INTEGER NOT NULL," /* the day from which on it may be of; day, if that is known */
+	" passed_packets INTEGER NOT NULL,"
+	" passed_bytes INTEGER NOT NULL,"
+	" passed_connections INTEGER NOT NULL,"
+	" refused_packets INTEGER NOT NULL,"
+	" refused_bytes INTEGER NOT NULL,"
+	" refused_connections INTEGER NOT NULL,"
+	" PRIMARY KEY (tenant, day)"
+	") STRICT, WITHOUT ROWID;",
+
+	/* the kernel's counters, as far as they are in tenant_usage */
+	"CREATE TABLE tenant_meter ("
+	" tenant TEXT PRIMARY KEY,"
+	" epoch INTEGER NOT NULL,"
+	" passed_packets INTEGER NOT NULL,"
+	" passed_bytes INTEGER NOT NULL,"
+	" passed_connections INTEGER NOT NULL,"
+	" refused_packets INTEGER NOT NULL,"
+	" refused_bytes INTEGER NOT NULL,"
+	" refused_connections INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;",
+
+	/* which thresholds of a quota have been told in which period */
+	"CREATE TABLE tenant_threshold ("
+	" tenant TEXT NOT NULL,"
+	" unit INTEGER NOT NULL,"
+	" period INTEGER NOT NULL,"
+	" number INTEGER NOT NULL,"
+	" level INTEGER NOT NULL,"
+	" PRIMARY KEY (tenant, unit, period)"
+	") STRICT, WITHOUT ROWID;",
 };
 
 #define POLICY_COLUMNS                                                                             \
@@ -102,7 +138,11 @@ static const char *const migrations[] = {
 	"generation, asked, former, boot_id, until_boot_ns, since_real_ns, until_real_ns"
 #define FLAG_COLUMNS                                                                               \
 	"name, enabled, permille, sources, tenants, until_real_ns, set_ns, reason, set_by"
-#define LIST_COLUMNS "kind, address, bits, until_real_ns, added_ns, reason, added_by, recovered"
+#define USAGE_COLUMNS                                                                              \
+	"passed_packets, passed_bytes, passed_connections, refused_packets, refused_bytes, "       \
+	"refused_connections"
+#define USAGE_SUM(column) column " = " column " + excluded." column
+#define LIST_COLUMNS	  "kind, address, bits, until_real_ns, added_ns, reason, added_by, recovered"
 
 static const char *const statements[] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
@@ -143,6 +183,23 @@ static const char *const statements[] = {
 	[ANSWER_SWEEP] = "DELETE FROM answer WHERE made_ns < ?1 OR (uid, key) IN"
 			 " (SELECT uid, key FROM answer ORDER BY made_ns DESC LIMIT -1 OFFSET ?2)",
 	[ANSWER_CLEAR] = "DELETE FROM answer",
+	[USAGE_ADD] =
+		"INSERT INTO tenant_usage (tenant, day, since, " USAGE_COLUMNS ")"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+		" ON CONFLICT (tenant, day) DO UPDATE SET"
+		" since = min(since, excluded.since), " USAGE_SUM("passed_packets") ", " USAGE_SUM("passed_bytes") ", " USAGE_SUM(
+			"passed_connections") ", " USAGE_SUM("refused_packets") ", " USAGE_SUM("refused_bytes") ", " USAGE_SUM("refused_connections"),
+	[USAGE_EACH] = "SELECT day, since, " USAGE_COLUMNS " FROM tenant_usage"
+		       " WHERE tenant = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day DESC",
+	[USAGE_HAS] = "SELECT 1 FROM tenant_usage WHERE tenant = ?1 LIMIT 1",
+	[USAGE_PRUNE] = "DELETE FROM tenant_usage WHERE day < ?1",
+	[METER_PUT] = "INSERT OR REPLACE INTO tenant_meter (tenant, epoch, " USAGE_COLUMNS ")"
+		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[METER_EACH] = "SELECT tenant, epoch, " USAGE_COLUMNS " FROM tenant_meter ORDER BY tenant",
+	[THRESHOLD_PUT] = "INSERT OR REPLACE INTO tenant_threshold"
+			  " (tenant, unit, period, number, level) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[THRESHOLD_EACH] = "SELECT tenant, unit, period, number, level FROM tenant_threshold"
+			   " ORDER BY tenant, unit, period",
 };
 _Static_assert(ARRAY_SIZE(statements) == STATEMENT_MAX, "a statement has no text");
 

@@ -197,6 +197,54 @@ int store_answer_get(struct store *s, uint32_t uid, const char *key, uint64_t si
 /** Take out all: they may name somebody. */
 int store_answers_clear(struct store *s, struct fault *reterr);
 
+/* What a tenant had: packets, bytes and connections that passed, then those that were refused. */
+#define STORE_USAGE_COUNTS 6
+
+/* Of a day, since 1970. Its key is {tenant, day}. */
+struct store_usage_row {
+	const char *tenant;
+	int64_t day;
+	int64_t since; /* it may be of earlier days from this one on; usually day */
+	uint64_t counts[STORE_USAGE_COUNTS];
+};
+
+/** Add to the row, or begin it; the earlier `since` stays. -ERANGE "store.usage": a count over INT64_MAX. */
+int store_usage_add(struct store *s, const struct store_usage_row *row, struct fault *reterr);
+/** As store_list_each(), the days from @first to @last of @tenant, the latest first. */
+int store_usage_each(struct store *s, const char *tenant, int64_t first, int64_t last,
+		     int (*fn)(const struct store_usage_row *row, void *userdata), void *userdata,
+		     struct fault *reterr);
+/** Whether there is a row of @tenant, of whatever day: 1, 0, or -errno. */
+int store_usage_has(struct store *s, const char *tenant, struct fault *reterr);
+/** Remove the rows of days before @day. *@ret: how many. */
+int store_usage_prune(struct store *s, int64_t day, uint64_t *ret, struct fault *reterr);
+
+/* Counters that only grow, as far as they are in rows of usage already. Its key is the tenant. */
+struct store_meter_row {
+	const char *tenant;
+	uint64_t epoch; /* since when they count, which tells them from those before */
+	uint64_t counts[STORE_USAGE_COUNTS];
+};
+
+/** Insert or replace. Within one step with store_usage_add(), so that nothing is added twice. */
+int store_meter_put(struct store *s, const struct store_meter_row *row, struct fault *reterr);
+int store_meter_each(struct store *s, int (*fn)(const struct store_meter_row *row, void *userdata),
+		     void *userdata, struct fault *reterr);
+
+/* Which thresholds of a quota have been told in a period. Its key is {tenant, unit, period}. */
+struct store_threshold_row {
+	const char *tenant;
+	uint32_t unit, period;
+	int64_t number; /* of the period */
+	uint32_t level; /* how many */
+};
+
+int store_threshold_put(struct store *s, const struct store_threshold_row *row,
+			struct fault *reterr);
+int store_threshold_each(struct store *s,
+			 int (*fn)(const struct store_threshold_row *row, void *userdata),
+			 void *userdata, struct fault *reterr);
+
 /** Leave nothing of deleted rows in the files: they are written anew, the log is emptied. */
 int store_scrub(struct store *s, struct fault *reterr);
 /** As store_list_each(). */
