@@ -47,6 +47,29 @@ static const struct bad bad[] = {
 	 HEAD "tiers: {a: {quota: {packets: {day: 1}}}}\n"
 	      "tenants: {a: {dst: 192.0.2.1, tier: a, quota: {bytes: {day: 1MB}}}}\n",
 	 "policy.name.duplicate", "tenant 'a' has a quota and the name of a tier"},
+	{"rates of tenants and tiers have names of their own",
+	 HEAD "tiers: {a: {rate: 1/s}}\n"
+	      "tenants: {a: {dst: 192.0.2.1, tier: a, rate: 2/s}}\n",
+	 "policy.name.duplicate", "tenant 'a' has a rate and the name of a tier"},
+	{"a tenant's burst is not its tier's",
+	 HEAD "tiers: {t: {rate: 1/s}}\n"
+	      "tenants: {a: {dst: 192.0.2.1, tier: t, burst: 2}}\n",
+	 "policy.limit.burst", "tenant 'a' has a burst without a rate"},
+	{"a price has a currency", GOLD("price: {month: 1}"), "policy.key.missing", "currency"},
+	{"a price of nothing is none", GOLD("price: {currency: EUR}"), "policy.price.empty",
+	 "none of month"},
+	{"a currency is letters", GOLD("price: {currency: \"=EUR\", month: 1}"),
+	 "policy.price.currency", "'=EUR' is no currency"},
+	{"a currency is short", GOLD("price: {currency: ABCDEFGHI, month: 1}"),
+	 "policy.price.currency", "no currency of one to 8 letters"},
+	{"an amount has six decimals", GOLD("price: {currency: EUR, month: 0.0000001}"),
+	 "policy.price.syntax", "with up to 6 decimals"},
+	{"an amount is not negative", GOLD("price: {currency: EUR, month: -1}"),
+	 "policy.price.syntax", "'-1' is no amount"},
+	{"an amount has a fraction or no point", GOLD("price: {currency: EUR, month: \"1.\"}"),
+	 "policy.price.syntax", "'1.' is no amount"},
+	{"an amount has an end", GOLD("price: {currency: EUR, month: 1000000000.000001}"),
+	 "policy.price.range", "is over 1000000000"},
 	{"a name leaves room for its limits",
 	 HEAD "tenants: {a0123456789012345678901234567: {dst: 192.0.2.1, quota: {bytes: {month: "
 	      "1MB}}}}\n",
@@ -117,6 +140,118 @@ static void a_tenants_own_quota_goes_before_its_tiers(void **state)
 	assert_true(w->limits[0].key == w->limits[1].key);
 	assert_true(w->limits[0].key != w->limits[2].key);
 	assert_true(w->limits[2].key != w->limits[3].key);
+}
+
+static void a_tenants_own_rates_go_before_its_tiers_one_by_one(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p =
+		parse(HEAD "tiers: {gold: {rate: 10/s, connections: 1/s, connection_burst: 3}}\n"
+			   "tenants:\n"
+			   "  a: {dst: 192.0.2.1, tier: gold}\n"
+			   "  b: {dst: 192.0.2.2, tier: gold, rate: 20/s, burst: 30}\n"
+			   "  c: {dst: 192.0.2.3, byte_rate: 1MB/s}\n");
+	_cleanup_(policy_image_freep) struct policy_image *image = compile(p);
+	const struct weir_policy *w = &image->policy;
+
+	(void)state;
+	/* gold/rate twice, b/rate twice, c/rate. */
+	assert_int_equal(w->limit_count, 5);
+	assert_string_equal(image->limits[2].name, "b/rate");
+	assert_int_equal(w->tenant_limits[1], 0x3);
+	assert_int_equal(w->tenant_limits[2], 0xc);
+	assert_int_equal(w->tenant_limits[3], 0x10);
+	assert_int_equal(p->limits[1].rate.count, 20);
+	assert_int_equal(p->limits[1].burst, 30);
+	assert_int_equal(p->limits[1].connections.count, 1);
+	assert_int_equal(p->limits[1].connection_burst, 3);
+}
+
+static void a_tier_that_all_its_tenants_leave_takes_no_limit(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p =
+		parse(HEAD "tiers: {gold: {rate: 10/s}}\n"
+			   "tenants: {a: {dst: 192.0.2.1, tier: gold, rate: 1/s}}\n");
+
+	(void)state;
+	assert_int_equal(p->limit_count, 1);
+	assert_string_equal(p->limits[0].name, "a/rate");
+}
+
+struct bill {
+	const char *promise;
+	struct policy_price price;
+	struct policy_passed passed;
+	int64_t day, cost;
+};
+
+static void a_day_costs_what_the_price_says(void **state)
+{
+	static const struct bill bills[] = {
+		{"nothing costs nothing", {"EUR", 0, 50000, 20000, 1000000}, {0, 0, 0}, 20000, 0},
+		{"a million packets", {"EUR", 0, 50000, 0, 0}, {1000000, 0, 0}, 20000, 50000},
+		{"a gigabyte is 10^9 bytes",
+		 {"EUR", 0, 0, 20000, 0},
+		 {0, 1000000000, 0},
+		 20000,
+		 20000},
+		{"a SYN of a million", {"EUR", 0, 0, 0, 1000000}, {9, 9, 1}, 20000, 1},
+		{"a half is rounded up", {"EUR", 0, 500000, 0, 0}, {1, 0, 0}, 20000, 1},
+		{"less than a half is not", {"EUR", 0, 499999, 0, 0}, {1, 0, 0}, 20000, 0},
+		{"each product is rounded by itself",
+		 {"EUR", 0, 500000, 0, 500000},
+		 {1, 0, 1},
+		 20000,
+		 2},
+		{"what is too much to count stays the most",
+		 {"EUR", 0, POLICY_MONEY_MAX, POLICY_MONEY_MAX, POLICY_MONEY_MAX},
+		 {INT64_MAX, INT64_MAX, INT64_MAX},
+		 20000,
+		 INT64_MAX},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bills); i++) {
+		int64_t got = policy_cost(&bills[i].price, &bills[i].passed, bills[i].day);
+
+		if (got != bills[i].cost)
+			fail_msg("%s: %lld instead of %lld", bills[i].promise, (long long)got,
+				 (long long)bills[i].cost);
+	}
+}
+
+static void the_days_of_a_month_add_up_to_its_price(void **state)
+{
+	static const uint64_t prices[] = {1, 30, 49000000, 49999999, POLICY_MONEY_MAX};
+	const struct policy_passed nothing = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(prices); i++) {
+		const struct policy_price price = {.currency = "EUR", .month = prices[i]};
+		int64_t day = 20000;
+
+		for (unsigned int months = 0; months < 50; months++) {
+			struct calendar_period month = calendar_month(day * 86400);
+			int64_t sum = 0;
+
+			for (day = month.begin / 86400; day < month.end / 86400; day++)
+				sum += policy_cost(&price, &nothing, day);
+			assert_int_equal(sum, prices[i]);
+		}
+	}
+}
+
+static void a_price_is_read_to_the_millionth(void **state)
+{
+	_cleanup_(policy_freep) struct policy *p =
+		parse(GOLD("price: {currency: EUR, month: 49.00, million_packets: 0.000001, "
+			   "gigabyte: 12, million_connections: 1000000000}"));
+
+	(void)state;
+	assert_string_equal(p->tiers[0].price.currency, "EUR");
+	assert_int_equal(p->tiers[0].price.month, 49000000);
+	assert_int_equal(p->tiers[0].price.million_packets, 1);
+	assert_int_equal(p->tiers[0].price.gigabyte, 12000000);
+	assert_int_equal(p->tiers[0].price.million_connections, POLICY_MONEY_MAX);
 }
 
 static void built_in_tiers_leave_room_for_other_limits(void **state)
@@ -240,6 +375,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_tenants_own_quota_goes_before_its_tiers),
+		cmocka_unit_test(a_tenants_own_rates_go_before_its_tiers_one_by_one),
+		cmocka_unit_test(a_tier_that_all_its_tenants_leave_takes_no_limit),
+		cmocka_unit_test(a_day_costs_what_the_price_says),
+		cmocka_unit_test(the_days_of_a_month_add_up_to_its_price),
+		cmocka_unit_test(a_price_is_read_to_the_millionth),
 		cmocka_unit_test(built_in_tiers_leave_room_for_other_limits),
 		cmocka_unit_test(a_word_holds_the_largest_quota),
 		cmocka_unit_test(months_end_when_the_calendar_says),

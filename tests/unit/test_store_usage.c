@@ -85,8 +85,8 @@ static void expect(struct fixture *x, const char *tenant, int64_t first, int64_t
 {
 	char text[1024] = "";
 
-	assert_int_equal(
-		store_usage_each(x->store, tenant, first, last, note_usage, text, NULL), 0);
+	assert_int_equal(store_usage_each(x->store, tenant, first, last, note_usage, text, NULL),
+			 0);
 	assert_string_equal(text, wanted);
 }
 

@@ -25,6 +25,7 @@ static const char *const object_names[] = {
 	[OBJECT_PACKET_QUOTA] = "packets",
 	[OBJECT_BYTE_QUOTA] = "bytes",
 	[OBJECT_CONNECTION_QUOTA] = "connections",
+	[OBJECT_PRICE] = "price",
 	[OBJECT_LIMIT] = "a limit",
 	[OBJECT_PREFIX] = "prefix",
 	[OBJECT_COST] = "cost",
@@ -109,6 +110,9 @@ OBJECT(byte_quota, read_inner, "a mapping such as {month: 500GB}", OBJECT_BYTE_Q
 OBJECT(connection_quota, read_inner, "a mapping such as {day: 1M}", OBJECT_CONNECTION_QUOTA);
 SCALAR(quota_count, value_quota_count, "a count such as 10M", .pattern = policy_total_pattern, DIGITS);
 SCALAR(quota_bytes, value_quota_bytes, "a size such as 500GB", .pattern = policy_size_pattern);
+OBJECT(price, value_price, "a mapping such as {currency: EUR, gigabyte: 0.02}", OBJECT_PRICE);
+SCALAR(currency, value_currency, "a currency such as EUR", .pattern = pattern_currency);
+SCALAR(money, value_money, "an amount such as 0.02", .pattern = pattern_money, DIGITS, .is_decimal = true);
 TYPE(tenants, NODE_MAPPING, FORM_NAMES, value_tenants, "a mapping of tenants",
      .inner = OBJECT_TENANT, .most = POLICY_TENANTS_MAX);
 LISTED(tenant_dsts, value_tenant_dsts, "addresses or prefixes", .pattern = pattern_cidr,
@@ -227,6 +231,7 @@ SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 #define IN_LIMIT(member)    offsetof(struct policy_limit, member)
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
 #define IN_TIER(member)	    offsetof(struct policy_tier, member)
+#define IN_PRICE(member)    offsetof(struct policy_price, member)
 #define IN_TENANT(member)   offsetof(struct policy_tenant, member)
 #define QUOTA_OF(unit, period)                                                                     \
 	offsetof(struct policy_quota, amounts[WEIR_UNIT_##unit][POLICY_##period])

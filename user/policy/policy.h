@@ -171,14 +171,30 @@ struct policy_quota {
 	uint64_t amounts[WEIR_UNIT_OPEN][POLICY_PERIOD_MAX];
 };
 
+/* How fast, of all packets of a tenant. 0 = not limited, or not given. */
+struct policy_rates {
+	struct policy_rate rate, connections;
+	uint64_t burst, byte_rate, byte_burst, connection_burst;
+};
+
+#define POLICY_CURRENCY_MAX 8
+#define POLICY_MICRO	    1000000 /* of a unit of the currency */
+#define POLICY_MONEY_MAX    (1000000000ULL * POLICY_MICRO)
+
+/* What a tenant costs, in millionths of a unit of the currency. */
+struct policy_price {
+	char currency[POLICY_CURRENCY_MAX + 1]; /* "" = there is no price */
+	uint64_t month, million_packets, gigabyte, million_connections;
+};
+
 /* A tenant belongs to at most one. */
 struct policy_tier {
 	char name[POLICY_NAME_MAX + 1];
 	struct place place;
 	unsigned int line; /* 0 = built in */
-	struct policy_rate rate, connections;
-	uint64_t burst, byte_rate, byte_burst, connection_burst;
+	struct policy_rates rates;
 	struct policy_quota quota;
+	struct policy_price price;
 };
 
 /* A named set of addresses. Its number is its place in the policy, from 1. */
@@ -189,6 +205,7 @@ struct policy_tenant {
 	struct prefix *dsts, *srcs; /* sorted, no duplicates; at least one in all */
 	size_t dst_count, src_count;
 	unsigned int tier;	   /* place in the policy's tiers, from 1; 0 = none */
+	struct policy_rates own;   /* which go before the tier's, rate by rate */
 	struct policy_quota quota; /* of its own, which goes before the tier's */
 };
 
@@ -326,6 +343,7 @@ struct policy_audit {
 	struct {
 		struct policy_keep traffic, security, lists, policy, access, system; /* records */
 		struct policy_keep archive;
+		struct policy_keep usage; /* by day, of tenants */
 	} retention;
 };
 
@@ -454,6 +472,18 @@ const char *policy_target_str(enum policy_target target);
 
 /** "day". NULL for a number that has no word. */
 const char *policy_period_str(enum policy_period period);
+/* What passed in a day. */
+struct policy_passed {
+	uint64_t packets, bytes, connections;
+};
+
+/**
+ * What @passed costs by @price on @day (since 1970, UTC), in millionths, at most INT64_MAX. Each of the four products is
+ * rounded to the nearest millionth, a half up, but for the month's, whose days add up to it exactly.
+ */
+int64_t policy_cost(const struct policy_price *price, const struct policy_passed *passed,
+		    int64_t day);
+
 /** How much of @unit @tenant may use in @period, its own or its tier's; 0 = as much as it likes. */
 uint64_t policy_quota_of(const struct policy *policy, const struct policy_tenant *tenant,
 			 enum weir_unit unit, enum policy_period period);

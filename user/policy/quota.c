@@ -2,7 +2,7 @@
 /*
  * Tiers and quotas: what a policy says of them, and the limits that they come to. These stand behind those of the
  * text and are limits like any other, of scope tenant, each for the tenants that have the same: "TIER/rate", and
- * "TIER/day" or "TENANT/month" for each unit.
+ * "TENANT/rate", "TIER/day" or "TENANT/month" for each unit.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,10 +18,10 @@ _Static_assert(ARRAY_SIZE(period_names) == POLICY_PERIOD_MAX, "a period has no n
 
 #define TIER(n, packets_s, connections_s, packets, bytes)                                          \
 	{.name = #n,                                                                               \
-	 .rate = {packets_s, NSEC_PER_SEC},                                                        \
-	 .burst = 2 * (packets_s),                                                                 \
-	 .connections = {connections_s, NSEC_PER_SEC},                                             \
-	 .connection_burst = 2 * (connections_s),                                                  \
+	 .rates = {.rate = {packets_s, NSEC_PER_SEC},                                              \
+		   .burst = 2 * (packets_s),                                                       \
+		   .connections = {connections_s, NSEC_PER_SEC},                                   \
+		   .connection_burst = 2 * (connections_s)},                                       \
 	 .quota.amounts = {[WEIR_UNIT_PACKETS] = {packets, 20ULL * (packets)},                     \
 			   [WEIR_UNIT_BYTES] = {bytes, 20ULL * (bytes)}}},
 static const struct policy_tier built_in[] = {
@@ -193,29 +193,99 @@ static void set_quota(struct policy_limit *l, enum weir_unit unit, enum policy_p
 	}
 }
 
+static bool has_rates(const struct policy_rates *rates)
+{
+	return rates->rate.count || rates->byte_rate || rates->connections.count;
+}
+
+static int refuse_burst(struct reader *r, const struct node *n, const struct policy_rates *rates,
+			const char *what, const char *name)
+{
+	if ((rates->rate.count || !rates->burst) && (rates->byte_rate || !rates->byte_burst) &&
+	    (rates->connections.count || !rates->connection_burst))
+		return 0;
+	return refuse(r, n, "policy.limit.burst", "%s '%s' has a burst without a rate", what, name);
+}
+
+static void set_rates(struct policy_limit *l, const struct policy_rates *rates)
+{
+	l->rate = rates->rate;
+	l->burst = rates->burst;
+	l->byte_rate = rates->byte_rate;
+	l->byte_burst = rates->byte_burst;
+	l->connections = rates->connections;
+	l->connection_burst = rates->connection_burst;
+}
+
+/* The rates of @tier for those of its tenants that have none of their own. */
 static int add_rates(struct reader *r, const struct node *n, const struct policy_tier *tier)
 {
 	const struct policy *p = r->policy;
 	struct policy_limit *l = NULL;
-	int err;
+	int err = refuse_burst(r, n, &tier->rates, "tier", tier->name);
 
-	if (!tier->rate.count && !tier->byte_rate && !tier->connections.count)
-		return tier->burst || tier->byte_burst || tier->connection_burst
-			       ? refuse(r, n, "policy.limit.burst",
-					"tier '%s' has a burst without a rate", tier->name)
-			       : 0;
-	err = add_limit(r, n, &tier->place, tier->name, "rate", &l);
+	if (err < 0 || !has_rates(&tier->rates))
+		return err;
+	for (size_t i = 0; i < p->tenant_count; i++) {
+		const struct policy_tenant *t = &p->tenants[i];
+
+		if (!t->tier || &p->tiers[t->tier - 1] != tier || has_rates(&t->own))
+			continue;
+		if (!l)
+			err = add_limit(r, n, &tier->place, tier->name, "rate", &l);
+		if (err < 0)
+			return err;
+		add_tenant(l, p, t);
+	}
+	if (!l)
+		return 0;
+	set_rates(l, &tier->rates);
+	return limit_finish(r, n, l);
+}
+
+/* The limits of a tenant's own are called by its name, as those of tiers are by theirs. */
+static int check_own_name(struct reader *r, const struct node *n, const struct policy_tenant *t,
+			  const char *what)
+{
+	for (size_t i = 0; i < r->policy->tier_count; i++)
+		if (strcmp(r->policy->tiers[i].name, t->name) == 0)
+			return refuse(
+				r, n, "policy.name.duplicate",
+				"tenant '%s' has a %s and the name of a tier: their limits would "
+				"have one name",
+				t->name, what);
+	return 0;
+}
+
+/* Its own rates, and the tier's where it has none. */
+static int add_own_rates(struct reader *r, const struct node *n, const struct policy_tenant *t)
+{
+	const struct policy_rates *tier = t->tier ? &r->policy->tiers[t->tier - 1].rates : NULL;
+	struct policy_rates rates = t->own;
+	struct policy_limit *l = NULL;
+	int err = refuse_burst(r, n, &t->own, "tenant", t->name);
+
+	if (err < 0 || !has_rates(&t->own))
+		return err;
+	if (tier && !rates.rate.count) {
+		rates.rate = tier->rate;
+		rates.burst = tier->burst;
+	}
+	if (tier && !rates.byte_rate) {
+		rates.byte_rate = tier->byte_rate;
+		rates.byte_burst = tier->byte_burst;
+	}
+	if (tier && !rates.connections.count) {
+		rates.connections = tier->connections;
+		rates.connection_burst = tier->connection_burst;
+	}
+	err = check_own_name(r, n, t, "rate");
+	if (err == 0)
+		err = add_limit(r, n, &t->place, t->name, "rate", &l);
 	if (err < 0)
 		return err;
-	l->rate = tier->rate;
-	l->burst = tier->burst;
-	l->byte_rate = tier->byte_rate;
-	l->byte_burst = tier->byte_burst;
-	l->connections = tier->connections;
-	l->connection_burst = tier->connection_burst;
-	for (size_t i = 0; i < p->tenant_count; i++)
-		if (p->tenants[i].tier && &p->tiers[p->tenants[i].tier - 1] == tier)
-			add_tenant(l, p, &p->tenants[i]);
+	add_tenant(l, r->policy, t);
+	set_rates(l, &rates);
 	return limit_finish(r, n, l);
 }
 
@@ -253,14 +323,9 @@ static int add_own_quota(struct reader *r, const struct node *n, const struct po
 
 	if (!t->quota.amounts[unit][period])
 		return 0;
-	for (size_t i = 0; i < r->policy->tier_count; i++)
-		if (strcmp(r->policy->tiers[i].name, t->name) == 0)
-			return refuse(
-				r, n, "policy.name.duplicate",
-				"tenant '%s' has a quota and the name of a tier: their limits "
-				"would have one name",
-				t->name);
-	err = add_limit(r, n, &t->place, t->name, period_names[period], &l);
+	err = check_own_name(r, n, t, "quota");
+	if (err == 0)
+		err = add_limit(r, n, &t->place, t->name, period_names[period], &l);
 	if (err < 0)
 		return err;
 	add_tenant(l, r->policy, t);
@@ -289,6 +354,8 @@ int quotas_finish(struct reader *r, const struct node *n)
 	for (size_t i = 0; i < p->tier_count && err == 0; i++)
 		if (has_tenants(p, i))
 			err = add_rates(r, n, &p->tiers[i]);
+	for (size_t i = 0; i < p->tenant_count && err == 0; i++)
+		err = add_own_rates(r, n, &p->tenants[i]);
 	for (unsigned int unit = 0; unit < WEIR_UNIT_OPEN; unit++)
 		for (unsigned int period = 0; period < POLICY_PERIOD_MAX; period++) {
 			for (size_t i = 0; i < p->tier_count && err == 0; i++)

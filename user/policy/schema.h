@@ -28,6 +28,7 @@ enum object {
 	OBJECT_PACKET_QUOTA,
 	OBJECT_BYTE_QUOTA,
 	OBJECT_CONNECTION_QUOTA,
+	OBJECT_PRICE,
 	OBJECT_FLAG,
 	OBJECT_STATE,
 	OBJECT_LIMIT,
@@ -85,7 +86,8 @@ struct type {
 	const char *(*word)(unsigned int i); /* the closed vocabulary; NULL behind its end */
 	void (*pattern)(struct text *t);     /* of other texts: a regular expression (ECMA-262) */
 	bool is_number;			     /* digits alone, from min to max, besides words */
-	bool is_digits; /* may be digits alone, which YAML takes for a number */
+	bool is_digits;	 /* may be digits alone, which YAML takes for a number */
+	bool is_decimal; /* of those: one with a fraction, too */
 	uint64_t min, max;
 	unsigned int most; /* elements or names; 0 = no limit of its own */
 };
@@ -214,6 +216,13 @@ int value_tiers(struct reader *r, const struct node *n, void *into);
 int value_tier_name(struct reader *r, const struct node *n, void *into);
 int value_quota_count(struct reader *r, const struct node *n, void *into);
 int value_quota_bytes(struct reader *r, const struct node *n, void *into);
+/* price.c */
+int value_price(struct reader *r, const struct node *n, void *into);
+void pattern_currency(struct text *t);
+int value_currency(struct reader *r, const struct node *n, void *into);
+void pattern_money(struct text *t);
+int value_money(struct reader *r, const struct node *n, void *into);
+/* quota.c */
 /** Add the limits that tiers and quotas come to, once all keys are read. @n: of the policy. */
 int quotas_finish(struct reader *r, const struct node *n);
 int value_tenants(struct reader *r, const struct node *n, void *into);

@@ -26,6 +26,7 @@ static const char *const object_ids[] = {
 	[OBJECT_PACKET_QUOTA] = "packet-quota",
 	[OBJECT_BYTE_QUOTA] = "byte-quota",
 	[OBJECT_CONNECTION_QUOTA] = "connection-quota",
+	[OBJECT_PRICE] = "price",
 	[OBJECT_STATE] = "state",
 	[OBJECT_LIMIT] = "limit",
 	[OBJECT_PREFIX] = "prefix",
@@ -145,7 +146,9 @@ static json_t *scalar_json(const struct type *type)
 		return text;
 	types = json_pack("[s]", "string");
 	if (type->is_digits)
-		json_array_append_new(types, json_string(type->pattern ? "integer" : "number"));
+		json_array_append_new(
+			types,
+			json_string(type->pattern && !type->is_decimal ? "integer" : "number"));
 	if (type->is_digits && !type->pattern)
 		json_array_append_new(types, json_string("boolean"));
 	json_object_set_new(text, "type", types);

@@ -30,8 +30,8 @@ static int check(struct store *s, const char *tenant,
 {
 	for (int i = 0; i < STORE_USAGE_COUNTS; i++)
 		if (counts[i] > INT64_MAX)
-			return fault(reterr, -ERANGE, "store.usage", "%s: a count of %llu",
-				     s->path, (unsigned long long)counts[i]);
+			return fault(reterr, -ERANGE, "store.usage", "%s: a count of %llu", s->path,
+				     (unsigned long long)counts[i]);
 	return store_check_text(s, tenant, reterr);
 }
 
