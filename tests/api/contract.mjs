@@ -185,8 +185,11 @@ async function refusals(d) {
 
 			if (options.query)
 				path += (path.includes('?') ? '&' : '?') + options.query;
-			const answer = await ask(o.method, status === 406 ? path.slice(3) : path, {body: Object.values(bodiesOf(o))[0], ...options});
+			const answer = await ask(o.method, path, {body: Object.values(bodiesOf(o))[0], ...options});
 			const error = answer.status === status ? d.judge(o, answer) : `${answer.status} instead of ${status}`;
+
+			if (status === 406 && JSON.parse(answer.text).versions?.join() !== 'v1,v2')
+				wrong.push(`${o.operationId}, ${words}: does not say which there are`);
 
 			if (error)
 				wrong.push(`${o.operationId}, ${words}: ${error}`);

@@ -74,9 +74,13 @@ versions() {
 	api GET /v1/limits -H 'X-API-Version: 2'
 	check 'both at once and different is 400' jq -e '.code == "version.conflict"' "$LAB_DIR/answer"
 	api GET /limits -H 'X-API-Version: 9'
-	check 'one that there is not is 406' jq -e '.status == 406' "$LAB_DIR/answer"
+	check 'one that there is not is 406, with those that there are' jq -e \
+		'.status == 406 and .versions == ["v1", "v2"]' "$LAB_DIR/answer"
+	api GET /v1/limits -H 'X-API-Version: 9'
+	check 'also where the path names another one' jq -e '.status == 406' "$LAB_DIR/answer"
 	api GET /v9/limits
-	check 'and 404 in a path' jq -e '.status == 404 and .code == "version.unknown"' "$LAB_DIR/answer"
+	check 'and 404 in a path' jq -e '.status == 404 and .code == "version.unknown" and
+		.versions == ["v1", "v2"]' "$LAB_DIR/answer"
 	api POST /v2/lists/block -d '{"cidr": "198.18.70.2", "ttl": {"value": 10, "unit": "m"}}'
 	check 'a request of v2 does what it says' jq -e '.audit == "durable"' "$LAB_DIR/answer"
 	check 'as one of v1 would' jq -e '.lists[0].until != null' \

@@ -54,9 +54,11 @@ static void test_so_does_a_header_where_the_path_does_not(void **unused)
 	means("/limits", NULL, "application/json; version=2", API_V2, "/limits");
 	means("/limits", NULL, "text/html;q=0.1, application/json;version=v2, */*", API_V2,
 	      "/limits");
-	is_refused("/limits", "9", NULL, -ENOENT, "version.unknown");
-	is_refused("/limits", "", NULL, -ENOENT, "version.unknown");
-	is_refused("/limits", NULL, "a/b; version=", -ENOENT, "version.unknown");
+	is_refused("/limits", "9", NULL, -ENOTSUP, "version.unknown");
+	is_refused("/limits", "", NULL, -ENOTSUP, "version.unknown");
+	is_refused("/limits", NULL, "a/b; version=", -ENOTSUP, "version.unknown");
+	is_refused("/v1/limits", "9", NULL, -ENOTSUP, "version.unknown");
+	is_refused("/v9/limits", "9", NULL, -ENOENT, "version.unknown");
 }
 
 static void test_who_names_none_gets_the_latest_that_is_stable(void **unused)
@@ -105,7 +107,11 @@ static void test_rates_become_value_and_unit(void **unused)
 		"{\"rate\": {\"value\": 1048576, \"unit\": \"bytes/s\"}, \"unit\": \"bytes\"},"
 		"{\"rate\": {\"value\": 5, \"unit\": \"connections/min\"}, \"unit\": \"connections\"},"
 		"{\"rate\": {\"value\": 200, \"unit\": \"open connections\"}, \"unit\": \"open connections\"},"
-		"{\"rate\": null, \"unit\": \"connections\"}], \"next\": null}");
+		"{\"rate\": {\"value\": 0, \"unit\": \"connections/s\"}, \"unit\": \"connections\"}], \"next\": null}");
+	becomes("/limits",
+		"{\"items\": [{\"rate\": \"0B/s\", \"unit\": \"bytes\"}, {\"rate\": \"?\", \"unit\": \"bytes\"}]}",
+		"{\"items\": [{\"rate\": {\"value\": 0, \"unit\": \"bytes/s\"}, \"unit\": \"bytes\"},"
+		"{\"rate\": null, \"unit\": \"bytes\"}], \"next\": null}");
 	becomes("/source/198.51.100.7",
 		"{\"limits\": [{\"rate\": \"10/s\", \"unit\": \"packets\"}], \"address\": \"x\"}",
 		"{\"limits\": [{\"rate\": {\"value\": 10, \"unit\": \"packets/s\"}, \"unit\": \"packets\"}],"

@@ -67,6 +67,17 @@ static void put_deprecation(struct call *c)
 	http_response_header(c->response, "Sunset", "%s", sunset);
 }
 
+/* Those that can be asked for. */
+static json_t *versions_known(void)
+{
+	json_t *words = json_array();
+
+	for (enum api_version i = 0; i < API_VERSION_MAX; i++)
+		if (api_version(i)->status != API_SUNSET)
+			json_array_append_new(words, json_string(api_version(i)->word));
+	return words;
+}
+
 /* Which version is meant. 0, or answered. */
 static int choose_version(struct call *c)
 {
@@ -74,16 +85,21 @@ static int choose_version(struct call *c)
 	int r = api_version_choose(c->request->path, http_header(c->request, "X-API-Version"),
 				   http_header(c->request, "Accept"), &c->version, &c->path, &f);
 
-	if (r == 0)
+	switch (-r) {
+	case 0:
 		put_deprecation(c);
-	else if (r == -ENOENT && c->path == c->request->path)
-		reply_problem(c, 406, f.code, "%s", f.text);
-	else
-		reply_problem(c,
-			      r == -ENOENT   ? 404
-			      : r == -EINVAL ? 400
-					     : 410,
-			      f.code, "%s", f.text);
+		break;
+	case ENOTSUP:
+		reply_problem_with(c, 406, f.code, f.text,
+				   json_pack("{s:o}", "versions", versions_known()));
+		break;
+	case ENOENT:
+		reply_problem_with(c, 404, f.code, f.text,
+				   json_pack("{s:o}", "versions", versions_known()));
+		break;
+	default:
+		reply_problem(c, r == -EINVAL ? 400 : 410, f.code, "%s", f.text);
+	}
 	return r;
 }
 

@@ -87,6 +87,9 @@ void reply_add(struct http_response *response, const char *key, const char *valu
 void reply_finish(struct call *c);
 void reply_problem(struct call *c, unsigned int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same with @members (may be NULL), which become members of the problem, too; the reference is taken. */
+void reply_problem_with(struct call *c, unsigned int status, const char *code, const char *detail,
+			json_t *members);
 /* The problem that a fault is, with the status that fits its errno. */
 void reply_fault(struct call *c, const struct fault *f);
 /* The same with all that stands against a policy: "findings" and "diagnostics". Ends @refusal. */

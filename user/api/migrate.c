@@ -55,6 +55,9 @@ static json_t *rate_of(const char *rate, const char *unit)
 	struct fault f = {0};
 	uint64_t value;
 
+	/* What a limit may come to, though nobody can write it. */
+	if (strcmp(rate, "0/s") == 0 || strcmp(rate, "0B/s") == 0)
+		return json_pack("{s:i, s:o}", "value", 0, "unit", json_sprintf("%s/s", unit));
 	if (strcmp(unit, "bytes") == 0 && policy_byte_rate_parse(rate, &value, &f) == 0)
 		return json_pack("{s:I, s:s}", "value", (json_int_t)value, "unit", "bytes/s");
 	if (!strchr(rate, '/') && policy_count_parse(rate, &value, &f) == 0)

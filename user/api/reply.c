@@ -155,9 +155,8 @@ static const char *status_title(unsigned int status)
 	}
 }
 
-/* @members (may be NULL) become members of the problem, too; the reference is taken. */
-static void reply_problem_with(struct call *c, unsigned int status, const char *code,
-			       const char *detail, json_t *members)
+void reply_problem_with(struct call *c, unsigned int status, const char *code, const char *detail,
+			json_t *members)
 {
 	json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
 				    status_title(status), "status", (int)status, "code", code,

@@ -88,12 +88,13 @@ static const char *version_in_accept(const char *accept, size_t *ret_length)
 	return NULL;
 }
 
-static int set(const char *word, size_t length, int *version, struct fault *reterr)
+/* @error: what it is if there is none. */
+static int set(const char *word, size_t length, int error, int *version, struct fault *reterr)
 {
 	int found = find(word, length);
 
 	if (found < 0)
-		return fault(reterr, -ENOENT, "version.unknown",
+		return fault(reterr, error, "version.unknown",
 			     "there is no version '%.*s' of the API: GET /versions lists them",
 			     (int)(length < 40 ? length : 40), word);
 	if (*version >= 0 && *version != found)
@@ -113,11 +114,11 @@ int api_version_choose(const char *path, const char *header, const char *accept,
 
 	*ret_path = length ? path + 1 + length : path;
 	if (length)
-		r = set(path + 1, length, &version, reterr);
+		r = set(path + 1, length, -ENOENT, &version, reterr);
 	if (r == 0 && header)
-		r = set(header, strlen(header), &version, reterr);
+		r = set(header, strlen(header), -ENOTSUP, &version, reterr);
 	if (r == 0 && accepted)
-		r = set(accepted, accept_length, &version, reterr);
+		r = set(accepted, accept_length, -ENOTSUP, &version, reterr);
 	if (r < 0)
 		return r;
 	*ret = version < 0 ? api_version_latest() : (enum api_version)version;

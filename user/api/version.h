@@ -38,7 +38,7 @@ enum api_version api_version_latest(void);
 /**
  * Which version is meant: by the path ("/v2/limits", "/latest/limits"), or else by @header (X-API-Version), or else by
  * @accept ("application/json; version=2"), or else the latest. Either may be NULL. *@ret_path is the path behind the
- * version, with its '/'. Faults: version.unknown (-ENOENT), version.conflict (-EINVAL: path and header differ),
+ * version, with its '/'. Faults: version.unknown (-ENOENT: the path's; -ENOTSUP: a header's), version.conflict (-EINVAL: path and header differ),
  * version.sunset (-EOWNERDEAD).
  */
 int api_version_choose(const char *path, const char *header, const char *accept,

@@ -377,14 +377,32 @@ int cmd_gdpr_rectify(struct cli *cli)
 int cmd_gdpr_list(struct cli *cli)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
 	int exit = ask_get_json(cli, REQUESTS, &answer);
 	const json_t *r;
 	size_t i;
 
+	if (exit != CLI_OK || !answer)
+		return exit;
+	table_init(&t, "REQUEST", "KIND", "STATE", "RECEIVED", "DUE", "BY", "REASON", "+DECISION",
+		   NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, r) {
-		say_request(cli, r);
+		char received[RENDER_TIME_SIZE], due[RENDER_TIME_SIZE];
+		const char *decision = member_text(r, "decision"),
+			   *reason = member_text(r, "reason");
+
+		render_time(member_text(r, "received_at"), received);
+		render_time(member_text(r, "due_at"), due);
+		table_cell(&t, "%s", member_text(r, "id"));
+		table_cell(&t, "%s", member_text(r, "kind"));
+		table_cell(&t, "%s", member_text(r, "state"));
+		table_cell(&t, "%s", received);
+		table_cell(&t, "%s", due);
+		table_cell(&t, "%s", member_text(r, "by"));
+		table_cell(&t, "%s", *reason ? reason : "-");
+		table_cell(&t, "%s", *decision ? decision : "-");
 	}
-	return exit;
+	return table_print(&t, cli);
 }
 
 int cmd_gdpr_show(struct cli *cli)

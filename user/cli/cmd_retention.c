@@ -31,43 +31,57 @@ static void say_run(const struct cli *cli, const json_t *run)
 		cli_say(cli, "failed: %s", error);
 }
 
-static void say_archives(const struct cli *cli, const json_t *archives)
+/* Who said so: somebody, a line of the policy, or nobody. */
+static void put_by(struct table *t, const json_t *rule)
+{
+	const char *by = member_text(rule, "set_by");
+
+	if (member_u64(rule, "policy_line"))
+		table_cell(t, "policy line %" PRIu64, member_u64(rule, "policy_line"));
+	else
+		table_cell(t, "%s", *by ? by : "-");
+}
+
+static void put_archives(struct table *t, const json_t *archives)
 {
 	uint64_t keep = member_u64(archives, "keep_seconds");
-	char age[40] = "for ever", by[40] = "";
+	char age[40] = "for ever";
 
 	if (keep)
 		format_duration(keep * NSEC_PER_SEC, age, sizeof(age));
-	if (member_u64(archives, "policy_line"))
-		snprintf(by, sizeof(by), "  by line %" PRIu64 " of the policy",
-			 member_u64(archives, "policy_line"));
-	cli_say(cli, "%-10s %s%s", "archives",
-		member_bool(archives, "made") ? age : "none are made", by);
+	table_cell(t, "archives");
+	table_cell(t, "%s", member_bool(archives, "made") ? age : "none are made");
+	put_by(t, archives);
+	table_cell(t, "-");
+	table_cell(t, "-");
 }
 
-static void say_rules(const struct cli *cli, const json_t *answer)
+static int say_rules(const struct cli *cli, const json_t *answer)
 {
+	_cleanup_(table_done) struct table t = {0};
 	const json_t *rule;
 	size_t i;
+	int exit;
 
+	table_init(&t, "CATEGORY", "KEPT", "BY", "+SINCE", "REASON", NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, rule) {
 		uint64_t keep = member_u64(rule, "keep_seconds");
-		const char *by = member_text(rule, "set_by");
-		char age[40] = "for ever", line[40];
+		char age[40] = "for ever", since[RENDER_TIME_SIZE];
 
-		if (member_u64(rule, "policy_line")) {
-			snprintf(line, sizeof(line), "line %" PRIu64 " of the policy",
-				 member_u64(rule, "policy_line"));
-			by = line;
-		}
 		if (keep)
 			format_duration(keep * NSEC_PER_SEC, age, sizeof(age));
-		cli_say(cli, "%-10s %s%s%s%s%s", member_text(rule, "category"), age,
-			member_bool(rule, "fixed") ? ", always" : "", *by ? "  by " : "", by,
-			*member_text(rule, "reason") ? ": " : "");
+		render_time(member_text(rule, "set_at"), since);
+		table_cell(&t, "%s", member_text(rule, "category"));
+		table_cell(&t, "%s%s", age, member_bool(rule, "fixed") ? ", always" : "");
+		put_by(&t, rule);
+		table_cell(&t, "%s", since);
+		table_cell(&t, "%s",
+			   *member_text(rule, "reason") ? member_text(rule, "reason") : "-");
 	}
-	say_archives(cli, json_object_get(answer, "archives"));
+	put_archives(&t, json_object_get(answer, "archives"));
+	exit = table_print(&t, cli);
 	say_run(cli, json_object_get(answer, "run"));
+	return exit;
 }
 
 int cmd_retention_list(struct cli *cli)
@@ -75,9 +89,7 @@ int cmd_retention_list(struct cli *cli)
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	int exit = ask_get_json(cli, RULES, &answer);
 
-	if (exit == CLI_OK && answer)
-		say_rules(cli, answer);
-	return exit;
+	return exit == CLI_OK && answer ? say_rules(cli, answer) : exit;
 }
 
 int cmd_retention_set(struct cli *cli)
@@ -91,9 +103,7 @@ int cmd_retention_set(struct cli *cli)
 	if (body && reason)
 		json_object_set_new(body, "reason", json_string(reason));
 	exit = ask_post_json(cli, RULES, body, &answer);
-	if (exit == CLI_OK && answer)
-		say_rules(cli, answer);
-	return exit;
+	return exit == CLI_OK && answer ? say_rules(cli, answer) : exit;
 }
 
 /* The run goes on whether anybody waits or not. */
@@ -130,24 +140,40 @@ int cmd_retention_apply(struct cli *cli)
 	return *member_text(run, "error") ? CLI_FAILED : exit;
 }
 
+static const char *or_dash(const char *text)
+{
+	return *text ? text : "-";
+}
+
 static int list_holds(const struct cli *cli)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
 	int exit = ask_get_json(cli, HOLDS, &answer);
 	const json_t *hold;
 	size_t i;
 
+	if (exit != CLI_OK || !answer)
+		return exit;
+	table_init(&t, "HOLD", "CATEGORY", "ABOUT", "SINCE", "UNTIL", "BY", "+PLACED", "REASON",
+		   NULL);
 	json_array_foreach (json_object_get(answer, "items"), i, hold) {
-		const char *category = member_text(hold, "category"),
-			   *subject = member_text(hold, "subject"),
-			   *since = member_text(hold, "since"), *until = member_text(hold, "until");
+		const char *category = member_text(hold, "category");
+		char since[RENDER_TIME_SIZE], until[RENDER_TIME_SIZE], placed[RENDER_TIME_SIZE];
 
-		cli_say(cli, "%s  %s%s%s%s%s%s%s  by %s: %s", member_text(hold, "id"),
-			*category ? category : "all categories", *subject ? ", about " : "",
-			subject, *since ? ", since " : "", since, *until ? ", until " : "", until,
-			member_text(hold, "placed_by"), member_text(hold, "reason"));
+		render_time(member_text(hold, "since"), since);
+		render_time(member_text(hold, "until"), until);
+		render_time(member_text(hold, "placed_at"), placed);
+		table_cell(&t, "%s", member_text(hold, "id"));
+		table_cell(&t, "%s", *category ? category : "all");
+		table_cell(&t, "%s", or_dash(member_text(hold, "subject")));
+		table_cell(&t, "%s", since);
+		table_cell(&t, "%s", until);
+		table_cell(&t, "%s", member_text(hold, "placed_by"));
+		table_cell(&t, "%s", placed);
+		table_cell(&t, "%s", or_dash(member_text(hold, "reason")));
 	}
-	return exit;
+	return table_print(&t, cli);
 }
 
 static int add_hold(const struct cli *cli)
