@@ -121,6 +121,68 @@ check 'weir roles -o json has roles, permissions and routes' jq -e \
 	'.you.roles == ["operator"] and (.you.permissions | index("lists.write")) and
 	 (.you.permissions | index("policy.write") | not) and (.routes | length > 40)' \
 	<<<"$(as operator "$WEIR" roles -o json)"
+
+# What rules of the policy leave of a role: in which prefixes, of which tenants, when.
+rules() {
+	local hour
+
+	hour=$(date -u +%-H)
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		tenants: {acme: {dst: 198.51.100.0/26}, umbrella: {dst: 198.51.100.64/26}}
+		limits:
+		  - {name: host, scope: global, rate: 1M/s}
+		access:
+		  here: {role: operator, prefixes: 198.18.0.0/16}
+		  theirs: {role: viewer, user: nobody, tenants: acme}
+		  later: {role: auditor, schedule: {hours: "$(printf '%02d:00-%02d:00' $(((hour + 2) % 24)) $(((hour + 3) % 24)))", time_zone: UTC}}
+	YAML
+	weir policy apply
+}
+
+# What a rule leaves is what it says, of each permission; root has none.
+by_rule() { # ROLE EXPECTED, by words
+	diff <(as "$1" "$WEIR" roles -o json | jq -r '.permissions as $all | .you.permissions - [$all[] | select(.anybody).permission] | sort | join(" ")') \
+		<(printf '%s\n' "$2")
+}
+
+refused_by() { # RULE ROLE METHOD PATH [BODY]
+	as "$2" curl -gsS --max-time 20 --unix-socket "$WEIR_SOCKET" -X "$3" -d "${5:-}" "http://weir/v1$4" |
+		jq -e --arg rule "$1" '.status == 403 and .code == "auth.rule" and (.detail | contains("'\''" + $rule + "'\'' (line "))'
+}
+
+check 'rules of access are applied with the policy' rules
+check 'a rule of prefixes leaves an operator what reads, and changes of lists' by_rule operator \
+	'doctor.read flags.read lists.read lists.write panic.read policy.plan policy.read self.manage traffic.read'
+check 'a rule of tenants leaves nothing that is of no tenant' by_rule viewer self.manage
+check 'a rule of hours leaves nothing at another hour' by_rule auditor ''
+check 'an operator blocks inside the prefixes' as operator "$WEIR" block 198.18.70.10
+check 'and not outside of them: 403, by that rule' refused_by here operator POST /lists/block '{"cidr": "203.0.113.7"}'
+check 'nor a prefix that covers them' refused_by here operator POST /lists/block '{"cidr": "198.0.0.0/8"}'
+check 'nor sets flags' refused_by here operator PUT /flags/trial '{"enabled": true}'
+check 'nor takes something off a list outside of them' refused_by here operator DELETE /lists/block/203.0.113.7
+check 'a viewer sees its tenant' as viewer "$WEIR" tenants show acme
+check 'and no other one' refused_by theirs viewer GET /tenants/umbrella
+check 'nor the list of them' refused_by theirs viewer GET /tenants
+check 'an auditor reads nothing at another hour' refused_by later auditor GET /audit/stats
+check 'who has several roles may what one of them leaves' test 200 = "$(as auditor,viewer curl -gsS --unix-socket \
+	"$WEIR_SOCKET" -o /dev/null -w '%{http_code}' http://weir/v1/tenants/acme)"
+check 'root has no rules' weir block 203.0.113.9
+check 'a key of who has a rule is narrowed by it, too' sh -c "! '$WEIR' keys create all --role admin 2>/dev/null >'$LAB_DIR/key' ||
+	! setpriv --reuid nobody --regid nogroup --groups ${group_ids[operator]} -- '$WEIR' block 203.0.113.8 --key-file '$LAB_DIR/key'"
+ruled() {
+	sleep 1.1 # a refusal a second has a record
+	ask operator POST /panic >/dev/null
+	ask operator DELETE /panic >/dev/null
+	weir audit search --type auth.denied --limit 1 -o json |
+		jq -e '.events[0].details.access_rule == "here" and .events[0].outcome == "denied"'
+}
+check 'a refusal by a rule is on record, with the rule' ruled
+check 'weir roles shows the rules, and which are about who asks' jq -e \
+	'[.rules[] | [.name, .about_you, .in_time]] == [["here", true, true], ["later", false, false], ["theirs", false, true]]' \
+	<<<"$(as operator "$WEIR" roles -o json | jq '.rules |= sort_by(.name)')"
+check 'as a table, too' grep -qE '^here +yes +- +operator +7 +.*198.18.0.0/16' <<<"$(as operator "$WEIR" roles)"
 check 'who is root needs no group' jq -e '.you.roles == ["admin"]' <<<"$(weir roles -o json)"
 check 'a viewer does not detach' exits 4 as viewer "$WEIR" detach
 check 'an admin by group does' as admin "$WEIR" detach

@@ -265,8 +265,10 @@ bool engine_is_detached(const struct engine *e)
 	return true;
 }
 
-void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what)
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what,
+		   const char *rule)
 {
+	(void)rule;
 	e->denied++;
 	record(AUDIT_EVENT_AUTH_DENIED, actor, "request", what, NULL);
 }

@@ -121,6 +121,8 @@ static const struct {
 	 "audit: {export: [{",
 	 "}]}",
 	 {"name: e", "format: cef", "to: 'file:/f'"}},
+	{OBJECT_ACCESS, "role", "access: {x: {", "}}", {"permissions: lists.read"}},
+	{OBJECT_ACCESS, NULL, "access: {x: {", "}}", {"role: admin", "permissions: lists.read"}},
 	{OBJECT_RISK, NULL, "risk: {", "}", {NULL}},
 	{OBJECT_ASSET, NULL, "risk: {assets: [{", "}]}", {"service: web", "weight: 100"}},
 	{OBJECT_RETENTION, NULL, "audit: {retention: {", "}}", {NULL}},

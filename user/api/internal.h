@@ -118,6 +118,9 @@ void put_cells(struct metrics *m, struct call *c);
 json_t *json_pending(const struct engine *e);
 void put_pending(struct metrics *m, const struct engine *e);
 
+/* rules.c: the policy's rules of access that the caller may see. */
+json_t *json_rules(const struct call *c);
+
 /* vault.c: its state, and why it cannot be used. */
 json_t *json_vault(const struct engine *e);
 

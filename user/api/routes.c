@@ -90,10 +90,11 @@ void handle_roles(struct call *c)
 			json_array_append_new(mine, json_string(identity_permission_to_str(i)));
 	}
 	reply_json(c, 200,
-		   json_pack("{s:o, s:o, s:o, s:{s:s, s:I, s:o, s:o, s:s?}}", "roles", roles,
-			     "permissions", permissions, "routes", json_routes(), "you", "username",
-			     c->actor.username, "uid", (json_int_t)c->actor.uid, "roles",
-			     json_role_names(c->roles), "permissions", mine, "credential",
+		   json_pack("{s:o, s:o, s:o, s:o, s:{s:s, s:I, s:o, s:o, s:s?}}", "roles", roles,
+			     "permissions", permissions, "rules", json_rules(c), "routes",
+			     json_routes(), "you", "username", c->actor.username, "uid",
+			     (json_int_t)c->actor.uid, "roles", json_role_names(c->roles),
+			     "permissions", mine, "credential",
 			     *c->credential.id ? c->credential.id : NULL));
 }
 

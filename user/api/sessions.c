@@ -54,7 +54,7 @@ void handle_session_end(struct call *c)
 
 	/* Of others only an admin learns whether there are any. */
 	if (!own && !call_may(c, PERMISSION_KEYS_WRITE)) {
-		engine_denied(c->engine, &c->actor, c->request->path);
+		engine_denied(c->engine, &c->actor, c->request->path, NULL);
 		return reply_problem(c, 404, "session.absent", "user %s has no session '%.40s'",
 				     c->actor.username, c->rest);
 	}
@@ -70,7 +70,7 @@ static bool refuse_credential(struct call *c)
 {
 	if (!c->credential.kind)
 		return false;
-	engine_denied(c->engine, &c->actor, c->request->path);
+	engine_denied(c->engine, &c->actor, c->request->path, NULL);
 	reply_problem(c, 403, "auth.scope",
 		      "one-time passwords are managed without a key and outside of sessions");
 	return true;

@@ -35,6 +35,7 @@ static const char *next_command(const char *code)
 		const char *code, *hint;
 	} hints[] = {
 		{"auth.denied", "see 'weir roles'"},
+		{"auth.rule", "see 'weir roles' and 'weir policy explain access'"},
 		{"flags.", "see 'weir flags list'"},
 		{"gdpr.", "see 'weir gdpr list'"},
 		{"limits.", "see 'weir limits'"},

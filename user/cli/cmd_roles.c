@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Who may do what: the daemon's tables, and what oneself may. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -77,6 +78,46 @@ static int print_roles(const struct cli *cli, const json_t *answer)
 	return table_print(&t, cli);
 }
 
+/* What a rule leaves, in a cell. */
+static void put_left(struct table *t, const json_t *rule)
+{
+	static const char *const lists[] = {"permissions", "prefixes", "tenants"};
+	_cleanup_(text_done) struct text words = {.growing = true};
+	char joined[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (json_object_get(rule, lists[i]))
+			text_printf(&words, "%s%s", words.length ? "; " : "",
+				    join(json_object_get(rule, lists[i]), joined, sizeof(joined)));
+	if (member_bool(rule, "scheduled"))
+		text_printf(&words, "%sby its schedule, which says %s now",
+			    words.length ? "; " : "", member_bool(rule, "in_time") ? "yes" : "no");
+	table_cell(t, "%s", words.length ? words.data : "-");
+}
+
+static int print_rules(const struct cli *cli, const json_t *rules)
+{
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *rule;
+	size_t i;
+
+	if (!json_array_size(rules))
+		return CLI_OK;
+	cli_say(cli, "%s", "");
+	table_init(&t, "RULE", "YOU", "USER", "ROLE", ">LINE", "ONLY", NULL);
+	json_array_foreach (rules, i, rule) {
+		const char *user = member_text(rule, "user"), *role = member_text(rule, "role");
+
+		table_cell(&t, "%s", member_text(rule, "name"));
+		table_cell(&t, "%s", member_bool(rule, "about_you") ? "yes" : "no");
+		table_cell(&t, "%s", *user ? user : "-");
+		table_cell(&t, "%s", *role ? role : "-");
+		table_cell(&t, "%" PRIu64, member_u64(rule, "line"));
+		put_left(&t, rule);
+	}
+	return table_print(&t, cli);
+}
+
 static void say_who(const struct cli *cli, const json_t *you)
 {
 	const char *credential = member_text(you, "credential");
@@ -99,5 +140,6 @@ int cmd_roles(struct cli *cli)
 	cli_say(cli, "%s", "");
 	exit = print_roles(cli, answer);
 	cli_say(cli, "%s", "");
-	return exit ?: print_permissions(cli, answer);
+	exit = exit ?: print_permissions(cli, answer);
+	return exit ?: print_rules(cli, json_object_get(answer, "rules"));
 }

@@ -266,7 +266,8 @@ bool engine_is_detached(const struct engine *e)
 	return e->detached;
 }
 
-void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what)
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what,
+		   const char *rule)
 {
 	struct audit_details details = {0};
 	struct audit_record record = {
@@ -283,6 +284,8 @@ void engine_denied(struct engine *e, const struct engine_actor *actor, const cha
 		return;
 	}
 	audit_details_u64(&details, "unrecorded_before", e->denied_since);
+	if (rule)
+		audit_details_string(&details, "access_rule", rule);
 	e->denied_ns = now_ns;
 	e->denied_since = 0;
 	engine_record(e, &record, actor);

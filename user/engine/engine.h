@@ -234,8 +234,10 @@ struct engine_call {
 /** Every request ends here: see engine/calls.h. */
 void engine_called(struct engine *e, const struct engine_call *call);
 
-/** Record that @actor was refused @what. At most one record per second; the others are counted in it. */
-void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what);
+/** Record that @actor was refused @what, by @rule of the policy or NULL. At most one record per second; the others are counted in
+ * it. */
+void engine_denied(struct engine *e, const struct engine_actor *actor, const char *what,
+		   const char *rule);
 
 #define ENGINE_REPORT_WORD_MAX 64 /* bytes */
 

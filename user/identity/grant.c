@@ -56,19 +56,29 @@ static int leave_inside(bool said, struct grant *g, struct fault *reterr)
 	return 0;
 }
 
-static int read_permissions(const json_t *words, struct grant *g, struct fault *reterr)
+int grant_limit(struct grant *g, uint64_t permissions, struct fault *reterr)
 {
-	uint64_t of_role = permissions_of(g->role);
+	uint64_t of_role = permissions_of(g->role), more = permissions & ~of_role;
+
+	if (more)
+		return fault(reterr, -EINVAL, "grant.permissions",
+			     "the role %s has not the permission %s", identity_role_to_str(g->role),
+			     identity_permission_to_str(
+				     (enum identity_permission)__builtin_ctzll(more)));
+	g->permissions = permissions ? permissions | of_anybody() : of_role;
+	return leave_inside(permissions, g, reterr);
+}
+
+static int read_permissions(const json_t *words, uint64_t *ret, struct fault *reterr)
+{
 	const json_t *word;
 	size_t i;
 
-	g->permissions = of_role;
 	if (!words)
 		return 0;
 	if (!json_array_size(words))
 		return fault(reterr, -EINVAL, "grant.permissions",
 			     "'permissions' is no list of permissions such as lists.write");
-	g->permissions = of_anybody();
 	json_array_foreach (words, i, word) {
 		const char *text = json_string_value(word) ?: "";
 		int permission = identity_permission_from_str(text);
@@ -76,11 +86,7 @@ static int read_permissions(const json_t *words, struct grant *g, struct fault *
 		if (permission < 0)
 			return fault(reterr, -EINVAL, "grant.permissions",
 				     "'%.40s' is no permission: 'weir roles' has them", text);
-		if (!(of_role & BIT(permission)))
-			return fault(reterr, -EINVAL, "grant.permissions",
-				     "the role %s has not the permission %s",
-				     identity_role_to_str(g->role), text);
-		g->permissions |= BIT(permission);
+		*ret |= BIT(permission);
 	}
 	return 0;
 }
@@ -152,16 +158,17 @@ int grant_parse(const json_t *object, struct grant *ret, struct fault *reterr)
 	const char *word = json_string_value(json_object_get(object, "role")) ?: "";
 	int role = identity_role_from_str(word), r;
 	struct grant g = {0};
+	uint64_t permissions = 0;
 
 	if (role < 0)
 		return fault(reterr, -EINVAL, "grant.role",
 			     "'%.40s' is no role: admin, operator, auditor or viewer", word);
 	g.role = (enum identity_role)role;
-	r = read_permissions(json_object_get(object, "permissions"), &g, reterr);
+	r = read_permissions(json_object_get(object, "permissions"), &permissions, reterr);
 	if (r == 0)
 		r = read_prefixes(json_object_get(object, "prefixes"), &g, reterr);
 	if (r == 0)
-		r = leave_inside(json_object_get(object, "permissions"), &g, reterr);
+		r = grant_limit(&g, permissions, reterr);
 	if (r == 0)
 		r = read_tenants(json_object_get(object, "tenants"), &g, reterr);
 	if (r == 0)

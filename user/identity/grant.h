@@ -35,6 +35,11 @@ struct grant {
  * grant.tenants, grant.hours (-EINVAL).
  */
 int grant_parse(const json_t *object, struct grant *ret, struct fault *reterr);
+/**
+ * Leave of @g, whose role and rules are known, @permissions (a bit each; none: all of the role), what anybody may, and of
+ * all that what can be kept inside its prefixes. Fault: grant.permissions (-EINVAL): one that is asked for cannot be given.
+ */
+int grant_limit(struct grant *g, uint64_t permissions, struct fault *reterr);
 /** Put the members of it into @object: what was left out is left out. */
 void grant_put(const struct grant *g, json_t *object);
 

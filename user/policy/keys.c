@@ -47,6 +47,7 @@ static const char *const object_names[] = {
 	[OBJECT_RISK] = "risk",
 	[OBJECT_ASSET] = "an asset",
 	[OBJECT_RETENTION] = "retention",
+	[OBJECT_ACCESS] = "a rule of access",
 	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
@@ -215,6 +216,17 @@ SCALAR(export_target, value_export_target, "a target such as tcp://192.0.2.1:601
        .pattern = pattern_target);
 LISTED(export_categories, value_export_categories, "categories such as lists",
        .word = word_category);
+TYPE(rules, NODE_MAPPING, FORM_NAMES, value_access, "a mapping of rules",
+     .inner = OBJECT_ACCESS, .most = POLICY_ACCESS_MAX);
+SCALAR(access_role, value_access_role, NULL, .word = word_role);
+SCALAR(access_user, value_access_user, "the name of a user, or a number", .pattern = pattern_user,
+       DIGITS);
+LISTED(access_permissions, value_access_permissions, "permissions such as lists.write",
+       .word = word_permission);
+LISTED(access_prefixes, value_access_prefixes, "addresses or prefixes", .pattern = pattern_cidr,
+       .most = GRANT_PREFIXES_MAX);
+LISTED(access_tenants, value_access_tenants, "names of tenants", .pattern = pattern_name, DIGITS,
+       .most = GRANT_TENANTS_MAX);
 SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 /* clang-format on */
 
@@ -232,6 +244,7 @@ SCALAR(export_severity, value_number, "a severity", NUMBER(1, 5));
 #define IN_ADAPTIVE(member) offsetof(struct policy_adaptive, member)
 #define IN_TIER(member)	    offsetof(struct policy_tier, member)
 #define IN_PRICE(member)    offsetof(struct policy_price, member)
+#define IN_ACCESS(member)   offsetof(struct policy_access, member)
 #define IN_TENANT(member)   offsetof(struct policy_tenant, member)
 #define QUOTA_OF(unit, period)                                                                     \
 	offsetof(struct policy_quota, amounts[WEIR_UNIT_##unit][POLICY_##period])

@@ -392,6 +392,7 @@ void policy_free(struct policy *policy)
 	policy_list_done(&policy->block);
 	policy_exports_done(policy);
 	policy_assets_done(policy);
+	policy_access_done(policy);
 	for (size_t i = 0; i < policy->service_count; i++) {
 		free(policy->services[i].dsts);
 		free(policy->services[i].ports);

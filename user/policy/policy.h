@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <weir/cell.h>
 #include <weir/list.h>
@@ -21,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "identity/grant.h"
 #include "policy/flags.h"
 #include "policy/report.h"
 #include "policy/units.h"
@@ -41,6 +43,8 @@
 #define POLICY_PREFIXES_TOTAL WEIR_PREFIXES_MAX /* destinations of all; sources of all */
 #define POLICY_TENANTS_MAX    (WEIR_TENANTS_MAX - 1)
 #define POLICY_TIERS_MAX      32 /* of the text */
+#define POLICY_ACCESS_MAX     64 /* rules */
+#define POLICY_USER_MAX	      32 /* bytes of a user's name */
 #define POLICY_RANGES_MAX     16 /* hours of a schedule */
 #define POLICY_PROFILES_MAX   16
 #define POLICY_INCLUDES_MAX   256 /* files that one policy is made of */
@@ -219,6 +223,17 @@ struct policy_schedule {
 	} hours[POLICY_RANGES_MAX];
 	size_t hours_count; /* at least one */
 	struct zone *zone;
+};
+
+/* What is left to somebody of a role: a rule of access. */
+struct policy_access {
+	char name[POLICY_NAME_MAX + 1];
+	char user[POLICY_USER_MAX + 1]; /* a name or a number; "" = whoever has the role */
+	int role;			/* whose part it narrows; -1 = all that the user has */
+	uint64_t permissions; /* that are given, a bit each; 0 = none is: all of the role */
+	struct grant grant;   /* what is left */
+	struct policy_schedule *schedule; /* and when; NULL = always */
+	uint32_t line;
 };
 
 /* What an adaptive limit holds below its target. */
@@ -408,6 +423,8 @@ struct policy {
 	size_t export_count;
 	struct policy_asset *assets; /* likewise */
 	size_t asset_count;
+	struct policy_access *access; /* likewise */
+	size_t access_count;
 };
 
 /**
@@ -492,6 +509,25 @@ uint64_t policy_quota_of(const struct policy *policy, const struct policy_tenant
 bool policy_schedule_active(const struct policy_schedule *s, int64_t unix_time);
 /** When that changes next, after @unix_time; INT64_MAX if not within a month. */
 int64_t policy_schedule_change(const struct policy_schedule *s, int64_t unix_time);
+
+/* Somebody who asks, as rules of access see them. */
+struct policy_access_who {
+	uint32_t roles; /* a set */
+	uid_t uid;
+	const char *username;
+};
+
+/** The rule narrows what @who may as @role. */
+bool policy_access_is_about(const struct policy_access *a, const struct policy_access_who *who,
+			    enum identity_role role);
+/**
+ * What @who may at @unix_time (seconds) by their roles and all rules about them: a yes takes a role that has the permission and
+ * of whose rules none refuses. *@ret_rule: the one that refuses, borrowed; NULL: none does, or no role has the permission. The
+ * question's hour is of no matter.
+ */
+enum grant_answer policy_access_ask(const struct policy *p, const struct policy_access_who *who,
+				    const struct grant_question *question, int64_t unix_time,
+				    const struct policy_access **ret_rule);
 
 /** The factor after @factor (per mille), now that @measured is what the target is. */
 unsigned int policy_adaptive_step(const struct policy_adaptive *a, unsigned int factor,

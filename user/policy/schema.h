@@ -51,6 +51,7 @@ enum object {
 	OBJECT_RISK,
 	OBJECT_ASSET,
 	OBJECT_RETENTION,
+	OBJECT_ACCESS,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };
@@ -312,6 +313,17 @@ int value_assets(struct reader *r, const struct node *n, void *into);
 int value_asset_dst(struct reader *r, const struct node *n, void *into);
 int value_asset_tenant(struct reader *r, const struct node *n, void *into);
 void policy_assets_done(struct policy *p);
+/* access.c */
+const char *word_role(unsigned int i);
+const char *word_permission(unsigned int i);
+void pattern_user(struct text *t);
+int value_access(struct reader *r, const struct node *n, void *into);
+int value_access_user(struct reader *r, const struct node *n, void *into);
+int value_access_role(struct reader *r, const struct node *n, void *into);
+int value_access_permissions(struct reader *r, const struct node *n, void *into);
+int value_access_prefixes(struct reader *r, const struct node *n, void *into);
+int value_access_tenants(struct reader *r, const struct node *n, void *into);
+void policy_access_done(struct policy *p);
 /* export.c */
 const char *word_export_format(unsigned int i);
 const char *word_category(unsigned int i);
