@@ -110,7 +110,8 @@ static int start_grace(struct datapath *d, struct fault *reterr)
 	if (r < 0)
 		return fault(reterr, r, "datapath.load", "cannot start a thread: %s", strerror(-r));
 	/* An earlier daemon may have changed something just now. */
-	d->flipped = d->entries.freed = grace_begin(d->grace);
+	d->flipped = grace_begin(d->grace);
+	freed_reset(&d->entries.freed, d->flipped);
 	return 0;
 }
 

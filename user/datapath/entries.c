@@ -375,7 +375,7 @@ static int grow(struct datapath *d, uint32_t sets, struct fault *reterr)
 	fault_point(NULL, "entries.hits"); /* to die at: nothing can fail */
 	move_hits(&old, &d->program);
 	program_done(&old);
-	d->entries.freed = 0;
+	freed_reset(&d->entries.freed, 0);
 	return 0;
 }
 
@@ -405,6 +405,26 @@ static int make_room(struct datapath *d, size_t more, struct fault *reterr)
 
 /* Applying */
 
+static uint32_t place_of(const struct program *p, const struct weir_entry *entry)
+{
+	return (uint32_t)(entry - p->entries->entries);
+}
+
+/*
+ * Before @key comes to where @entry is. What the index says of a /24 that is covered is one length, and a packet that
+ * does not find it asks once more: it must not meet the same length again, of an entry that went and came.
+ */
+static void wait_for_packets(struct datapath *d, const struct weir_entry *entry,
+			     const struct key *key)
+{
+	struct freed *freed = &d->entries.freed;
+	bool covers = is_ip4(key) && key->bits <= IP4_BITS + 24;
+
+	grace_wait(d->grace, covers ? freed->last
+				    : freed_ticket(freed, place_of(&d->program, entry),
+						   grace_over(d->grace)));
+}
+
 static int put(struct datapath *d, const struct list_image_entry *upsert, struct fault *reterr)
 {
 	struct key key = key_of(&upsert->prefix);
@@ -428,6 +448,7 @@ static int put(struct datapath *d, const struct list_image_entry *upsert, struct
 		if (!entry)
 			return fault(reterr, -ENOSPC, "datapath.lists", "no room for an entry");
 	}
+	wait_for_packets(d, entry, &key);
 	r = fault_point(reterr, "entries.write");
 	if (r < 0)
 		return r;
@@ -451,22 +472,20 @@ static int take_out(struct datapath *d, const struct prefix *prefix, struct faul
 	index_remove(d, &key);
 	r = fault_point(reterr, "entries.clear");
 	clear_entry(entry);
+	freed_add(&d->entries.freed, place_of(&d->program, entry));
 	return r;
 }
 
 int datapath_apply_lists(struct datapath *d, const struct list_diff *diff, struct fault *reterr)
 {
-	int r;
+	int r = make_room(d, diff->upsert_count, reterr);
 
-	if (diff->upsert_count)
-		grace_wait(d->grace, d->entries.freed);
-	r = make_room(d, diff->upsert_count, reterr);
 	for (size_t i = 0; i < diff->upsert_count && r == 0; i++)
 		r = put(d, &diff->upserts[i], reterr);
 	for (size_t i = 0; i < diff->delete_count && r == 0; i++)
 		r = take_out(d, &diff->deletes[i], reterr);
 	if (diff->delete_count)
-		d->entries.freed = grace_begin(d->grace);
+		freed_begun(&d->entries.freed, grace_begin(d->grace));
 	return r;
 }
 
@@ -503,12 +522,11 @@ int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, u
 	const struct program *p = &d->program;
 	struct key key = key_of(prefix);
 	const struct weir_entry *entry = find(p, &key);
-	const struct weir_entry *first = p->entries->entries;
 
 	if (!entry)
 		return -ENOENT;
 	*ret = (__atomic_load_n(&entry->state, __ATOMIC_RELAXED) & WEIR_ENTRY_HITS_MASK) +
-	       hits_pending(p, (uint32_t)(entry - first));
+	       hits_pending(p, place_of(p, entry));
 	return 0;
 }
 

@@ -103,3 +103,13 @@ void grace_wait(struct grace *g, uint64_t ticket)
 		pthread_cond_wait(&g->changed, &g->lock);
 	pthread_mutex_unlock(&g->lock);
 }
+
+uint64_t grace_over(struct grace *g)
+{
+	uint64_t over;
+
+	pthread_mutex_lock(&g->lock);
+	over = g->over;
+	pthread_mutex_unlock(&g->lock);
+	return over;
+}

@@ -22,6 +22,9 @@ uint64_t grace_begin(struct grace *g);
 /** Packets that had begun before the grace_begin() that returned @ticket are over. 0: there is nothing to wait for. */
 void grace_wait(struct grace *g, uint64_t ticket);
 
+/** The last ticket whose packets are over; 0: none yet. */
+uint64_t grace_over(struct grace *g);
+
 /** Both in one, without the thread. */
 void grace_wait_here(void);
 

@@ -14,6 +14,7 @@
 #include <weir/usage.h>
 
 #include "datapath/datapath.h"
+#include "datapath/freed.h"
 #include "datapath/grace.h"
 #include "datapath/panic.h"
 #include "datapath/watchdog.h"
@@ -62,7 +63,7 @@ struct entries {
 		*longer; /* per /24: those of more than 24 bits; memory is taken as it is touched */
 	uint32_t by_length[129]; /* IPv6, and IPv4 of more than 120 bits */
 	uint32_t by_length4[33]; /* IPv4 */
-	uint64_t freed; /* what is free may still be looked at by packets of this grace_begin() */
+	struct freed freed;
 };
 
 /* What holds the program on an interface. */
