@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Everything known about one address. */
+#include <inttypes.h>
 #include <string.h>
 
 #include <weir/vocabulary.h>
 
 #include "api/internal.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/words.h"
 #include "engine/flags.h"
 
@@ -21,10 +23,11 @@ static const char *limit_effect(const struct engine *e, const struct engine_limi
 }
 
 /* The limits that are per source, as far as the source alone decides: others have no bucket of it. */
-static json_t *json_buckets(struct call *c, const uint8_t source[static 16], bool *ret_over)
+static void put_buckets(struct text *t, struct call *c, const uint8_t source[static 16],
+			bool *ret_over)
 {
 	struct datapath *d = engine_datapath(c->engine);
-	json_t *items = json_array();
+	const char *separator = "";
 	struct engine_limit l;
 	size_t count;
 	const struct weir_limit *limits = datapath_limits(d, &count);
@@ -32,7 +35,6 @@ static json_t *json_buckets(struct call *c, const uint8_t source[static 16], boo
 	*ret_over = false;
 	for (size_t i = 0; i < count && engine_limit(c->engine, i, &l); i++) {
 		bool applies = l.in_force && engine_flag_applies(c->engine, l.rule, source);
-		const char *effect = limit_effect(c->engine, &l, applies);
 		struct datapath_bucket bucket;
 
 		if (!(limits[i].key_parts & WEIR_KEY_SOURCE) ||
@@ -41,16 +43,17 @@ static json_t *json_buckets(struct call *c, const uint8_t source[static 16], boo
 		/* In mode monitor the verdict is what enforcing would make of it, and said to be. */
 		*ret_over |= bucket.wait_ns > 0 && applies && !l.rule->shadow &&
 			     l.rule->action == WEIR_ACTION_DROP;
-		json_array_append_new(
-			items, json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "name",
-					 datapath_slot_name(d, limits[i].slot), "unit",
-					 policy_unit_str(limits[i].unit), "algorithm",
-					 policy_algorithm_str(l.rule->algorithm), "known",
-					 bucket.known, "available", (json_int_t)bucket.available,
-					 "burst", (json_int_t)bucket.burst, "wait_ns",
-					 (json_int_t)bucket.wait_ns, "effect", effect));
+		text_printf(t, "%s{\"name\":", separator);
+		text_put_json(t, datapath_slot_name(d, limits[i].slot));
+		text_printf(
+			t,
+			",\"unit\":\"%s\",\"algorithm\":\"%s\",\"known\":%s,\"available\":%" PRIu64
+			",\"burst\":%" PRIu64 ",\"wait_ns\":%" PRIu64 ",\"effect\":\"%s\"}",
+			policy_unit_str(limits[i].unit), policy_algorithm_str(l.rule->algorithm),
+			bucket.known ? "true" : "false", bucket.available, bucket.burst,
+			bucket.wait_ns, limit_effect(c->engine, &l, applies));
+		separator = ",";
 	}
-	return items;
 }
 
 /* A window tells of packets that did not get through, or would not if the policy were enforced. */
@@ -61,31 +64,41 @@ static bool is_drop(const struct engine *e, const struct events_window *w)
 	return w->verdict != WEIR_VERDICT_MARK;
 }
 
-static json_t *json_recent(struct call *c, const uint8_t source[static 16], bool *ret_dropped)
+static void put_limit_name(struct text *t, struct call *c, uint16_t limit)
+{
+	const char *name = limit == WEIR_NO_LIMIT
+				   ? NULL
+				   : datapath_slot_name(engine_datapath(c->engine), limit);
+
+	if (name)
+		text_put_json(t, name);
+	else
+		text_puts(t, "null");
+}
+
+static void put_recent(struct text *t, struct call *c, const uint8_t source[static 16],
+		       bool *ret_dropped)
 {
 	struct events_window windows[RECORDER_SOURCE_WINDOWS_MAX];
 	uint64_t offset_ns = clock_real_ns() - clock_monotonic_ns();
 	size_t count = recorder_of_source(engine_recorder(c->engine), source, windows);
-	json_t *items = json_array();
 
 	*ret_dropped = false;
 	for (size_t i = 0; i < count; i++) {
 		const struct events_window *w = &windows[i];
-		const char *limit =
-			w->limit == WEIR_NO_LIMIT
-				? NULL
-				: datapath_slot_name(engine_datapath(c->engine), w->limit);
+		char first[CLOCK_RFC3339_SIZE], last[CLOCK_RFC3339_SIZE];
 
 		*ret_dropped |= is_drop(c->engine, w);
-		json_array_append_new(
-			items, json_pack("{s:s, s:s, s:s?, s:I, s:I, s:o, s:o}", "reason",
-					 reason_to_str(w->reason), "verdict",
-					 verdict_to_str(w->verdict), "limit", limit, "packets",
-					 (json_int_t)w->packets, "bytes", (json_int_t)w->bytes,
-					 "first_seen", json_time(w->first_ns + offset_ns),
-					 "last_seen", json_time(w->last_ns + offset_ns)));
+		clock_format_rfc3339(w->first_ns + offset_ns, first);
+		clock_format_rfc3339(w->last_ns + offset_ns, last);
+		text_printf(t, "%s{\"reason\":\"%s\",\"verdict\":\"%s\",\"limit\":", i ? "," : "",
+			    reason_to_str(w->reason), verdict_to_str(w->verdict));
+		put_limit_name(t, c, w->limit);
+		text_printf(t,
+			    ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64
+			    ",\"first_seen\":\"%s\",\"last_seen\":\"%s\"}",
+			    (uint64_t)w->packets, (uint64_t)w->bytes, first, last);
 	}
-	return items;
 }
 
 static bool can_be_undone(const struct list_entry *entry)
@@ -115,37 +128,64 @@ static const char *source_verdict(const struct engine *e, const uint8_t source[s
 }
 
 /* The command that lets the source through; null if nothing stops it. */
-static json_t *json_undo(const struct list_entry *entry, const char *address, const char *verdict)
+static void put_undo(struct text *t, const struct list_entry *entry, const char *address,
+		     const char *verdict)
 {
 	char cidr[PREFIX_TEXT_SIZE];
 
-	if (strcmp(verdict, "allowed") == 0 || strcmp(verdict, "within_limits") == 0)
-		return json_null();
-	if (!entry || !can_be_undone(entry))
-		return json_sprintf("weir allow %s --ttl 1h", address);
-	prefix_format(&entry->key.prefix, cidr);
-	return json_sprintf("weir unblock %s", cidr);
+	if (strcmp(verdict, "allowed") == 0 || strcmp(verdict, "within_limits") == 0) {
+		text_puts(t, "null");
+	} else if (!entry || !can_be_undone(entry)) {
+		text_printf(t, "\"weir allow %s --ttl 1h\"", address);
+	} else {
+		prefix_format(&entry->key.prefix, cidr);
+		text_printf(t, "\"weir unblock %s\"", cidr);
+	}
 }
 
+/* The entries that cover @source; NULL: there are none, as of most sources. */
+static void put_lists(struct text *t, struct call *c, const uint8_t *source)
+{
+	json_t *entries = source ? json_covering(c->engine, source, -1) : json_array();
+	_cleanup_free_ char *dump = json_dumps(entries, JSON_COMPACT);
+
+	json_decref(entries);
+	if (dump)
+		text_puts(t, dump);
+	else
+		t->truncated = true;
+}
+
+/* Written as text: this is what is asked for most, and building values takes several times as long. */
 void handle_source(struct call *c)
 {
 	struct list_entry entry;
-	char text[ADDRESS_TEXT_SIZE];
+	char address[ADDRESS_TEXT_SIZE];
 	uint8_t source[16];
 	bool over, dropped, listed;
-	json_t *limits, *recent;
+	struct text rest, t;
 	const char *verdict;
 
 	if (address_parse(c->rest, source) < 0)
 		return reply_problem(c, 422, "source.address", "'%.60s' is no address", c->rest);
-	address_format(source, text);
-	limits = json_buckets(c, source, &over);
-	recent = json_recent(c, source, &dropped);
+	address_format(source, address);
+	text_init_growing(&rest);
+	text_init_growing(&t);
+	text_puts(&rest, ",\"limits\":[");
+	put_buckets(&rest, c, source, &over);
+	text_puts(&rest, "],\"recent\":[");
+	put_recent(&rest, c, source, &dropped);
+	text_puts(&rest, "],\"undo\":");
 	verdict = source_verdict(c->engine, source, over, dropped, &entry, &listed);
-	reply_json(c, 200,
-		   json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "address", text, "verdict",
-			     verdict, "mode", policy_mode_str(engine_policy(c->engine)->mode),
-			     "lists", json_covering(c->engine, source, -1), "limits", limits,
-			     "recent", recent, "undo",
-			     json_undo(listed ? &entry : NULL, text, verdict)));
+	put_undo(&rest, listed ? &entry : NULL, address, verdict);
+	text_puts(&rest, "}\n");
+	text_printf(&t,
+		    "{\"address\":\"%s\",\"verdict\":\"%s\",\"mode\":\"%s\",\"lists\":", address,
+		    verdict, policy_mode_str(engine_policy(c->engine)->mode));
+	put_lists(&t, c, listed ? source : NULL);
+	if (!rest.truncated)
+		text_put(&t, rest.data, rest.length);
+	t.truncated |= rest.truncated;
+	text_done(&rest);
+	reply_text(c, "application/json", &t);
 }

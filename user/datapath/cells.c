@@ -27,16 +27,18 @@ static uint64_t now(void)
 static uint64_t units_available(const struct weir_limit *limit, uint64_t word, uint64_t time)
 {
 	uint64_t low = 0, high = 1ULL << 41; /* more than a burst may be */
+	uint64_t whole = UINT64_MAX;
 	__u64 next;
 
+	/* What would overflow is too much. */
+	if (limit->algorithm == WEIR_ALGORITHM_BUCKET)
+		whole = (UINT64_MAX >> 1) / limit->interval;
+	if (whole < high)
+		high = whole + 1;
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 
-		/* What would overflow is too much. */
-		if (limit->algorithm == WEIR_ALGORITHM_BUCKET &&
-		    middle > (UINT64_MAX >> 1) / limit->interval)
-			high = middle;
-		else if (algorithm_next(limit, word, time, middle, &next))
+		if (algorithm_next(limit, word, time, middle, &next))
 			low = middle;
 		else
 			high = middle;
@@ -91,7 +93,7 @@ int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limi
 		word = cells_read(&set->cells[way].word);
 	ret->known = way < CELLS_NONE;
 	ret->burst = units_available(&current, 0, time);
-	ret->available = units_available(&current, word, time);
+	ret->available = word ? units_available(&current, word, time) : ret->burst;
 	ret->wait_ns = wait_for_unit(&current, word, time);
 	return 0;
 }

@@ -96,10 +96,15 @@ size_t list_set_covering(const struct list_set *s, const uint8_t address[static 
 		size_t end = count + LIST_COVERING_MAX / LIST_KIND_MAX;
 
 		for (unsigned int bits = address_is_ipv4(address) ? 96 : 0; bits <= 128; bits++) {
-			struct node_key masked = node_key_mask(key, bits);
-			const struct node *node =
-				s->nodes.lengths[bits] ? nodes_find(set_nodes(s), &masked) : NULL;
-			uint32_t n = node ? node->items : NO_ITEM;
+			struct node_key masked;
+			const struct node *node;
+			uint32_t n;
+
+			if (!s->nodes.lengths[bits])
+				continue;
+			masked = node_key_mask(key, bits);
+			node = nodes_find(set_nodes(s), &masked);
+			n = node ? node->items : NO_ITEM;
 
 			for (; n != NO_ITEM; n = item_of(s, n)->next)
 				if (item_of(s, n)->kind == kind && count < end &&
