@@ -61,6 +61,7 @@ struct recorder {
 	struct heartbeat heartbeat;
 	struct evidence evidence;			/* dir < 0: events are not kept */
 	uint64_t committed_ns, harvested_ns, closed_ns; /* CLOCK_MONOTONIC */
+	uint64_t gathered_ns; /* when the first record came that is to be committed; 0: none is */
 	char degraded_because[256];
 	int result;
 };
@@ -347,10 +348,9 @@ static void append_item(struct recorder *r, struct item *item)
 }
 
 /* Move what waits into the chain's batch; barriers go on waiting for the commit. */
-static bool take_waiting(struct recorder *r)
+static void take_waiting(struct recorder *r)
 {
 	struct item *item, *next;
-	bool urgent = false;
 	uint64_t refused;
 
 	pthread_mutex_lock(&r->lock);
@@ -362,15 +362,14 @@ static bool take_waiting(struct recorder *r)
 		r->refused_recorded = refused;
 	for (; item; item = next) {
 		next = item->next;
-		urgent = true;
 		if (item->fn) {
 			queue_put(&r->committing, item);
 			continue;
 		}
 		append_item(r, item);
 		item_free(item);
+		r->gathered_ns = r->gathered_ns ?: clock_monotonic_ns();
 	}
-	return urgent;
 }
 
 static void answer_barriers(struct recorder *r, bool durable)
@@ -426,6 +425,7 @@ static void commit(struct recorder *r)
 		chain_rotate(r->chain);
 	result = chain_commit(r->chain, &f);
 	r->committed_ns = clock_monotonic_ns();
+	r->gathered_ns = 0;
 	if (result == 0) {
 		meta->recorded_packets = meta->commit_recorded;
 		meta->unseen_packets = meta->commit_unseen;
@@ -452,11 +452,21 @@ static uint64_t msec_since(uint64_t then_ns)
 	return (clock_monotonic_ns() - then_ns) / NSEC_PER_MSEC;
 }
 
-/* One turn: drain, harvest and close windows when due, commit when somebody waits or it is time. */
+/* Somebody waits for it, or it is time. */
+static bool commit_is_due(const struct recorder *r)
+{
+	if (r->committing.first)
+		return true;
+	if (r->gathered_ns && (msec_since(r->gathered_ns) >= RECORDER_GATHER_MSEC ||
+			       chain_pending(r->chain) >= RECORDER_GATHER_MAX))
+		return true;
+	return (chain_pending(r->chain) || chain_is_full(r->chain)) &&
+	       msec_since(r->committed_ns) >= 1000;
+}
+
+/* One turn: drain, harvest and close windows when due, commit when that is. */
 static void turn(struct recorder *r, bool last)
 {
-	bool urgent;
-
 	pthread_mutex_lock(&r->events_lock);
 	events_drain(r->events);
 	if (last) {
@@ -476,10 +486,8 @@ static void turn(struct recorder *r, bool last)
 			append_heartbeat(r);
 	}
 	heartbeat_watch_clock(&r->heartbeat, r->chain);
-	urgent = take_waiting(r);
-	if (last || urgent ||
-	    ((chain_pending(r->chain) || chain_is_full(r->chain)) &&
-	     msec_since(r->committed_ns) >= 1000))
+	take_waiting(r);
+	if (last || commit_is_due(r))
 		commit(r);
 	else
 		publish_stats(r);
@@ -494,7 +502,8 @@ static void *run(void *userdata)
 		struct timespec deadline;
 
 		clock_gettime(CLOCK_MONOTONIC, &deadline);
-		deadline.tv_nsec += RECORDER_DRAIN_MSEC * (long)NSEC_PER_MSEC;
+		deadline.tv_nsec += (r->gathered_ns ? RECORDER_GATHER_MSEC : RECORDER_DRAIN_MSEC) *
+				    (long)NSEC_PER_MSEC;
 		if (deadline.tv_nsec >= (long)NSEC_PER_SEC) {
 			deadline.tv_nsec -= (long)NSEC_PER_SEC;
 			deadline.tv_sec++;

@@ -25,6 +25,8 @@
 
 #define RECORDER_QUEUE_MAX	    4096 /* records and barriers that wait */
 #define RECORDER_DRAIN_MSEC	    50
+#define RECORDER_GATHER_MSEC	    5 /* that a record nobody waits for does */
+#define RECORDER_GATHER_MAX	    512
 #define RECORDER_HARVEST_MSEC	    500
 #define RECORDER_WINDOW_MSEC	    5000
 #define RECORDER_SOURCE_WINDOWS_MAX 64
