@@ -63,7 +63,7 @@ FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(if $(ABI_TEST),tests/faul
 	$(filter-out %/test_upgrade.c,$(wildcard tests/fault/test_*.c))))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
 BENCH_BPF_OBJECTS := variants variants_lru
-BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,apply audit audit_search first_packet judge lists testrun)
+BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,api apply audit audit_search first_packet judge lists testrun)
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c)) $(BENCH_TOOLS)
 FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds

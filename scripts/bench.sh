@@ -3,7 +3,8 @@
 #
 # Measures weir beside what else there is: one JSON object per line on stdout, a table on stderr.
 # `bench.sh [NAME...]`: testrun (ns per packet of the program and its variants), veth (packets per
-# second, made and received on one CPU), load (seconds for lists), audit (records and events per second), or
+# second, made and received on one CPU), load (seconds for lists), audit (records and events per second), api (requests per
+# second, and how long an answer takes), or
 # single benches such as veth/limit_64k; all by default. Candidates take turns and medians are reported; on a machine that does
 # other things too, trust the ratios.
 
@@ -265,6 +266,41 @@ bench_audit() {
 	done | emit
 }
 
+# A daemon with the example policy, and clients of it. Its files are where mktemp makes them, as in bench_first_packet.
+bench_api() {
+	lab_up || die "there is no lab"
+	labs[api]=$LAB
+	mkdir "$work/api"
+	install -m 600 tests/data/policies/example.yaml "$work/api/policy.yaml"
+	start_daemon "$work/api" || die "$(tail -n 1 "$LAB_DIR/log")"
+	chmod 711 "$LAB_DIR" # for clients that are nobody
+	{
+		! wanted api/source ||
+			"$BUILD/tests/bench/api" reads "$LAB_DIR/weir.sock" source 5 0
+		! wanted api/source_20k ||
+			"$BUILD/tests/bench/api" reads "$LAB_DIR/weir.sock" source_20k 5 20000
+		! wanted api/list_change ||
+			"$BUILD/tests/bench/api" changes "$LAB_DIR/weir.sock" "$work/api/bare" 1000
+		! wanted api/answer_under_abuse || bench_abuse
+	} | emit
+}
+
+# How long others wait for an answer while each of the abuses goes on, which are another process.
+bench_abuse() {
+	local name
+
+	if ! command -v node >/dev/null || ! ulimit -n 20000 2>/dev/null; then
+		jq -cn '{bench: "api/answer_under_abuse", skipped: "needs node and 20,000 open files"}'
+		return 0
+	fi
+	for name in slowloris idle bodies smuggling dying; do
+		WEIR_SOCKET=$LAB_DIR/weir.sock "$BUILD/tests/bench/api" answers "$LAB_DIR/weir.sock" \
+			"$name" node tests/api/abuse.mjs "$name" 2>/dev/null || die "abuse $name failed"
+	done | jq -sc '{bench: "api/answer_under_abuse", value: (map(.worst_ms) | max), unit: "ms at worst",
+		p99_ms: (map(.p99_ms) | max), answers: (map(.answers) | add),
+		worst_ms: (map({key: (.bench | ltrimstr("api/")), value: .worst_ms}) | from_entries)}'
+}
+
 # take ROW - use the row's judge; the variables named like the columns are its from here on.
 take() {
 	read -r name judge argument first sources bits port against <<<"$1"
@@ -379,9 +415,11 @@ bench_veth() {
 }
 
 table() {
-	jq -r 'if .skipped then [.bench, "-", "-", "-", "-", "-", "skipped: " + .skipped] else
+	jq -r 'def times: "p50 \(.p50_ms // "-") p99 \(.p99_ms) ms" +
+			(if .fdatasync_p99_ms then ", bare fdatasync p50 \(.fdatasync_p50_ms) p99 \(.fdatasync_p99_ms)" else "" end);
+		if .skipped then [.bench, "-", "-", "-", "-", "-", "skipped: " + .skipped] else
 		[.bench, .value, .unit, .ratio // "-", if .ratio_to then "of " + .ratio_to else "-" end,
-		 if .over then "over: \(.over)" else "-" end, (.against // {} | to_entries | map("\(.value) x \(.key)") | join(", "))] end | @tsv' |
+		 if .over then "over: \(.over)" elif .p99_ms then times else "-" end, (.against // {} | to_entries | map("\(.value) x \(.key)") | join(", "))] end | @tsv' |
 	column -t -s $'\t'
 }
 
@@ -391,10 +429,10 @@ check_names() {
 
 	for name in "$@"; do
 		case $name in
-		testrun | veth | load | audit | testrun/* | load/* | audit/*) ;;
+		testrun | veth | load | audit | api | testrun/* | load/* | audit/* | api/*) ;;
 		*)
 			grep -qx -- "$name" <(names) ||
-				die "there is no '$name': testrun, veth, load, audit, or one of" \
+				die "there is no '$name': testrun, veth, load, audit, api, or one of" \
 					"$(names | xargs)"
 			;;
 		esac
@@ -416,6 +454,9 @@ main() {
 	fi
 	if ((!$#)) || [[ " $*" == *' audit'* ]]; then
 		bench_audit
+	fi
+	if ((!$#)) || [[ " $*" == *' api'* ]]; then
+		bench_api
 	fi
 	table <"$work/results" >&2
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
 // Clients that only want to be in the way, who are nobody: whoever else asks for the status, root and a viewer, is answered
-// before they have ended. How long that took is printed.
+// before they have ended. How long that took is printed. With names of abuses as arguments: only these, and nobody else asks.
 
 import net from 'node:net';
 import {SOCKET, ask, end, tap} from './lib.mjs';
@@ -163,9 +163,19 @@ async function dying() {
 	return null;
 }
 
-await meanwhile('100 connections that send a byte at a time', slowloris);
-await meanwhile('10,000 idle connections', idle);
-await meanwhile('four bodies of 1 GiB', bodies);
-await meanwhile('requests that can be read in two ways', smuggling);
-await meanwhile('clients that die in mid-stream', dying);
+const ABUSES = {
+	slowloris: ['100 connections that send a byte at a time', slowloris],
+	idle: ['10,000 idle connections', idle],
+	bodies: ['four bodies of 1 GiB', bodies],
+	smuggling: ['requests that can be read in two ways', smuggling],
+	dying: ['clients that die in mid-stream', dying],
+};
+
+if (process.argv.length > 2) {
+	for (const name of process.argv.slice(2))
+		await ABUSES[name][1]();
+	process.exit(0);
+}
+for (const [words, abuse] of Object.values(ABUSES))
+	await meanwhile(words, abuse);
 end();
