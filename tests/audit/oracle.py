@@ -535,18 +535,22 @@ def signed(note, key):
         return False
 
 
+def is_rotation(text):
+    """Its old and its new key, if both signed it; else None."""
+    try:
+        note = Note(text.encode(), False)
+        head, old, new = note.text.decode().splitlines()
+    except (ValueError, AttributeError):
+        return None
+    if head == "weir key rotation" and old.split("+")[0] == new.split("+")[0] and signed(note, old) and \
+            signed(note, new):
+        return old, new
+    return None
+
+
 def leads(rotations, key, size):
     """The keys that may have signed a tree of that size, for who trusts key: README.md, "Rotations"."""
-    pairs = []
-    for index, text in rotations:
-        try:
-            note = Note(text.encode(), False)
-            head, old, new = note.text.decode().splitlines()
-        except (ValueError, AttributeError):
-            continue
-        if head == "weir key rotation" and old.split("+")[0] == new.split("+")[0] and signed(note, old) and \
-                signed(note, new):
-            pairs.append((index, old, new))
+    pairs = [(index, *is_rotation(text)) for index, text in rotations if is_rotation(text)]
     later, earlier, former = {key}, {key}, set()
     for index, old, new in pairs:
         if old in later and index < size:
@@ -696,13 +700,24 @@ def verify_proof(args):
         raise ValueError("no proof")
     data = base64.b64decode(lines[1][6:], validate=True)
     index = int(lines[2][6:])
-    expired = len(data) == 32
+    expired = len(data) >= 32 and not data.startswith(b'{"action":')
+    if expired:
+        data, gap, notes = data[:32], data[32:33], data[33:]
+    else:
+        data, gap, notes = data.partition(b"\n")
     leaf = data if expired else sha(b"\0", data)
     what = "an expired record" if expired else "record %d" % record_of(data)["index"]
     note = Note(note)
     path = [base64.b64decode(line, validate=True) for line in lines[3:]]
     include(leaf, index, note.size, path, note.root)
-    note.verify(args.key)
+    notes = re.split("(?m)^(?=weir key rotation\n)", notes.decode())
+    if gap not in (b"", b"\n") or notes.pop(0) or bool(gap) != bool(notes):
+        raise ValueError("what follows the record is no rotation")
+    rotations = list(enumerate(notes))
+    if any(not is_rotation(text) for text in notes):
+        raise ValueError("a rotation that its keys did not sign")
+    if not any(signed(note, k) for k in leads(rotations, args.key, len(notes))):
+        raise ValueError("signed by nobody that the key leads to")
     return "%s is leaf %d of %d" % (what, index, note.size)
 
 

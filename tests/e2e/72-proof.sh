@@ -192,6 +192,20 @@ check 'with the new key, verify says since which record it signs' verdict --key 
 check 'a checkpoint by the former key counts for its time' verdict --checkpoint "$LAB_DIR/late" --key "$NEW_KEY" \
 	'.ok and .checkpoint_given.covers and .checkpoint_given.signature == "followed"'
 check 'so says the oracle of it' oracle log "$STATE/audit" --checkpoint "$LAB_DIR/late" --key "$NEW_KEY"
+weir audit prove "$ID" --dir "$STATE/audit" >"$LAB_DIR/rotated.tlog-proof"
+weir audit checkpoint >"$LAB_DIR/rotated"
+check 'a proof has the rotations in it: the former key leads to who signed' jq -e --arg by "$NEW_KEY" \
+	'.signature == "followed" and .signer == $by' \
+	<<<"$(weir audit prove --check "$LAB_DIR/rotated.tlog-proof" --key "$KEY" -o json)"
+check 'so says the oracle of the proof' oracle proof "$LAB_DIR/rotated.tlog-proof" --key "$KEY"
+check 'a proof from before leads to nobody who came later' exits 1 \
+	weir audit prove --check "$LAB_DIR/one.tlog-proof" --key "$NEW_KEY"
+for key in "$KEY" "$NEW_KEY"; do
+	check "checkpoints of both keys continue each other, for who has ${key%+*}" \
+		weir audit consistency "$LAB_DIR/late" "$LAB_DIR/rotated" --dir "$STATE/audit" --key "$key"
+done
+check 'and not for who has a key of another log' exits 1 weir audit consistency "$LAB_DIR/late" "$LAB_DIR/rotated" \
+	--dir "$STATE/audit" --key "vm/weir/d76f51bd+aeb52583+AQY7ddyva888m+YWVo/GMWnLRpGRRd4Ouu4Dr2x6tC7j"
 FORMER=$KEY
 KEY=$NEW_KEY
 

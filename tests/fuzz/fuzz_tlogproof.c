@@ -116,8 +116,8 @@ static void check_written(const struct proof *p, const char *data, size_t length
 	text_puts(&t, FIRST_LINE);
 	if (p->record) {
 		text_puts(&t, "extra ");
-		for (size_t at = 0, part; at < p->record_length; at += part) {
-			part = p->record_length - at < 6144 ? p->record_length - at : 6144;
+		for (size_t at = 0, part; at < p->extra_length; at += part) {
+			part = p->extra_length - at < 6144 ? p->extra_length - at : 6144;
 			base64_put(&t, p->record + at, part);
 		}
 		text_puts(&t, "\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Keys that follow each other: which of them lead to which, for somebody who kept one. */
+#include "audit/proof.h"
 #include "test_audit_signed.h"
 
 static void open_keys(const struct log *l, struct keyring *ret)
@@ -187,12 +188,121 @@ static void what_a_former_key_signs_after_its_rotation_does_not_count(void **sta
 	note_signer_done(&former);
 }
 
+/* The file is all that it takes: whoever kept an earlier key sees that it led to who signed. */
+static void a_proof_leads_from_each_earlier_key_to_who_signed_it(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(proof_done) struct proof p = {0};
+	struct note_verifier keys[4], by, unknown;
+	struct bytes checkpoints[4];
+	struct note_signer stranger = {0};
+	struct fault f = {0};
+	bool followed;
+	size_t length;
+	char *text;
+
+	make_rotated(l, keys, checkpoints);
+	if (proof_make(l->path, 5, &text, &length, &f) < 0 ||
+	    proof_parse(text, length, &p, &f) < 0 || proof_check(&p, &f) < 0)
+		fail_msg("%s", f.text);
+	assert_int_equal(p.rotations.count, 3);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(rotation_signer(&p.rotations, &keys[i], &p.note, UINT64_MAX, false,
+						 &by, &followed, &f),
+				 0);
+		assert_memory_equal(by.key, keys[3].key, sizeof(by.key));
+		assert_int_equal(followed, i < 3);
+		bytes_done(&checkpoints[i]);
+	}
+	assert_int_equal(key_generate(keys[0].name, &stranger, NULL), 0);
+	unknown = stranger.verifier;
+	assert_int_equal(rotation_signer(&p.rotations, &unknown, &p.note, UINT64_MAX, false, &by,
+					 &followed, &f),
+			 -ENOKEY);
+	note_signer_done(&stranger);
+	free(text);
+}
+
+/* Each letter behind the record: its keys signed each rotation, and nothing else may stand there. */
+static void a_proof_with_a_changed_rotation_is_none(void **state)
+{
+	const struct log *l = *state;
+	_cleanup_(proof_done) struct proof p = {0};
+	struct note_verifier keys[4];
+	struct bytes checkpoints[4];
+	size_t length, from;
+	char *text, *extra;
+
+	make_rotated(l, keys, checkpoints);
+	for (unsigned int i = 0; i < 4; i++)
+		bytes_done(&checkpoints[i]);
+	assert_int_equal(proof_make(l->path, 5, &text, &length, NULL), 0);
+	assert_int_equal(proof_parse(text, length, &p, NULL), 0);
+	extra = strstr(text, "extra ") + strlen("extra ");
+	from = (p.record_length + 2) / 3 * 4;
+	assert_true(p.extra_length > p.record_length + 600);
+	for (size_t i = from; i < from + 400; i++) {
+		char kept = extra[i];
+		struct proof changed;
+
+		extra[i] = kept == 'A' ? 'B' : 'A';
+		assert_int_equal(proof_parse(text, length, &changed, NULL), -EINVAL);
+		extra[i] = kept;
+	}
+	free(text);
+}
+
+struct signers {
+	enum audit_signature of[2];
+	size_t count;
+};
+
+static void keep_signer(const struct audit_verdict *v, void *userdata)
+{
+	struct signers *s = userdata;
+
+	assert_true(s->count < ARRAY_SIZE(s->of));
+	s->of[s->count++] = v->own.signature;
+}
+
+static void any_key_leads_to_those_of_other_incarnations(void **state)
+{
+	const struct log *l = *state;
+	struct note_verifier keys[2];
+	struct chain *c;
+
+	make_signed(l, 9000, 100);
+	keys[0] = own_key(l);
+	file_poke(l, FIRST_SEGMENT, 5000, 'X');
+	file_remove(l, "state");
+	c = log_open(l, 9000);
+	assert_int_equal(chain_origin(c), CHAIN_VIOLATED);
+	add(c, 20);
+	commit(c);
+	chain_close(c);
+	rotate(l, NULL);
+	keys[1] = own_key(l);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct signers signers = {0};
+		const struct audit_verify_options options = {
+			.key = &keys[i], .incarnation = keep_signer, .userdata = &signers};
+
+		verdict_with(l, &options);
+		assert_int_equal(signers.count, 2);
+		assert_int_equal(signers.of[i], AUDIT_SIGNATURE_GIVEN);
+		assert_int_equal(signers.of[!i], AUDIT_SIGNATURE_FOLLOWED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(any_key_of_the_log_leads_to_the_others),
 		T(a_key_that_no_key_of_the_log_announced_leads_nowhere),
 		T(what_a_former_key_signs_after_its_rotation_does_not_count),
+		T(a_proof_leads_from_each_earlier_key_to_who_signed_it),
+		T(a_proof_with_a_changed_rotation_is_none),
+		T(any_key_leads_to_those_of_other_incarnations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,16 +209,37 @@ static void put_base64(struct text *t, const uint8_t *data, size_t length)
 	text_puts(t, "\n");
 }
 
-static int format(const struct proof_tree *t, const struct reader_record *record,
-		  const struct merkle_proof *path, char **ret, size_t *ret_length)
+/* Behind a newline, the notes of the log's rotations: the newest that fit. What they say is worth the same wherever it stands. */
+static void put_notes(struct text *t, const struct rotation_list *l)
 {
-	_cleanup_(text_done) struct text text = {.growing = true};
+	size_t from, bytes = 0;
 
-	text_puts(&text, "c2sp.org/tlog-proof@v1\nextra ");
+	for (from = l->count; from > 0; from--) {
+		bytes += strlen(l->items[from - 1].note);
+		if (bytes > PROOF_NOTES_MAX)
+			break;
+	}
+	for (size_t i = from; i < l->count; i++) {
+		text_puts(t, i == from ? "\n" : "");
+		text_puts(t, l->items[i].note);
+	}
+}
+
+static int format(const struct proof_tree *t, const struct reader_record *record,
+		  const struct merkle_proof *path, const struct rotation_list *rotations,
+		  char **ret, size_t *ret_length)
+{
+	_cleanup_(text_done) struct text text = {.growing = true}, extra = {.growing = true};
+
 	if (record->data)
-		put_base64(&text, (const uint8_t *)record->data, record->length);
+		text_put(&extra, record->data, record->length);
 	else
-		put_base64(&text, record->hash, AUDIT_HASH_SIZE);
+		text_put(&extra, (const char *)record->hash, AUDIT_HASH_SIZE);
+	put_notes(&extra, rotations);
+	if (extra.truncated)
+		return -ENOMEM;
+	text_puts(&text, "c2sp.org/tlog-proof@v1\nextra ");
+	put_base64(&text, (const uint8_t *)extra.data, extra.length);
 	text_printf(&text, "index %" PRIu64 "\n", record->view.index - t->first);
 	for (size_t i = 0; i < path->count; i++)
 		put_base64(&text, path->hashes[i], AUDIT_HASH_SIZE);
@@ -253,6 +274,7 @@ int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_le
 	       struct fault *reterr)
 {
 	_cleanup_(proof_tree_freep) struct proof_tree *t = NULL;
+	_cleanup_(rotation_list_done) struct rotation_list rotations = {0};
 	_cleanup_free_ char *archived = NULL;
 	struct reader_record record;
 	struct merkle_source source;
@@ -288,7 +310,10 @@ int proof_make(const char *audit_dir, uint64_t index, char **ret, size_t *ret_le
 			     "record %" PRIu64 " is not the one that was signed: run "
 			     "'weir audit verify'",
 			     index);
-	r = format(t, &record, &path, ret, ret_length);
+	r = rotation_list_read(audit_dir, &rotations, reterr);
+	if (r < 0)
+		return r;
+	r = format(t, &record, &path, &rotations, ret, ret_length);
 	return r < 0 ? fault(reterr, r, "audit.read", "no memory to write a proof") : 0;
 }
 

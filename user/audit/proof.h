@@ -2,7 +2,8 @@
 /*
  * Proofs for those who have not got the log. A proof of inclusion is text as c2sp.org/tlog-proof has it: where a
  * record stands, the hashes on its way to the root, and the checkpoint that signed that root; its extra data is the
- * record itself, so that one file is all that it takes, or of one that expired its hash.
+ * record itself, so that one file is all that it takes, or of one that expired its hash, and the notes of the rotations
+ * that lead from earlier keys to who signed.
  */
 #ifndef AUDIT_PROOF_H
 #define AUDIT_PROOF_H
@@ -11,10 +12,13 @@
 
 #include "audit/leaves.h"
 #include "audit/note.h"
+#include "audit/rotation.h"
 #include "audit/tile.h"
 
 #define PROOF_SIZE_MAX                                                                             \
 	(256U << 10) /* bytes of a proof's text; a record of 65,000 bytes takes 87,000 */
+#define PROOF_NOTES_MAX (64U << 10) /* bytes of rotations' notes: the newest that fit, about 100 */
+#define PROOF_EXTRA_MAX (AUDIT_RECORD_MAX + 1 + PROOF_NOTES_MAX)
 
 /* The signed tree of one incarnation of a log. */
 struct proof_tree {
@@ -75,7 +79,9 @@ struct proof {
 	struct merkle_proof path;
 	uint8_t *record; /* NULL: there is no extra data */
 	size_t record_length;
-	bool expired; /* `record` is not the record but its leaf hash */
+	size_t extra_length; /* with a newline and the notes behind it, if there are any */
+	bool expired;	     /* `record` is not the record but its leaf hash */
+	struct rotation_list rotations;
 	struct note note;
 	struct checkpoint checkpoint;
 };
@@ -85,7 +91,7 @@ int proof_parse(const char *data, size_t length, struct proof *ret, struct fault
 void proof_done(struct proof *p);
 /**
  * Does it prove that its record is in the tree of its checkpoint? 0; -EBADMSG "proof.wrong". Who signed the
- * checkpoint is to be checked by note_verify().
+ * checkpoint is to be checked by rotation_signer(), with its rotations and UINT64_MAX as end.
  */
 int proof_check(const struct proof *p, struct fault *reterr);
 

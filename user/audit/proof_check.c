@@ -48,15 +48,61 @@ static int bad(struct fault *reterr, const char *why)
 	return fault(reterr, -EINVAL, "proof.format", "not a proof: %s", why);
 }
 
+/* Where the note that begins at @at ends: before the next one's first line. */
+static const char *note_end(const char *at, const char *end)
+{
+	size_t length = strlen(ROTATION_FIRST_LINE);
+
+	while ((at = memchr(at, '\n', (size_t)(end - at)))) {
+		at++;
+		if ((size_t)(end - at) > length && memcmp(at, ROTATION_FIRST_LINE, length) == 0)
+			return at;
+	}
+	return end;
+}
+
+static int parse_notes(const char *at, const char *end, struct proof *p, struct fault *reterr)
+{
+	for (const char *next; at < end; at = next) {
+		int r;
+
+		next = note_end(at, end);
+		r = rotation_list_note(&p->rotations, p->rotations.count, at, (size_t)(next - at));
+		if (r < 0)
+			return fault(reterr, r, "audit.read", "no memory to read a proof");
+		if (r == 0)
+			return bad(reterr, "what follows its record is no rotation of keys");
+	}
+	return 0;
+}
+
+/* The record or its hash, then a newline and notes. A hash may have any bytes; a record has an `action` first. */
 static int parse_record(const char *text, size_t length, struct proof *p, struct fault *reterr)
 {
-	p->record = malloc(AUDIT_RECORD_MAX);
+	static const char first[] = "{\"action\":";
+	const uint8_t *newline;
+	size_t rest;
+
+	p->record = malloc(PROOF_EXTRA_MAX);
 	if (!p->record)
 		return fault(reterr, -ENOMEM, "audit.read", "no memory to read a proof");
-	if (base64_parse(text, length, p->record, AUDIT_RECORD_MAX, &p->record_length) < 0)
+	if (base64_parse(text, length, p->record, PROOF_EXTRA_MAX, &p->extra_length) < 0)
 		return bad(reterr, "its extra data is no record in base64");
-	p->expired = p->record_length == AUDIT_HASH_SIZE; /* no record is as short as that */
-	return 0;
+	p->expired = p->extra_length >= AUDIT_HASH_SIZE &&
+		     memcmp(p->record, first, sizeof(first) - 1) != 0;
+	newline =
+		p->expired ? p->record + AUDIT_HASH_SIZE : memchr(p->record, '\n', p->extra_length);
+	p->record_length = p->expired ? AUDIT_HASH_SIZE
+			   : newline  ? (size_t)(newline - p->record)
+				      : p->extra_length;
+	if (p->record_length > AUDIT_RECORD_MAX)
+		return bad(reterr, "its extra data is no record in base64");
+	rest = p->extra_length - p->record_length;
+	if (!rest)
+		return 0;
+	if (*newline != '\n' || rest == 1)
+		return bad(reterr, "what follows its record is no rotation of keys");
+	return parse_notes((const char *)newline + 1, (const char *)newline + rest, p, reterr);
 }
 
 static int parse_leaf(const char *text, size_t length, uint64_t *ret)
@@ -132,6 +178,7 @@ void proof_done(struct proof *p)
 {
 	free(p->record);
 	p->record = NULL;
+	rotation_list_done(&p->rotations);
 }
 
 static int wrong(struct fault *reterr, const char *why)

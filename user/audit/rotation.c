@@ -9,10 +9,10 @@
 
 #include "audit/event.h"
 
-#define FIRST_LINE "weir key rotation\n"
-
 void rotation_list_done(struct rotation_list *l)
 {
+	for (size_t i = 0; i < l->count; i++)
+		free(l->items[i].note);
 	free(l->items);
 	*l = (struct rotation_list){0};
 }
@@ -41,11 +41,12 @@ static bool read_note(const char *data, size_t length, struct note *note, struct
 {
 	const char *at, *end;
 
-	if (note_parse(data, length, note, NULL) < 0 || note->text_length < strlen(FIRST_LINE) ||
-	    memcmp(note->text, FIRST_LINE, strlen(FIRST_LINE)) != 0)
+	if (note_parse(data, length, note, NULL) < 0 ||
+	    note->text_length < strlen(ROTATION_FIRST_LINE) ||
+	    memcmp(note->text, ROTATION_FIRST_LINE, strlen(ROTATION_FIRST_LINE)) != 0)
 		return false;
 	end = note->text + note->text_length;
-	at = take_key(note->text + strlen(FIRST_LINE), end, &ret->from);
+	at = take_key(note->text + strlen(ROTATION_FIRST_LINE), end, &ret->from);
 	at = take_key(at, end, &ret->to);
 	return at == end && strcmp(ret->from.name, ret->to.name) == 0 &&
 	       note_verify(note, &ret->from, NULL) == 0 && note_verify(note, &ret->to, NULL) == 0;
@@ -55,8 +56,6 @@ static int add(struct rotation_list *l, const struct rotation *r)
 {
 	struct rotation *larger;
 
-	if (l->count == ROTATIONS_MAX)
-		return 0;
 	larger = reallocarray(l->items, l->count + 1, sizeof(*larger));
 	if (!larger)
 		return -ENOMEM;
@@ -65,30 +64,43 @@ static int add(struct rotation_list *l, const struct rotation *r)
 	return 0;
 }
 
+int rotation_list_note(struct rotation_list *l, uint64_t index, const char *text, size_t length)
+{
+	struct note *note = malloc(sizeof(*note));
+	struct rotation r = {.index = index};
+	int error = note ? 0 : -ENOMEM;
+
+	if (error == 0 && l->count < ROTATIONS_MAX && read_note(text, length, note, &r)) {
+		r.note = strndup(text, length);
+		error = r.note ? add(l, &r) : -ENOMEM;
+		if (error < 0)
+			free(r.note);
+		else
+			error = 1;
+	}
+	free(note);
+	return error;
+}
+
 int rotation_list_record(struct rotation_list *l, const char *data, size_t length)
 {
 	const char *name = audit_event_to_str(AUDIT_EVENT_AUDIT_KEY_ROTATED);
-	struct note *note;
 	struct record_view view;
-	struct rotation r = {0};
 	json_t *details, *text;
 	int error = 0;
 
 	if (record_parse(data, length, &view) < 0 || view.event_type.length != strlen(name) ||
 	    memcmp(view.event_type.data, name, strlen(name)) != 0)
 		return 0;
-	r.index = view.index;
-	note = malloc(sizeof(*note));
 	details = json_loadb(view.details.data, view.details.length, 0, NULL);
+	if (!details)
+		return -ENOMEM;
 	text = json_object_get(details, "note");
-	if (!note || !details)
-		error = -ENOMEM;
-	else if (json_is_string(text) &&
-		 read_note(json_string_value(text), json_string_length(text), note, &r))
-		error = add(l, &r);
+	if (json_is_string(text))
+		error = rotation_list_note(l, view.index, json_string_value(text),
+					   json_string_length(text));
 	json_decref(details);
-	free(note);
-	return error;
+	return error < 0 ? error : 0;
 }
 
 /* Keys that come after @key: each that one of them named. */
@@ -132,7 +144,7 @@ static int follow_back(const struct rotation_list *l, const struct note_verifier
 }
 
 int rotation_follow(const struct rotation_list *l, const struct note_verifier *key,
-		    const struct note *note, uint64_t end, const struct rotation **ret,
+		    const struct note *note, uint64_t end, bool back, const struct rotation **ret,
 		    const struct note_verifier **ret_signer)
 {
 	bool reached[ROTATIONS_MAX];
@@ -141,7 +153,7 @@ int rotation_follow(const struct rotation_list *l, const struct note_verifier *k
 
 	if (r == 0)
 		*ret_signer = &found->to;
-	if (r == -ENOKEY) {
+	if (r == -ENOKEY && back) {
 		r = follow_back(l, key, note, end, reached, &found);
 		if (r == 0)
 			*ret_signer = &found->from;

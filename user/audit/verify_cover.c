@@ -102,25 +102,81 @@ static int check_signature(struct verification *v, struct cover_note *n, struct 
 		       c->size);
 }
 
+/* Not what was read itself, or by a pass before this one. */
+static bool is_new(const struct rotation_list *l, const char *note)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->items[i].note, note) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * The rotations of this incarnation, after those before it and before those behind it, which say that a key that was given
+ * came after the one that signed: each incarnation counts its records anew, so theirs are taken for the first and the last.
+ * What is damaged before a violation stays a finding, whoever signed it.
+ */
+static int join(const struct verification *v, struct rotation_list *ret)
+{
+	const struct rotation_list *own = v->rotations, *all = v->all;
+	bool is_last = v->own_segments.next == SEGMENT_NONE;
+
+	*ret = (struct rotation_list){
+		.items = calloc(own->count + all->count + 1, sizeof(*ret->items))};
+	if (!ret->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < own->count; i++) {
+		ret->items[ret->count] = own->items[i];
+		if (i < v->earlier_rotations)
+			ret->items[ret->count].index = 0;
+		ret->count++;
+	}
+	for (size_t i = 0; !is_last && i < all->count && ret->count < ROTATIONS_MAX; i++) {
+		if (!is_new(own, all->items[i].note))
+			continue;
+		ret->items[ret->count] = all->items[i];
+		ret->items[ret->count++].index = UINT64_MAX;
+	}
+	return 0;
+}
+
+/* Where the record of @r is, in its own incarnation. */
+static uint64_t index_of(const struct verification *v, const struct rotation *r)
+{
+	const struct rotation_list *lists[] = {v->rotations, v->all};
+
+	for (size_t n = 0; n < ARRAY_SIZE(lists); n++)
+		for (size_t i = 0; i < lists[n]->count; i++)
+			if (lists[n]->items[i].note == r->note)
+				return lists[n]->items[i].index;
+	return r->index;
+}
+
 static int follow(struct verification *v, const struct cover_note *n, struct audit_covered *c)
 {
+	struct rotation_list rotations;
 	const struct note_verifier *signer;
 	const struct rotation *rotation;
 	int r;
 
 	if (!n->unsigned_by_key)
 		return 0;
-	r = rotation_follow(v->rotations, v->options->key, n->note, v->verdict.base + c->size,
-			    &rotation, &signer);
+	r = join(v, &rotations);
 	if (r < 0)
-		return problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
-			       "the checkpoint of %" PRIu64
-			       " records is not signed by the key given, nor by one to which the "
-			       "rotations in the records that were read lead from it",
-			       c->size);
-	take_signer(c, signer, AUDIT_SIGNATURE_FOLLOWED);
-	c->rotation = rotation->index;
-	return 0;
+		return r;
+	r = rotation_follow(&rotations, v->options->key, n->note, v->verdict.base + c->size, true,
+			    &rotation, &signer);
+	if (r == 0) {
+		take_signer(c, signer, AUDIT_SIGNATURE_FOLLOWED);
+		c->rotation = index_of(v, rotation);
+	}
+	free(rotations.items); /* the notes are those of the others */
+	return r == 0 ? 0
+		      : problem(v, AUDIT_FINDING_CHECKPOINT_SIGNATURE, 0,
+				"the checkpoint of %" PRIu64
+				" records is not signed by the key given, nor by one to which the "
+				"rotations in the records that were read lead from it",
+				c->size);
 }
 
 int cover_follow(struct verification *v)

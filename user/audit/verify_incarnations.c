@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * All incarnations of a log, one after another: each is verified by verify.c as the log of its own that it is. What they
- * have in common is the keys, and the rotations in the records of those before.
+ * have in common is the keys, and the rotations in the records of the others.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +11,11 @@
 #include "base/cleanup.h"
 
 static int verify_incarnation(const char *path, const struct audit_verify_options *options,
-			      struct rotation_list *rotations, uint32_t number, bool given_here,
-			      struct audit_verdict *ret, uint32_t *ret_next, struct fault *reterr)
+			      struct rotation_list *rotations, const struct rotation_list *all,
+			      uint32_t number, bool given_here, struct audit_verdict *ret,
+			      uint32_t *ret_next, struct fault *reterr)
 {
+	size_t earlier = rotations->count;
 	bool again = false;
 	int r;
 
@@ -29,6 +31,8 @@ static int verify_incarnation(const char *path, const struct audit_verify_option
 		v->incarnation = number;
 		v->given_here = given_here;
 		v->rotations = rotations;
+		v->earlier_rotations = earlier;
+		v->all = all;
 		v->dir = v->tree_dir = -1;
 		v->own_segments.next = SEGMENT_NONE;
 		r = verify_once(v, &again, ret_next, reterr);
@@ -65,14 +69,18 @@ int audit_verify_with(const char *path, const struct audit_verify_options *optio
 {
 	static const struct audit_verify_options none;
 	const struct audit_verify_options *o = options ?: &none;
-	_cleanup_(rotation_list_done) struct rotation_list rotations = {0};
+	_cleanup_(rotation_list_done) struct rotation_list rotations = {0}, all = {0};
 	uint32_t given = incarnation_of(path, o), number = 0, next = 0;
 	struct audit_verdict first = {0};
+	struct fault f = {0};
 
+	/* What cannot be read is told by who verifies it. */
+	if (o->key && rotation_list_read(path, &all, &f) < 0)
+		all = (struct rotation_list){0};
 	do {
 		struct audit_verdict v;
-		int r = verify_incarnation(path, o, &rotations, next, next == given, &v, &next,
-					   reterr);
+		int r = verify_incarnation(path, o, &rotations, &all, next, next == given, &v,
+					   &next, reterr);
 
 		if (r < 0)
 			return r;

@@ -37,6 +37,8 @@ struct verification {
 	struct audit_problem forged; /* what is wrong with the checkpoints themselves */
 
 	struct rotation_list *rotations; /* of this incarnation and those before it */
+	size_t earlier_rotations;	 /* of those before it */
+	const struct rotation_list *all; /* and after it; not verified */
 	struct stub_list stubs;
 	struct coverage coverage;
 	bool growing; /* the tree is known up to the last stretch */

@@ -11,6 +11,7 @@
 #include "audit/keyring.h"
 #include "audit/proof.h"
 #include "audit/tlog.h"
+#include "audit/verify.h"
 #include "base/fs.h"
 #include "cli/render.h"
 
@@ -37,23 +38,34 @@ static int parse_id(const char *text, uint8_t ret[static AUDIT_ID_SIZE])
 	return hex_parse(digits, AUDIT_ID_SIZE, ret);
 }
 
+/* Who signed, and why that counts. */
+struct signer {
+	char key[NOTE_VERIFIER_SIZE];
+	enum audit_signature signature;
+};
+
 /*
- * A signature by the key that was given; without one by a key of the log in the directory, if there is one: a proof of
- * which nobody knows who signed it proves nothing. @ret says by whom.
+ * A signature by the key that was given, or by one that it leads to by @rotations (rotation_follow()); without one by a key
+ * of the log in the directory, if there is one: a proof of which nobody knows who signed it proves nothing.
  */
 static int check_signer(const struct cli *cli, const struct note *note,
-			char ret[static NOTE_VERIFIER_SIZE], bool *ret_given, struct fault *reterr)
+			const struct rotation_list *rotations, uint64_t end, bool back,
+			struct signer *ret, struct fault *reterr)
 {
 	_cleanup_(keyring_list_done) struct keyring_list list = {0};
 	const char *text = cli_value(cli, CLI_OPTION_KEY, NULL);
-	struct note_verifier key;
+	struct note_verifier key, by;
+	bool followed;
 	int r;
 
-	*ret_given = text;
 	if (text) {
 		r = note_verifier_parse(text, &key, reterr);
-		r = r ?: note_verify(note, &key, reterr);
-		note_verifier_format(&key, ret);
+		r = r ?: rotation_signer(rotations, &key, note, end, back, &by, &followed, reterr);
+		if (r == 0) {
+			note_verifier_format(&by, ret->key);
+			ret->signature =
+				followed ? AUDIT_SIGNATURE_FOLLOWED : AUDIT_SIGNATURE_GIVEN;
+		}
 		return r;
 	}
 	if (keyring_list_read(audit_dir(cli), &list, reterr) < 0)
@@ -61,15 +73,27 @@ static int check_signer(const struct cli *cli, const struct note *note,
 			     "whose signature counts? give the log's verifier key by --key, or a "
 			     "log that has it by --dir");
 	r = -ENOKEY;
+	ret->signature = AUDIT_SIGNATURE_OWN;
 	for (size_t i = 0; i < list.count && r == -ENOKEY; i++) {
 		r = note_verify(note, &list.keys[i].verifier, reterr);
-		note_verifier_format(&list.keys[i].verifier, ret);
+		note_verifier_format(&list.keys[i].verifier, ret->key);
 	}
 	return r;
 }
 
-static int print_checked(const struct cli *cli, const struct proof *p, const char *signer,
-			 bool given)
+static const char *why(const struct signer *s)
+{
+	switch (s->signature) {
+	case AUDIT_SIGNATURE_OWN:
+		return "; the key is from the log's own list";
+	case AUDIT_SIGNATURE_FOLLOWED:
+		return ", to which the key given leads";
+	default:
+		return "";
+	}
+}
+
+static int print_checked(const struct cli *cli, const struct proof *p, const struct signer *signer)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	char root[AUDIT_HASH_TEXT], hash[AUDIT_HASH_TEXT];
@@ -88,16 +112,15 @@ static int print_checked(const struct cli *cli, const struct proof *p, const cha
 			fputc('\n', cli->out);
 		}
 		cli_talk(cli, "leaf %" PRIu64 " of the %" PRIu64 " that %s signed%s", p->leaf,
-			 p->checkpoint.size, signer,
-			 given ? "" : "; the key is from the log's own list");
+			 p->checkpoint.size, signer->key, why(signer));
 		return CLI_OK;
 	}
 	hex_format(p->checkpoint.root, AUDIT_HASH_SIZE, root);
 	answer = json_pack("{s:b, s:I, s:s, s:I, s:s, s:s, s:s, s:o?, s:s?}", "ok", 1, "leaf",
 			   (json_int_t)p->leaf, "origin", p->checkpoint.origin, "records",
-			   (json_int_t)p->checkpoint.size, "root", root, "signer", signer,
-			   "signature", given ? "given" : "own", "record", record, "expired_hash",
-			   p->expired ? hash : NULL);
+			   (json_int_t)p->checkpoint.size, "root", root, "signer", signer->key,
+			   "signature", audit_signature_to_str(signer->signature), "record", record,
+			   "expired_hash", p->expired ? hash : NULL);
 	return render_json(cli, answer);
 }
 
@@ -105,10 +128,9 @@ static int check_proof(const struct cli *cli, const char *file)
 {
 	_cleanup_free_ struct proof *p = calloc(1, sizeof(*p));
 	_cleanup_free_ char *text = NULL;
-	char signer[NOTE_VERIFIER_SIZE];
+	struct signer signer;
 	struct fault f = {0};
 	size_t length;
-	bool given = false;
 	int exit, r = p ? fs_read_file(file, PROOF_SIZE_MAX, &text, &length, &f) : -ENOMEM;
 
 	if (!p)
@@ -117,8 +139,8 @@ static int check_proof(const struct cli *cli, const char *file)
 	if (r < 0)
 		return cli_fault(cli, &f);
 	r = proof_check(p, &f);
-	r = r ?: check_signer(cli, &p->note, signer, &given, &f);
-	exit = r < 0 ? cli_fault(cli, &f) : print_checked(cli, p, signer, given);
+	r = r ?: check_signer(cli, &p->note, &p->rotations, UINT64_MAX, false, &signer, &f);
+	exit = r < 0 ? cli_fault(cli, &f) : print_checked(cli, p, &signer);
 	proof_done(p);
 	return exit;
 }
@@ -162,24 +184,29 @@ struct side {
 	char origin[NOTE_NAME_MAX + 1]; /* if it is a checkpoint */
 	char *text;
 	size_t length;
+	struct note *note;
 };
+
+static void side_done(struct side *s)
+{
+	free(s->text);
+	free(s->note);
+}
 
 static int read_side(const struct cli *cli, const char *words, struct side *ret)
 {
-	_cleanup_free_ struct note *note = malloc(sizeof(*note));
-	char signer[NOTE_VERIFIER_SIZE];
 	struct checkpoint c;
 	struct fault f = {0};
-	bool given;
 	int r;
 
 	*ret = (struct side){0};
 	if (parse_u64(words, 0, AUDIT_INDEX_MAX, &ret->size) == 0)
 		return CLI_OK;
-	r = note ? fs_read_file(words, NOTE_SIZE_MAX, &ret->text, &ret->length, &f) : -ENOMEM;
-	r = r ?: note_parse(ret->text, ret->length, note, &f);
-	r = r ?: checkpoint_parse(note, &c, &f);
-	r = r ?: check_signer(cli, note, signer, &given, &f);
+	ret->note = malloc(sizeof(*ret->note));
+	r = ret->note ? fs_read_file(words, NOTE_SIZE_MAX, &ret->text, &ret->length, &f)
+		      : fault(&f, -ENOMEM, "cli.memory", "out of memory");
+	r = r ?: note_parse(ret->text, ret->length, ret->note, &f);
+	r = r ?: checkpoint_parse(ret->note, &c, &f);
 	if (r < 0)
 		return cli_fault(cli, &f);
 	ret->size = c.size;
@@ -204,6 +231,40 @@ static int check_side(struct proof_tree *t, struct side *s, struct fault *reterr
 			     s->size);
 	memcpy(s->root, root, sizeof(root));
 	return 0;
+}
+
+/* Before which record a rotation leads to who signed @size leaves. Where indexes were given twice, its signatures have to do. */
+static uint64_t end_of(const struct proof_tree *t, uint64_t size)
+{
+	return t->incarnation ? UINT64_MAX : size;
+}
+
+/*
+ * Both are signed by who counts. If a key is given, the log's own checkpoint has to be, too, by that key or one after it:
+ * it is what says that a tree of an earlier key's is a beginning of the tree of this one's.
+ */
+static int check_signers(const struct cli *cli, const struct proof_tree *t, const struct side *old,
+			 const struct side *new, struct fault *reterr)
+{
+	_cleanup_(rotation_list_done) struct rotation_list rotations = {0};
+	struct signer signer;
+	int r = 0;
+
+	if (!old->note && !new->note)
+		return 0;
+	if (cli_value(cli, CLI_OPTION_KEY, NULL)) {
+		r = rotation_list_read(audit_dir(cli), &rotations, reterr);
+		r = r
+			    ?: check_signer(cli, &t->note, &rotations,
+					    end_of(t, t->checkpoint.size), false, &signer, reterr);
+	}
+	if (r == 0 && old->note)
+		r = check_signer(cli, old->note, &rotations, end_of(t, old->size), true, &signer,
+				 reterr);
+	if (r == 0 && new->note)
+		r = check_signer(cli, new->note, &rotations, end_of(t, new->size), true, &signer,
+				 reterr);
+	return r;
 }
 
 /* As a witness takes it (c2sp.org/tlog-witness): old size, hashes, and the new checkpoint if it is one. */
@@ -267,6 +328,7 @@ int cmd_audit_consistency(struct cli *cli)
 	exit = exit ?: read_side(cli, cli_operand(cli, 1, ""), &new);
 	if (exit == CLI_OK) {
 		r = open_sides(cli, &old, &new, &t, &f);
+		r = r ?: check_signers(cli, t, &old, &new, &f);
 		r = r ?: check_side(t, &old, &f);
 		r = r ?: check_side(t, &new, &f);
 		r = r ?: proof_tree_consistency(t, old.size, new.size, &p, &f);
@@ -276,8 +338,8 @@ int cmd_audit_consistency(struct cli *cli)
 				  "NEW does not begin with OLD");
 		exit = r < 0 ? cli_fault(cli, &f) : print_consistency(cli, &old, &new, &p);
 	}
-	free(old.text);
-	free(new.text);
+	side_done(&old);
+	side_done(&new);
 	return exit;
 }
 
