@@ -33,165 +33,6 @@ void verification_done(struct verification *v)
 	incarnation_done(&v->own_segments);
 }
 
-/* No other incarnation follows. */
-static bool is_last(const struct verification *v)
-{
-	return v->own_segments.next == SEGMENT_NONE;
-}
-
-/* Index of the record that is due. */
-static uint64_t due(const struct verification *v)
-{
-	return v->last ? v->last->scan.tip.next_index : v->verdict.first;
-}
-
-static int missing_segment(struct verification *v, uint64_t segment)
-{
-	uint64_t index = due(v);
-
-	v->problem.segment = segment;
-	return audit_problem(
-		&v->problem, AUDIT_FINDING_SEGMENT_MISSING, index, 0,
-		"records from %llu on are missing: the segment that holds them is gone",
-		(unsigned long long)index);
-}
-
-/* The current segment should go on: records up to @end were committed. */
-static int missing_end(struct verification *v, enum audit_finding finding, uint64_t end)
-{
-	uint64_t index = due(v);
-
-	v->problem.segment = v->last ? v->last->scan.header.first_index : SEGMENT_NONE;
-	return audit_problem(
-		&v->problem, finding, index, v->last ? v->last->scan.offset : 0,
-		"records %llu to %llu are missing, or damaged so that no commit covers "
-		"them",
-		(unsigned long long)index, (unsigned long long)end - 1);
-}
-
-/* The bytes behind those that count are as many as the next header says, and the same. */
-static int check_tail(struct verification *v, const struct segment_header *next)
-{
-	const struct segment_link *link = &next->previous;
-	const struct scan *s = &v->last->scan;
-	uint8_t hash[AUDIT_HASH_SIZE] = {0};
-	uint64_t index = due(v), end = s->offset;
-	struct stat st;
-	int r = 0;
-
-	v->problem.segment = s->header.first_index;
-	/* The link tells of the file as it was before records expired. */
-	if (end + s->saved < link->end)
-		return missing_end(v, AUDIT_FINDING_SEGMENT_SHORT, next->first_index);
-	if (fstat(s->fd, &st) < 0)
-		return -errno;
-	if (link->tail && (uint64_t)st.st_size == end + link->tail)
-		r = file_hash(s->fd, end, (uint64_t)st.st_size, &v->hasher, hash);
-	if (r < 0 && r != -ENODATA)
-		return r;
-	if ((uint64_t)st.st_size - end != link->tail ||
-	    memcmp(hash, link->tail_hash, sizeof(hash)) != 0)
-		return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, index, end,
-				     "what follows record %" PRIu64
-				     " in its segment was added or changed",
-				     index - 1);
-	return 0;
-}
-
-static bool continues(const struct segment_header *h, const struct scan *before)
-{
-	return h->previous.segment == before->header.first_index &&
-	       h->incarnation == before->tip.incarnation &&
-	       h->first_index == before->tip.next_index &&
-	       memcmp(h->chain_id, before->tip.chain_id, AUDIT_ID_SIZE) == 0 &&
-	       memcmp(h->previous_hash, before->tip.last_hash, AUDIT_HASH_SIZE) == 0 &&
-	       memcmp(h->previous.seal, before->seal, AUDIT_HASH_SIZE) == 0;
-}
-
-static bool begins(const struct segment_header *h)
-{
-	static const struct segment_link none = {.segment = SEGMENT_NONE};
-	static const uint8_t zeros[AUDIT_HASH_SIZE];
-
-	return h->incarnation == 0 && memcmp(h->previous_hash, zeros, sizeof(zeros)) == 0 &&
-	       memcmp(&h->previous, &none, sizeof(none)) == 0;
-}
-
-static int bad_header(struct verification *v, uint64_t segment, const char *words)
-{
-	uint64_t index = due(v);
-
-	if (segment < index)
-		index = segment;
-	v->problem.segment = segment;
-	return audit_problem(&v->problem, AUDIT_FINDING_HEADER, index, 0,
-			     "the header of the segment from record %llu on %s",
-			     (unsigned long long)segment, words);
-}
-
-/* Is @next the true successor of what was joined? The first one of a part is believed. */
-static int check_link(struct verification *v, const struct segment_header *next)
-{
-	const struct scan *s;
-
-	if (!v->last && v->from)
-		return 0;
-	if (!v->last && next->first_index != v->verdict.base)
-		return missing_segment(v, v->verdict.base);
-	if (!v->last &&
-	    v->incarnation) /* it says what it follows: damage, which is a finding there */
-		return 0;
-	if (!v->last)
-		return begins(next) ? 0 : bad_header(v, 0, "is not that of a first segment");
-	s = &v->last->scan;
-	if (next->previous.segment != s->header.first_index &&
-	    next->first_index > s->tip.next_index)
-		return missing_segment(v, next->previous.segment);
-	if (next->previous.segment == s->header.first_index) {
-		int r = check_tail(v, next);
-
-		if (r < 0)
-			return r;
-	}
-	return continues(next, s) ? 0
-				  : bad_header(v, next->first_index, "does not continue the chain");
-}
-
-/* The header of segment @at. 1; 0: it is still being written; -errno or -EBADMSG. */
-static int enter(struct verification *v, size_t at, const struct stretch *s)
-{
-	uint64_t segment = v->segments[at];
-	int r = s->entered;
-
-	if (r == -ENODATA && at == v->count - 1 && is_last(v))
-		return 0;
-	if (r == -EBADMSG || r == -ENODATA)
-		return bad_header(v, segment, "is damaged");
-	if (r == -ENOENT)
-		return missing_segment(v, segment);
-	if (r == 0)
-		r = check_link(v, &s->scan.header);
-	return r < 0 ? r : 1;
-}
-
-/*
- * Something is wrong at the very end. If that was never acknowledged, no record is concerned: a
- * power cut leaves such bytes, too.
- */
-static int judge_tail(struct verification *v)
-{
-	const struct tip *tip = &v->tip;
-
-	if (!tip_equal(&v->acknowledged.tip, tip))
-		return -EBADMSG;
-	return audit_problem(&v->problem, AUDIT_FINDING_SEGMENT_TAIL, tip->next_index,
-			     v->last->scan.offset,
-			     "all %" PRIu64 " acknowledged records are in order, but what follows "
-			     "is not the beginning of a batch: added, or left by a power cut and "
-			     "set aside when weir starts",
-			     tip->next_index);
-}
-
 /* What does not add up is told if nothing else is wrong. */
 static void join_account(struct verification *v, const struct stretch *s)
 {
@@ -273,7 +114,7 @@ static int join(struct verification *v, size_t at, struct stretch *s)
 	if (s->result != -EBADMSG)
 		return s->result ?: r;
 	v->problem = s->problem;
-	return at == v->count - 1 ? judge_tail(v) : -EBADMSG;
+	return at == v->count - 1 ? link_judge_tail(v) : -EBADMSG;
 }
 
 static void tick(void *userdata)
@@ -299,7 +140,7 @@ static int join_all(struct verification *v)
 		r = crew_next(crew, tick, v, &s);
 		if (r < 0)
 			break;
-		r = enter(v, at, s);
+		r = link_enter(v, at, s);
 		if (r == 0)
 			break;
 		r = r < 0 ? r : join(v, at, take_ptr(s));
@@ -380,7 +221,7 @@ static int verify_segments(struct verification *v)
 	v->job.segments = v->segments + v->from;
 	v->job.count = v->to - v->from;
 	v->job.acknowledged = v->acknowledged.tip;
-	v->job.last_is_open = v->to == v->count && is_last(v);
+	v->job.last_is_open = v->to == v->count && verification_is_last(v);
 	v->job.after = v->to < v->count ? v->segments[v->to] : v->own_segments.next;
 	r = cover_begin(v, v->verdict.first);
 	return r < 0 ? r : join_all(v);
@@ -391,7 +232,7 @@ static int verify_segments(struct verification *v)
  */
 static int load_state(struct verification *v, struct state *ret)
 {
-	uint64_t index = due(v);
+	uint64_t index = link_due(v);
 	int r = state_load(v->dir, &v->hasher, ret);
 
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
@@ -419,11 +260,11 @@ static int check_state(struct verification *v)
 
 	if (r < 0 || v->to < v->count)
 		return r;
-	if (first->next_index > due(v))
-		return missing_end(v, AUDIT_FINDING_TRUNCATED, first->next_index);
+	if (first->next_index > link_due(v))
+		return link_missing_end(v, AUDIT_FINDING_TRUNCATED, first->next_index);
 	if (!v->last) /* nothing was ever committed */
 		return 0;
-	if (v->met && (now.tip.next_index > due(v) || tip_equal(&now.tip, &v->tip) ||
+	if (v->met && (now.tip.next_index > link_due(v) || tip_equal(&now.tip, &v->tip) ||
 		       tip_equal(&now.tip, &v->before)))
 		return 0;
 	/* A crash before the first batch of all, or of an incarnation, was acknowledged. */
@@ -456,7 +297,7 @@ static int check_stubs(struct verification *v)
  */
 static int judge_end(struct verification *v)
 {
-	uint64_t end = due(v), next = v->own_segments.next;
+	uint64_t end = link_due(v), next = v->own_segments.next;
 	int r = v->forged.finding == AUDIT_FINDING_NONE ? cover_judge(v) : 0;
 
 	if (r < 0 && r != -EBADMSG)
@@ -529,7 +370,7 @@ static int verify(struct verification *v, struct fault *reterr)
 	if (v->forged.finding == AUDIT_FINDING_NONE && cover_follow(v) < 0)
 		v->forged = v->problem;
 	v->problem = found;
-	if (r == 0 && !is_last(v) && v->to == v->count)
+	if (r == 0 && !verification_is_last(v) && v->to == v->count)
 		return judge_end(v);
 	r = r ?: check_state(v);
 	r = r ?: report(v, &v->forged);
@@ -563,8 +404,8 @@ static void conclude(struct verification *v)
 	verdict->heartbeats = v->account.beats;
 	verdict->tiles_equal = v->coverage.tiles.equal;
 	verdict->tiles_missing = v->coverage.tiles.missing;
-	verdict->length = due(v);
-	if (v->to < v->count && !is_last(v))
+	verdict->length = link_due(v);
+	if (v->to < v->count && !verification_is_last(v))
 		verdict->length = v->own_segments.next;
 	else if (v->to < v->count && v->acknowledged.tip.next_index < AUDIT_INDEX_MAX)
 		verdict->length = v->acknowledged.tip.next_index;
@@ -622,6 +463,6 @@ int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next, str
 	if (r == -EBADMSG)
 		judge(v);
 	*ret_again = v->problem.finding == AUDIT_FINDING_RECORD_STUBBED && went_on(v);
-	*ret_next = is_last(v) ? 0 : v->own_segments.next_number;
+	*ret_next = verification_is_last(v) ? 0 : v->own_segments.next_number;
 	return 0;
 }

@@ -119,7 +119,7 @@ static bool is_new(const struct rotation_list *l, const char *note)
 static int join(const struct verification *v, struct rotation_list *ret)
 {
 	const struct rotation_list *own = v->rotations, *all = v->all;
-	bool is_last = v->own_segments.next == SEGMENT_NONE;
+	bool is_last = verification_is_last(v);
 
 	*ret = (struct rotation_list){
 		.items = calloc(own->count + all->count + 1, sizeof(*ret->items))};

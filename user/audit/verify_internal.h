@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What verify.c, which joins segments, and verify_cover.c, which knows checkpoints, have in common. */
+/* What verify.c, which joins segments, verify_link.c, which compares them, and verify_cover.c, which knows checkpoints, have in common. */
 #ifndef AUDIT_VERIFY_INTERNAL_H
 #define AUDIT_VERIFY_INTERNAL_H
 
@@ -59,6 +59,20 @@ struct verification {
 int verify_once(struct verification *v, bool *ret_again, uint32_t *ret_next, struct fault *reterr);
 void verification_done(struct verification *v);
 DEFINE_CLEANUP(struct verification *, verification_done)
+
+/* No other incarnation follows. */
+static inline bool verification_is_last(const struct verification *v)
+{
+	return v->own_segments.next == SEGMENT_NONE;
+}
+
+/* Index of the record that is due. */
+uint64_t link_due(const struct verification *v);
+/** The header of segment @at. 1; 0: it is still being written; -errno or -EBADMSG: v->problem. */
+int link_enter(struct verification *v, size_t at, const struct stretch *s);
+/* Problems; -EBADMSG. Records up to @end were committed; something is wrong at the very end. */
+int link_missing_end(struct verification *v, enum audit_finding finding, uint64_t end);
+int link_judge_tail(struct verification *v);
 
 /**
  * Read the checkpoints and check their signatures. Before the state file is read: what is signed was acknowledged.
