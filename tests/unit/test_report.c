@@ -68,6 +68,17 @@ static json_t *report_of(const struct log *l)
 	return report;
 }
 
+static json_t *record_at(const struct log *l, uint64_t index)
+{
+	_cleanup_(reader_closep) struct reader *reader = NULL;
+	struct reader_record record;
+
+	assert_int_equal(reader_open(l->path, &reader, NULL), 0);
+	assert_int_equal(reader_seek(reader, index, NULL), 0);
+	assert_int_equal(reader_next(reader, &record, NULL), 1);
+	return json_loadb(record.data, record.length, 0, NULL);
+}
+
 static int64_t at(const json_t *report, const char *object, const char *key)
 {
 	return json_integer_value(json_object_get(json_object_get(report, object), key));
@@ -114,6 +125,53 @@ static void test_a_damaged_log_gets_a_report_that_says_so(void **state)
 	assert_null(strstr(page.data, "The log is in order"));
 	text_done(&page);
 	json_decref(report);
+}
+
+/* The first record of the log is about somebody, who says something else. */
+static void test_a_statement_stands_beside_what_it_is_about(void **state)
+{
+	const struct log *l = *state;
+	struct audit_details d = {0};
+	const struct audit_record statement = {
+		.event = AUDIT_EVENT_REQUEST_RECTIFIED,
+		.resource = {"subject_request", "r1"},
+		.details = &d,
+		.time_ns = BEGIN + 4 * HOUR,
+	};
+	struct text page = {.growing = true};
+	const json_t *lines, *change;
+	json_t *report, *record;
+	_cleanup_(chain_closep) struct chain *c = NULL;
+
+	make(l, "anna");
+	report = report_of(l);
+	change = json_array_get(json_object_get(json_object_get(report, "changes"), "lines"), 0);
+	assert_null(json_object_get(change, "statements"));
+	record = record_at(l, (uint64_t)json_integer_value(json_object_get(change, "index")));
+	json_decref(report);
+	c = log_open(l, 0);
+	audit_details_string(&d, "event", json_string_value(json_object_get(record, "event_id")));
+	audit_details_string(&d, "statement", "<b>not me</b>");
+	assert_int_equal(chain_append(c, &statement), 0);
+	commit(c);
+	report = report_of(l);
+	change = json_array_get(json_object_get(json_object_get(report, "changes"), "lines"), 0);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(change, "statements"), 0)),
+		"<b>not me</b>");
+	lines = json_object_get(json_object_get(report, "statements"), "lines");
+	assert_int_equal(json_array_size(lines), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(lines, 0), "type")),
+			    "list.add");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(lines, 0), "request")),
+			    "r1");
+	report_put_html(&page, report);
+	assert_non_null(strstr(page.data, "Statement: <bdi>&lt;b&gt;not me&lt;/b&gt;</bdi>"));
+	assert_non_null(strstr(page.data, "Statements beside records"));
+	assert_null(strstr(page.data, "<b>not me"));
+	text_done(&page);
+	json_decref(report);
+	json_decref(record);
 }
 
 static unsigned int count_of(const char *text, const char *what)
@@ -286,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(test_figures_are_of_the_records_in_the_range),
 		LOG_TEST(test_a_damaged_log_gets_a_report_that_says_so),
+		LOG_TEST(test_a_statement_stands_beside_what_it_is_about),
 		LOG_TEST(test_names_cannot_act_in_a_page_or_a_sheet),
 		cmocka_unit_test(test_long_names_are_cut_and_said_to_be),
 		cmocka_unit_test(test_what_is_sealed_or_erased_keeps_its_number),

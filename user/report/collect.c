@@ -24,8 +24,10 @@ int report_sums_init(struct report_sums *s, const struct report_options *options
 		.accesses.items = json_array(),
 		.gaps.items = json_array(),
 		.detections.items = json_array(),
+		.statements.items = json_array(),
 	};
-	return s->changes.items && s->accesses.items && s->gaps.items && s->detections.items
+	return s->changes.items && s->accesses.items && s->gaps.items && s->detections.items &&
+			       s->statements.items
 		       ? 0
 		       : -ENOMEM;
 }
@@ -40,6 +42,7 @@ void report_sums_done(struct report_sums *s)
 	json_decref(s->accesses.items);
 	json_decref(s->gaps.items);
 	json_decref(s->detections.items);
+	json_decref(s->statements.items);
 }
 
 const char *report_text(const json_t *value, char ret[static 64])
@@ -109,7 +112,22 @@ static bool succeeded(const json_t *record)
 	return strcmp(member(record, "outcome"), audit_outcome_to_str(AUDIT_SUCCESS)) == 0;
 }
 
-/* Who did what, on what and why: a line of the lists of a report. */
+/* What was said of the record by whom it is about, the oldest first; NULL: nothing. */
+static json_t *statements_of(const json_t *record)
+{
+	const json_t *said = json_object_get(record, "rectified");
+	json_t *statements = json_array_size(said) ? json_array() : NULL;
+	char room[64];
+
+	for (size_t i = 0; i < json_array_size(said); i++)
+		json_array_append_new(
+			statements,
+			json_string(report_text(
+				json_object_get(json_array_get(said, i), "statement"), room)));
+	return statements;
+}
+
+/* Who did what, on what and why, and what was said of it: a line of the lists of a report. */
 static json_t *line_of(const json_t *record)
 {
 	const json_t *resource = json_object_get(record, "resource");
@@ -121,13 +139,35 @@ static json_t *line_of(const json_t *record)
 		reason = report_text(json_object_get(details, "cause"), why);
 	if (!*reason)
 		reason = report_text(json_object_get(details, "because"), why);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "time",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o*}", "time",
 			 member(record, "timestamp"), "type", member(record, "event_type"), "actor",
 			 actor_of(record, actor), "resource", member(resource, "type"), "id",
 			 report_text(json_object_get(resource, "id"), id), "outcome",
 			 member(record, "outcome"), "reason", reason, "severity",
 			 (json_int_t)number(record, "severity"), "index",
-			 (json_int_t)number(record, "index"));
+			 (json_int_t)number(record, "index"), "statements", statements_of(record));
+}
+
+/* Each statement with the record that it is about, whatever kind that is. */
+static void add_statements(struct report_sums *s, const json_t *record)
+{
+	const json_t *said = json_object_get(record, "rectified");
+	char room[64];
+
+	for (size_t i = 0; i < json_array_size(said); i++) {
+		const json_t *one = json_array_get(said, i);
+		json_t *line = line_of(record);
+
+		json_object_del(line, "statements");
+		json_object_set_new(
+			line, "statement",
+			json_string(report_text(json_object_get(one, "statement"), room)));
+		json_object_set_new(line, "stated_at", json_string(member(one, "at")));
+		json_object_set_new(
+			line, "request",
+			json_string(report_text(json_object_get(one, "request"), room)));
+		keep_line(&s->statements, line);
+	}
 }
 
 static struct report_series *series_of(struct report_sums *s, const char *reason)
@@ -355,5 +395,6 @@ void report_sums_add(struct report_sums *s, const json_t *record, int64_t at)
 	tally_add(tally_of(&s->types, type), at, 0);
 	if (by_operator(record))
 		tally_add(tally_of(&s->actors, actor_of(record, room)), at, 0);
+	add_statements(s, record);
 	add_kind(s, record, type, at);
 }

@@ -32,7 +32,7 @@ struct report_sums {
 	struct tally types, sources, actors, readers;
 	struct report_series series[REPORT_SERIES_MAX];
 	unsigned int series_count;
-	struct report_lines changes, accesses, gaps, detections;
+	struct report_lines changes, accesses, gaps, detections, statements;
 	int64_t stopped; /* when the daemon was told to stop; 0 = it runs */
 	uint64_t stopped_seconds;
 };

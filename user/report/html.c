@@ -304,6 +304,22 @@ static void put_detections(struct text *t, const json_t *report)
 	end(t);
 }
 
+/* Why, and what was said of it by whom it is about. */
+static void put_reason(struct text *t, const json_t *line)
+{
+	const json_t *statements = json_object_get(line, "statements");
+
+	text_puts(t, "<td><bdi>");
+	page_text(t, page_member(line, "reason"));
+	text_puts(t, "</bdi>");
+	for (size_t i = 0; i < json_array_size(statements); i++) {
+		text_puts(t, "<br>Statement: <bdi>");
+		page_text(t, json_string_value(json_array_get(statements, i)));
+		text_puts(t, "</bdi>");
+	}
+	text_puts(t, "</td>");
+}
+
 /* Who did what on what, and what came of it. */
 static void put_lines(struct text *t, const json_t *list)
 {
@@ -326,7 +342,7 @@ static void put_lines(struct text *t, const json_t *list)
 		text_puts(t, " ");
 		page_text(t, page_member(line, "id"));
 		text_puts(t, "</bdi></td>");
-		page_cell(t, page_member(line, "reason"));
+		put_reason(t, line);
 		text_printf(t, "<td%s>",
 			    strcmp(page_member(line, "outcome"), "success") == 0 ? ""
 										 : " class=denied");
@@ -367,6 +383,35 @@ static void put_changes(struct text *t, const json_t *report)
 	      "Who reads the files of the log directly, with the rights to do so, leaves no record.");
 	put_people(t, "Reader", json_object_get(report, "readers"));
 	put_lines(t, json_object_get(report, "access"));
+	end(t);
+}
+
+static void put_statements(struct text *t, const json_t *report)
+{
+	static const char *const titles[] = {"Record (UTC)", "What",	"On", "Statement",
+					     "Made (UTC)",   "Request", NULL};
+	const json_t *statements = json_object_get(report, "statements");
+	const json_t *all = json_object_get(statements, "lines");
+
+	if (!json_array_size(all))
+		return;
+	begin(t, report, "", "Statements beside records",
+	      "What somebody says of a record about them. The record stays as it was.");
+	begin_lines(t, titles);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *line = json_array_get(all, i);
+
+		text_puts(t, "<tr>");
+		page_cell_time(t, json_object_get(line, "time"));
+		page_cell(t, page_member(line, "type"));
+		page_cell(t, page_member(line, "id"));
+		page_cell(t, page_member(line, "statement"));
+		page_cell_time(t, json_object_get(line, "stated_at"));
+		page_cell(t, page_member(line, "request"));
+		text_puts(t, "</tr>");
+	}
+	end_table(t);
+	put_left_out(t, statements);
 	end(t);
 }
 
@@ -426,6 +471,7 @@ void report_put_html(struct text *t, const json_t *report)
 	put_events(t, report);
 	put_detections(t, report);
 	put_changes(t, report);
+	put_statements(t, report);
 	put_controls(t, report);
 	text_puts(
 		t,

@@ -7,6 +7,7 @@
 
 #include "audit/hash.h"
 #include "audit/reader.h"
+#include "audit/rectified.h"
 #include "audit/verify.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -105,14 +106,19 @@ static void add_record(struct report_sums *sums, const struct reader_record *rec
 static int read_records(const struct report_options *options, struct report_sums *sums,
 			struct fault *ret_damage, struct fault *reterr)
 {
+	_cleanup_(rectified_freep) struct rectified *rectified = NULL;
 	_cleanup_(reader_closep) struct reader *reader = NULL;
 	struct reader_record record;
 	uint64_t seen = 0;
 	int r = reader_open(options->dir, &reader, reterr);
 
-	if (r < 0)
+	if (r == 0)
+		r = rectified_load(options->dir, options->is_cancelled, options->userdata,
+				   &rectified, reterr);
+	if (r < 0 && r != -EBADMSG) /* what is damaged is told where it is read */
 		return r;
 	reader_set_opener(reader, options->opener);
+	reader_set_rectified(reader, rectified);
 	while ((r = reader_next(reader, &record, ret_damage)) > 0) {
 		add_record(sums, &record);
 		if (++seen % LOOK_EVERY)
@@ -344,6 +350,7 @@ static json_t *document(const struct report_options *o, struct report_sums *s,
 	json_object_set_new(report, "changes", lines(&s->changes));
 	json_object_set_new(report, "readers", tally_json(&s->readers, REPORT_TOP, false));
 	json_object_set_new(report, "access", lines(&s->accesses));
+	json_object_set_new(report, "statements", lines(&s->statements));
 	json_object_set_new(report, "framework",
 			    json_pack("{s:s, s:s, s:o}", "name",
 				      report_framework_to_str(o->framework), "words",
