@@ -238,6 +238,7 @@ int control_prepare(struct engine *e, struct policy_image *image, const struct p
 	}
 	if (quotas_prepare(e->control ? e->control->quotas : NULL, policy, image, &c->quotas) < 0)
 		return fault(reterr, -ENOMEM, "engine.memory", "out of memory");
+	quotas_recall(e, c->quotas);
 	look_at_schedules(c);
 	image->policy.active = in_force(c);
 	*ret = take_ptr(c);

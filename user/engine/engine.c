@@ -155,6 +155,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	governance_start(e);
 	credentials_start(e);
 	flags_load(e, *policy);
+	usage_start(e);
 	/* A program that serves what is in force must be there before that changes: the one of the daemon
 	 * before may lack what the new policy needs, and would judge packets by half of it. */
 	enforced = datapath_generation(e->datapath) != 0;
@@ -215,6 +216,8 @@ void engine_close(struct engine *e)
 
 	if (!e)
 		return;
+	if (e->policy)
+		usage_keep(e);
 	governance_stop(e->governance); /* it tells the indexer what it wrote anew */
 	indexer_stop(e->indexer);
 	if (e->recorder) {
@@ -236,6 +239,7 @@ void engine_close(struct engine *e)
 	traffic_free(e->traffic);
 	history_done(&e->history);
 	control_free(e->control);
+	usage_free(e->usage);
 	list_image_done(&e->held);
 	list_set_free(e->lists);
 	store_close(e->store);
@@ -252,10 +256,13 @@ int engine_detach(struct engine *e, const struct engine_actor *actor, struct fau
 		.event = AUDIT_EVENT_SYSTEM_DETACH,
 		.resource = {"interface", e->options.iface},
 	};
-	int r = datapath_remove(e->options.pin_dir, NULL, reterr);
+	int r;
 
+	usage_keep(e); /* the counters go with the pins; and once more, up to the last packet */
+	r = datapath_remove(e->options.pin_dir, NULL, reterr);
 	if (r < 0)
 		return r;
+	usage_keep(e);
 	e->detached = true;
 	engine_record(e, &record, actor);
 	return 0;
@@ -369,12 +376,15 @@ uint64_t engine_tick(struct engine *e)
 	}
 	change_tick(e);
 	control_tick(e);
+	usage_tick(e);
 	safety_tick(e);
 	links_due_ns = links_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
 	if (change_due_ns(e) < due_ns)
 		due_ns = change_due_ns(e);
+	if (usage_due_ns(e) < due_ns)
+		due_ns = usage_due_ns(e);
 	if (e->traffic && e->traffic_due_ns < due_ns)
 		due_ns = e->traffic_due_ns;
 	if (links_due_ns < due_ns)

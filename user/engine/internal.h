@@ -20,6 +20,7 @@
 #include "engine/safety.h"
 #include "engine/seal.h"
 #include "engine/traffic.h"
+#include "engine/usage.h"
 
 #define ENGINE_CAUSE_FORCED "the program was detached by somebody else"
 
@@ -71,6 +72,7 @@ struct engine {
 	struct governance *governance;	 /* never NULL once the store was opened */
 	struct credentials *credentials; /* NULL: there is no memory for it */
 	struct control *control;	 /* never NULL once a policy is in force */
+	struct usage *usage;		 /* NULL: there is no memory for it, or it cannot be read */
 	struct vault *vault;
 	uint64_t vault_due_ns;	/* CLOCK_MONOTONIC: not to be tried again before */
 	uint64_t vault_refused; /* what was refused before it could be used */

@@ -69,6 +69,7 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 	if (r == 0)
 		r = fault_point(reterr, "engine.datapath");
 	if (r == 0) {
+		usage_keep(e); /* a tenant who went may lose his counters to one who comes */
 		pthread_mutex_lock(&e->names);
 		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
 		if (r == 0)
@@ -116,5 +117,6 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	e->policy_loaded_ns = clock_real_ns();
 	export_take_policy(e);
 	governance_take_policy(e);
+	usage_take_policy(e);
 	return 0;
 }

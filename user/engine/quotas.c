@@ -27,6 +27,7 @@ struct quotas {
 	} limits[WEIR_LIMITS_MAX];
 	/* How many of the thresholds have been told, by tenant, in these periods. */
 	uint8_t levels[WEIR_TENANTS_MAX][WEIR_UNIT_OPEN][POLICY_PERIOD_MAX];
+	bool keeping; /* a transaction has begun */
 };
 
 void quotas_free(struct quotas *q)
@@ -70,6 +71,34 @@ static void keep_levels(const struct quotas *before, struct quotas *q)
 		i += order <= 0;
 		j += order >= 0;
 	}
+}
+
+/* What was told in these periods, by an earlier daemon or before the tenant was gone for a while. */
+static int take_told(const struct store_threshold_row *row, void *userdata)
+{
+	struct quotas *q = userdata;
+	const struct policy *p = q->policy;
+
+	if (row->unit >= WEIR_UNIT_OPEN || row->period >= POLICY_PERIOD_MAX ||
+	    row->number != q->periods[row->period].number)
+		return 0;
+	for (size_t i = 0; i < p->tenant_count; i++) {
+		uint8_t *level = &q->levels[i + 1][row->unit][row->period];
+
+		if (strcmp(p->tenants[i].name, row->tenant) == 0 && row->level > *level)
+			*level = row->level < ARRAY_SIZE(thresholds) ? (uint8_t)row->level
+								     : ARRAY_SIZE(thresholds);
+	}
+	return 0;
+}
+
+void quotas_recall(struct engine *e, struct quotas *q)
+{
+	struct fault f = {0};
+
+	if (e->store && store_threshold_each(e->store, take_told, q, &f) < 0)
+		log_error("thresholds of quotas may be told again: what was told cannot be read",
+			  "error", f.text);
 }
 
 int quotas_prepare(const struct quotas *before, const struct policy *policy,
@@ -151,8 +180,22 @@ static void look_at_calendar(struct engine *e, struct quotas *q)
 	}
 }
 
-static void say_threshold(struct engine *e, const struct quotas *q, size_t limit, size_t tenant,
-			  unsigned int percent, uint64_t used)
+/* So that the next daemon does not tell it again. All of one look are one step. */
+static void keep_told(struct engine *e, struct quotas *q, const struct store_threshold_row *row)
+{
+	struct fault f = {0};
+
+	if (!e->store)
+		return;
+	if (!q->keeping)
+		q->keeping = store_begin(e->store, &f) == 0;
+	if (!q->keeping || store_threshold_put(e->store, row, &f) < 0)
+		log_error("the next daemon will tell a threshold again", "error", f.text);
+}
+
+/* @level: of the threshold, from 1. */
+static void say_threshold(struct engine *e, struct quotas *q, size_t limit, size_t tenant,
+			  uint8_t level, uint64_t used)
 {
 	const struct policy_tenant *t = &q->policy->tenants[tenant - 1];
 	const struct policy_limit *rule = q->limits[limit].rule;
@@ -168,11 +211,14 @@ static void say_threshold(struct engine *e, const struct quotas *q, size_t limit
 	clock_format_rfc3339((uint64_t)q->periods[rule->period].end * NSEC_PER_SEC, until);
 	audit_details_string(&details, "unit", policy_unit_str(unit));
 	audit_details_string(&details, "period", policy_period_str(rule->period));
-	audit_details_u64(&details, "percent", percent);
+	audit_details_u64(&details, "percent", thresholds[level - 1]);
 	audit_details_u64(&details, "used", used);
 	audit_details_u64(&details, "quota", policy_quota_of(q->policy, t, unit, rule->period));
 	audit_details_string(&details, "until", until);
 	engine_record(e, &record, &ENGINE_SYSTEM);
+	keep_told(e, q,
+		  &(struct store_threshold_row){t->name, unit, rule->period,
+						q->periods[rule->period].number, level});
 	log_warn("a tenant has used much of its quota, or all", "tenant", t->name, "unit",
 		 policy_unit_str(unit), "period", policy_period_str(rule->period));
 }
@@ -202,7 +248,7 @@ static void look_at_use(struct engine *e, struct quotas *q, size_t limit)
 
 		while (*level < ARRAY_SIZE(thresholds) &&
 		       is_reached(q, limit, quota, used, thresholds[*level]))
-			say_threshold(e, q, limit, tenant, thresholds[(*level)++], used);
+			say_threshold(e, q, limit, tenant, ++*level, used);
 	}
 }
 
@@ -221,4 +267,7 @@ void quotas_tick(struct engine *e, struct quotas *q)
 				kernel_period(q, p->next_end, p->number + 1));
 		look_at_use(e, q, i);
 	}
+	if (q->keeping)
+		store_commit(e->store, NULL); /* what is lost is told again, no more */
+	q->keeping = false;
 }

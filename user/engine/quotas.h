@@ -15,6 +15,8 @@ struct quotas;
  * thresholds have been told; NULL: there is none. -ENOMEM. */
 int quotas_prepare(const struct quotas *before, const struct policy *policy,
 		   struct policy_image *image, struct quotas **ret);
+/** Take over what was told of these periods, as far as the store has it. */
+void quotas_recall(struct engine *e, struct quotas *q);
 void quotas_free(struct quotas *q);
 DEFINE_CLEANUP(struct quotas *, quotas_free)
 
