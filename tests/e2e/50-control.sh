@@ -116,6 +116,7 @@ each_command() {
 	both limits post host 42
 	both tenants list
 	both tenants show acme
+	both tenants usage acme
 	both flags list
 	both flags set trial on
 	both flags rollout trial 0.5%

@@ -163,6 +163,7 @@ void handle_limits(struct call *c);
 void handle_limit_put(struct call *c);
 void handle_tenants(struct call *c);
 void handle_tenant_get(struct call *c);
+void handle_tenant_usage(struct call *c);
 void handle_source(struct call *c);
 void handle_top(struct call *c);
 void handle_lists(struct call *c);

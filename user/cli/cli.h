@@ -195,6 +195,7 @@ int cmd_limits(struct cli *cli);
 int cmd_limits_post(struct cli *cli);
 int cmd_tenants_list(struct cli *cli);
 int cmd_tenants_show(struct cli *cli);
+int cmd_tenants_usage(struct cli *cli);
 int cmd_lists(struct cli *cli);
 int cmd_feeds(struct cli *cli);
 int cmd_allow(struct cli *cli);

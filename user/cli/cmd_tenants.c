@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The tenants and their quotas. */
+/* The tenants, their quotas, and what they used. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "cli/usage.h"
 #include "policy/policy.h"
 
 static void put_quota(struct table *t, const char *name, const char *tier, const json_t *quota)
@@ -65,6 +67,12 @@ int cmd_tenants_list(struct cli *cli)
 	return table_print(&t, cli);
 }
 
+static bool is_name(const char *name)
+{
+	return *name && strlen(name) <= POLICY_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
 int cmd_tenants_show(struct cli *cli)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
@@ -73,8 +81,7 @@ int cmd_tenants_show(struct cli *cli)
 	char path[sizeof("/v1/tenants/") + POLICY_NAME_MAX];
 	int exit;
 
-	if (!*name || strlen(name) > POLICY_NAME_MAX ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
+	if (!is_name(name))
 		return cli_usage(cli, "'%s' is no name of a tenant", name);
 	snprintf(path, sizeof(path), "/v1/tenants/%s", name);
 	exit = ask_get_json(cli, path, &answer);
@@ -82,5 +89,52 @@ int cmd_tenants_show(struct cli *cli)
 		return exit;
 	begin(&t);
 	put_tenant(&t, answer);
+	return table_print(&t, cli);
+}
+
+/* As usage_put_csv(), from the answer as it comes. */
+static int print_csv(struct cli *cli, const char *path)
+{
+	_cleanup_(client_response_done) struct client_response response = {0};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(text_done) struct text csv = {.growing = true};
+	int exit = ask_get(cli, path, &response);
+
+	if (exit == CLI_OK)
+		exit = ask_decode(cli, &response, &answer);
+	if (exit != CLI_OK)
+		return exit;
+	usage_put_csv(&csv, answer);
+	if (csv.truncated)
+		return CLI_FAILED;
+	fwrite(csv.data, 1, csv.length, cli->out);
+	return CLI_OK;
+}
+
+int cmd_tenants_usage(struct cli *cli)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(table_done) struct table t = {0};
+	const char *name = cli_operand(cli, 0, ""),
+		   *format = cli_value(cli, CLI_OPTION_FORMAT, NULL);
+	const char *days = cli_value(cli, CLI_OPTION_DAYS, "30");
+	char path[sizeof("/v1/tenants//usage?days=400") + POLICY_NAME_MAX];
+	uint32_t number;
+	int exit;
+
+	if (!is_name(name))
+		return cli_usage(cli, "'%s' is no name of a tenant", name);
+	if (parse_u32(days, 1, 400, &number) < 0)
+		return cli_usage(cli, "--days takes a number from 1 to 400, not '%s'", days);
+	if (format && strcmp(format, "csv") != 0)
+		return cli_usage(cli, "--format of usage is csv, not '%s'; for others there is -o",
+				 format);
+	snprintf(path, sizeof(path), "/v1/tenants/%s/usage?days=%" PRIu32, name, number);
+	if (format)
+		return print_csv(cli, path);
+	exit = ask_get_json(cli, path, &answer);
+	if (exit != CLI_OK || !answer)
+		return exit;
+	usage_put_table(&t, answer);
 	return table_print(&t, cli);
 }
