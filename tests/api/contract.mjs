@@ -7,6 +7,7 @@
 import {createHmac} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
 import {Description, ask, askPatiently, bodiesOf, end, headersOf, isStream, pathOf, tap} from './lib.mjs';
+import {heartbeats, lockout, slowReader} from './provoked.mjs';
 
 const ROLES = ['admin', 'operator', 'auditor', 'viewer', 'nobody'];
 const VERSIONS = ['v1', 'v2'];
@@ -277,6 +278,8 @@ async function beside(d) {
 	return wrong;
 }
 
+const beats = heartbeats(descriptions); /* which take 15 seconds */
+
 for (const d of descriptions) {
 	tap(`${d.version}: the description has every route, with its parameters and permission, and no other`, routesAndFile(d));
 	tap(`${d.version}: every example can be executed, and is answered as described`, await executeExamples(d));
@@ -287,5 +290,8 @@ for (const d of descriptions) {
 tap('a version that is none is refused in the path, too', (await ask('GET', '/v99/status')).status === 404 ? [] : ['it is not']);
 tap('a method that a path does not take is 405, and says which do', [await ask('PATCH', '/v1/panic')].flatMap(a =>
 	a.status === 405 && a.headers.allow === 'GET, PUT, DELETE' ? [] : [`${a.status} ${a.headers.allow}`]));
+tap('who fails to authenticate too often is locked out, in each version, and nobody else is', await lockout(descriptions));
+tap('a slow reader is told exactly which records it missed, and can have them', await slowReader(descriptions[0]));
+tap('a stream that nothing comes on has heartbeats', await beats);
 writeFileSync(process.argv[2], JSON.stringify(denied));
 end();

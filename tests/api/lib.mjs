@@ -13,7 +13,7 @@ const groups = JSON.parse(process.env.ROLES ?? '{}');
 const NOBODY = 65534;
 const agents = new Map();
 
-// Who is at the other end is what the process is when it connects.
+// Who is at the other end is what the process is when it connects: 'viewer' is nobody with that role, 'viewer@65533' another user.
 class RoleAgent extends http.Agent {
 	constructor(role, options) {
 		super({keepAlive: true, ...options});
@@ -23,9 +23,11 @@ class RoleAgent extends http.Agent {
 	createConnection(...args) {
 		if (this.role === 'root')
 			return super.createConnection(...args);
-		process.setgroups(this.role in groups ? [groups[this.role]] : []);
+		const [role, uid] = this.role.split('@');
+
+		process.setgroups(role in groups ? [groups[role]] : []);
 		process.setegid(NOBODY);
-		process.seteuid(NOBODY);
+		process.seteuid(+(uid ?? NOBODY));
 		try {
 			return super.createConnection(...args);
 		} finally {
@@ -38,7 +40,7 @@ class RoleAgent extends http.Agent {
 
 function agentOf(role) {
 	if (!agents.has(role))
-		agents.set(role, new RoleAgent(role, {maxSockets: 4}));
+		agents.set(role, new RoleAgent(role, {maxSockets: 8}));
 	return agents.get(role);
 }
 
@@ -78,6 +80,42 @@ export async function askPatiently(method, path, options) {
 			return answer;
 		await new Promise(r => setTimeout(r, 1000 * wait));
 	}
+}
+
+// An answer that goes on: NDJSON, the messages of which come into .messages, or any text. pause() takes no more of it.
+export function open(path, {role = 'root', headers = {}} = {}) {
+	return new Promise((resolve, reject) => {
+		const request = http.request({socketPath: SOCKET, path, agent: agentOf(role), headers}, answer => {
+			const stream = {answer: {status: answer.statusCode, headers: answer.headers}, text: '', messages: [], pause: () => answer.pause(),
+				resume: () => answer.resume(), close: () => request.destroy()};
+			let rest = '';
+
+			// Wait for what @good says of the messages, for @timeout ms. Whether it came.
+			stream.until = async (good, timeout = 30000) => {
+				for (const began = performance.now(); performance.now() - began < timeout && !answer.closed;) {
+					if (good(stream.messages))
+						return true;
+					await new Promise(r => setTimeout(r, 20));
+				}
+				return good(stream.messages);
+			};
+			answer.setEncoding('utf8');
+			answer.on('error', () => {});
+			answer.on('data', part => {
+				stream.text += part;
+				if (!answer.headers['content-type'].endsWith('ndjson'))
+					return;
+				const lines = (rest + part).split('\n');
+
+				rest = lines.pop();
+				stream.messages.push(...lines.map(l => JSON.parse(l)));
+			});
+			resolve(stream);
+		});
+
+		request.on('error', reject);
+		request.end();
+	});
 }
 
 export function close() {
