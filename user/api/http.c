@@ -3,43 +3,44 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <grp.h>
 #include <microhttpd.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "api/peer.h"
 #include "api/places.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 
-#define STREAM_BYTES   (64U << 10) /* of a streamed answer that are made at a time */
-#define SAY_AGAIN_NS   (60 * NSEC_PER_SEC)
-#define GROUPS_KEPT_NS NSEC_PER_SEC
-#define GROUPS_MAX     1024 /* of a peer that are looked at */
+#define STREAM_BYTES (64U << 10) /* of a streamed answer that are made at a time */
+#define SAY_AGAIN_NS (60 * NSEC_PER_SEC)
+#define ACCEPT_MAX                                                                                 \
+	16 /* connections in one turn of the loop, so that requests have their turn, too */
+#define PAUSE_MSEC 100 /* of accepting, when there are no descriptors left */
 
 struct http_server {
 	struct http_options options;
 	struct MHD_Daemon *mhd;
-	uv_poll_t poll;
-	uv_timer_t timer;
+	uv_poll_t poll, listening;
+	uv_timer_t timer, pause;
+	struct client *arriving; /* handed to the library, and not taken yet */
 	unsigned int open_handles;
 	struct places places;
 	unsigned int turned_away; /* since that was said last */
 	uint64_t said_ns;
-	gid_t groups[HTTP_GROUPS_MAX]; /* of options.groups */
-	bool group_known[HTTP_GROUPS_MAX];
-	uint64_t groups_read_ns;
+	struct peer_groups groups;
 };
 
 /* Who is at the other end of a connection. */
 struct client {
+	struct client *next; /* of those that arrive */
+	int fd;
 	struct http_peer peer;
 	enum places_class class;
-	bool has_place;
 };
 
 /* One request and its answer. */
@@ -107,77 +108,6 @@ const char *http_header(const struct http_request *request, const char *name)
 	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
-/* The groups that the peer had when it connected, not what /etc/group says of its user now. */
-static size_t groups_of(int fd, gid_t primary, gid_t *ret, size_t max)
-{
-	socklen_t size = (socklen_t)((max - 1) * sizeof(*ret));
-
-	ret[0] = primary;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret + 1, &size) < 0)
-		return 1;
-	return 1 + size / sizeof(*ret);
-}
-
-/* The IDs of the groups that matter, as the system has them now or had them a moment ago. */
-static void read_groups(struct http_server *s)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-
-	if (s->groups_read_ns && now_ns - s->groups_read_ns < GROUPS_KEPT_NS)
-		return;
-	s->groups_read_ns = now_ns;
-	for (size_t i = 0; i < HTTP_GROUPS_MAX && s->options.groups[i]; i++) {
-		struct group group, *entry = NULL;
-		char buffer[4096];
-
-		if (getgrnam_r(s->options.groups[i], &group, buffer, sizeof(buffer), &entry) != 0)
-			entry = NULL;
-		s->group_known[i] = entry != NULL;
-		s->groups[i] = entry ? entry->gr_gid : 0;
-	}
-}
-
-/* Which of the groups that matter are among those of the peer. */
-static uint32_t find_groups(struct http_server *s, const gid_t *groups, size_t count)
-{
-	uint32_t found = 0;
-
-	read_groups(s);
-	for (size_t i = 0; i < HTTP_GROUPS_MAX; i++)
-		for (size_t k = 0; s->group_known[i] && k < count; k++)
-			if (groups[k] == s->groups[i])
-				found |= 1U << i;
-	return found;
-}
-
-static void read_name(struct http_peer *peer)
-{
-	struct passwd user, *found = NULL;
-	char buffer[4096];
-
-	if (getpwuid_r(peer->uid, &user, buffer, sizeof(buffer), &found) == 0 && found)
-		snprintf(peer->username, sizeof(peer->username), "%s", found->pw_name);
-	else
-		snprintf(peer->username, sizeof(peer->username), "%u", peer->uid);
-}
-
-static void identify(struct http_server *s, int fd, struct http_peer *ret)
-{
-	struct ucred credentials;
-	socklen_t size = sizeof(credentials);
-	gid_t groups[GROUPS_MAX];
-
-	*ret = (struct http_peer){.uid = (uid_t)-1, .gid = (gid_t)-1, .username = "unknown"};
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0 ||
-	    credentials.uid == (uid_t)-1)
-		return;
-	ret->uid = credentials.uid;
-	ret->gid = credentials.gid;
-	ret->pid = credentials.pid;
-	ret->is_owner = ret->uid == 0 || ret->uid == geteuid();
-	ret->groups = find_groups(s, groups, groups_of(fd, ret->gid, groups, GROUPS_MAX));
-}
-
 static enum places_class class_of(const struct http_peer *peer)
 {
 	if (peer->uid == (uid_t)-1)
@@ -187,10 +117,7 @@ static enum places_class class_of(const struct http_peer *peer)
 	return peer->groups ? PLACES_USER : PLACES_STRANGER;
 }
 
-/*
- * There is no place: say so, in what the socket takes at once, and be done. The library sees the end of it, and closes. A
- * request is not waited for, since it may never come.
- */
+/* There is no place: say so, in what the socket takes at once. A request is not waited for, since it may never come. */
 static void turn_away(struct http_server *s, int fd, const struct http_peer *peer)
 {
 	static const char answer[] =
@@ -202,7 +129,6 @@ static void turn_away(struct http_server *s, int fd, const struct http_peer *pee
 	ssize_t sent = send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	(void)sent;
-	shutdown(fd, SHUT_RDWR);
 	s->turned_away++;
 	if (s->said_ns && clock_monotonic_ns() - s->said_ns < SAY_AGAIN_NS)
 		return;
@@ -213,32 +139,66 @@ static void turn_away(struct http_server *s, int fd, const struct http_peer *pee
 	s->turned_away = 0;
 }
 
+static void client_leave(struct http_server *s, struct client *client)
+{
+	if (client)
+		places_leave(&s->places, client->peer.uid, client->class);
+	free(client);
+}
+
+/* The one that arrived as @fd, which does not arrive any more; or NULL. */
+static struct client *client_take(struct http_server *s, int fd)
+{
+	struct client **at = &s->arriving, *client;
+
+	while (*at && (*at)->fd != fd)
+		at = &(*at)->next;
+	client = *at;
+	if (client)
+		*at = client->next;
+	return client;
+}
+
+/* Hand @fd to the library, or refuse it before it costs anything: there may be thousands. */
+static void admit(struct http_server *s, int fd, const struct sockaddr *address, socklen_t size)
+{
+	struct client client = {.fd = fd}, *kept;
+
+	peer_identify(&s->groups, s->options.groups, fd, &client.peer);
+	client.class = class_of(&client.peer);
+	if (!places_take(&s->places, client.peer.uid, client.class)) {
+		turn_away(s, fd, &client.peer);
+		close(fd);
+		return;
+	}
+	kept = malloc(sizeof(*kept));
+	if (!kept) {
+		places_leave(&s->places, client.peer.uid, client.class);
+		close(fd);
+		return;
+	}
+	if (client.class != PLACES_REMOTE)
+		peer_name(&client.peer);
+	*kept = client;
+	kept->next = s->arriving;
+	s->arriving = kept;
+	if (MHD_add_connection(s->mhd, fd, address, size) != MHD_YES) /* and it is closed */
+		client_leave(s, client_take(s, fd));
+}
+
 /* Who is at the other end of a connection does not change while it lasts. */
 static void on_connection(void *userdata, struct MHD_Connection *connection, void **context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	const union MHD_ConnectionInfo *info;
 	struct http_server *s = userdata;
-	struct client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (client && client->has_place)
-			places_leave(&s->places, client->peer.uid, client->class);
-		free(client);
+		client_leave(s, *context);
 		return;
 	}
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	client = info ? malloc(sizeof(*client)) : NULL;
-	*context = client;
-	if (!client)
-		return;
-	identify(s, info->connect_fd, &client->peer);
-	client->class = class_of(&client->peer);
-	client->has_place = places_take(&s->places, client->peer.uid, client->class);
-	if (!client->has_place)
-		turn_away(s, info->connect_fd, &client->peer);
-	else if (client->class != PLACES_REMOTE)
-		read_name(&client->peer);
+	*context = info ? client_take(s, info->connect_fd) : NULL;
 }
 
 /* NULL: there was no memory to know it. */
@@ -325,7 +285,7 @@ static enum MHD_Result answer(struct exchange *x, const char *method, const char
 	};
 
 	x->answered = true;
-	if (!client || !client->has_place)
+	if (!client)
 		return MHD_NO;
 	request.peer = client->peer;
 	o->handle(&request, &x->response, o->userdata);
@@ -488,6 +448,40 @@ static void run(struct http_server *s)
 		uv_timer_stop(&s->timer);
 }
 
+static void on_pause_over(uv_timer_t *handle);
+
+static void on_listening(uv_poll_t *handle, int status, int events)
+{
+	struct http_server *s = handle->data;
+	int r = 0;
+
+	(void)status;
+	(void)events;
+	for (unsigned int i = 0; i < ACCEPT_MAX && r >= 0; i++) {
+		struct sockaddr_storage address;
+		socklen_t size = sizeof(address);
+
+		r = accept4(s->options.listen_fd, (struct sockaddr *)&address, &size,
+			    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (r >= 0)
+			admit(s, r, (struct sockaddr *)&address, size);
+	}
+	if (r < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+		uv_poll_stop(&s->listening);
+		uv_timer_start(&s->pause, on_pause_over, PAUSE_MSEC, 0);
+	}
+	run(s);
+	while (s->arriving) /* the library had no memory for it, and closed it */
+		client_leave(s, client_take(s, s->arriving->fd));
+}
+
+static void on_pause_over(uv_timer_t *handle)
+{
+	struct http_server *s = handle->data;
+
+	uv_poll_start(&s->listening, UV_READABLE, on_listening);
+}
+
 int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr)
 {
 	_cleanup_free_ struct http_server *s = calloc(1, sizeof(*s));
@@ -496,22 +490,24 @@ int http_start(const struct http_options *options, struct http_server **ret, str
 	if (!s)
 		return fault(reterr, -ENOMEM, "http.start", "out of memory");
 	s->options = *options;
-	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
-				  NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
-				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-				  MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX,
-				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADER_BYTES_MAX,
-				  MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS_MAX,
-				  MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	s->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET,
+		0, NULL, NULL, on_access, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
+		HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HTTP_HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS_MAX,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!s->mhd)
 		return fault(reterr, -EIO, "http.start", "cannot start the HTTP server");
 	info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	uv_poll_init(options->loop, &s->poll, info->epoll_fd);
+	uv_poll_init(options->loop, &s->listening, options->listen_fd);
 	uv_timer_init(options->loop, &s->timer);
-	s->poll.data = s->timer.data = s;
-	s->open_handles = 2;
+	uv_timer_init(options->loop, &s->pause);
+	s->poll.data = s->listening.data = s->timer.data = s->pause.data = s;
+	s->open_handles = 4;
 	uv_poll_start(&s->poll, UV_READABLE, on_poll);
+	uv_poll_start(&s->listening, UV_READABLE, on_listening);
 	*ret = take_ptr(s);
 	run(*ret);
 	return 0;
@@ -524,6 +520,9 @@ static void on_closed(uv_handle_t *handle)
 	if (--s->open_handles)
 		return;
 	MHD_stop_daemon(s->mhd);
+	while (s->arriving)
+		client_leave(s, client_take(s, s->arriving->fd));
+	close(s->options.listen_fd);
 	free(s);
 }
 
@@ -533,5 +532,7 @@ void http_stop(struct http_server *s)
 		return;
 	s->options.completed = NULL;
 	uv_close((uv_handle_t *)&s->poll, on_closed);
+	uv_close((uv_handle_t *)&s->listening, on_closed);
 	uv_close((uv_handle_t *)&s->timer, on_closed);
+	uv_close((uv_handle_t *)&s->pause, on_closed);
 }

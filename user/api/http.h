@@ -17,7 +17,8 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 
-#define HTTP_CONNECTIONS_MAX	     (PLACES_MAX + 16) /* those with a place, and some to be turned away */
+#define HTTP_CONNECTIONS_MAX                                                                       \
+	(PLACES_MAX + 16) /* those with a place, and some that are being closed */
 #define HTTP_HEADER_BYTES_MAX	     (32U << 10) /* request line and headers of one connection */
 #define HTTP_BODY_BYTES_MAX	     (8U << 20)	 /* a policy; see POLICY_TEXT_MAX */
 #define HTTP_STRANGER_BODY_BYTES_MAX (64U << 10)
