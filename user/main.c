@@ -196,7 +196,7 @@ static const struct command commands[] = {
 	 .fn = cmd_backup_restore},
 	{"keys create", "NAME", "make an API key: which role, and of that what, where, when",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(ROLE), CLI_TAKES(PERMISSIONS), CLI_TAKES(SOURCES),
-		  CLI_TAKES(TENANTS), CLI_TAKES(HOURS), CLI_TAKES(TTL)),
+		  CLI_TAKES(TENANTS), CLI_TAKES(HOURS), CLI_TAKES(RATE), CLI_TAKES(TTL)),
 	 .fn = cmd_keys_create},
 	{"keys list", "", "the API keys: what they are for, by whom, and when they were used last",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_keys_list},

@@ -150,6 +150,35 @@ never_adds() {
 		"$(weir keys create acme --role viewer --tenants acme 2>/dev/null)" ask nobody GET /limits
 }
 
+# A key has a rate of its own; sessions that it opens count for it.
+rates() {
+	local slow token status
+
+	slow=$(weir keys create slow --role viewer --rate 5/h 2>/dev/null)
+	for status in 200 200 201; do
+		if [[ $status == 201 ]]; then
+			with_key "$slow" ask nobody POST /sessions >/dev/null
+			token=$(answer .token)
+		else
+			with_key "$slow" ask nobody GET /lists >/dev/null
+		fi
+	done
+	check 'the headers are about the key, which has less left than its user' grep -qix \
+		'RateLimit: "key";r=2;t=[0-9]*.\?' "$LAB_DIR/headers"
+	check 'and what it may' grep -qix 'RateLimit-Policy: "key";q=5;w=3600.\?' "$LAB_DIR/headers"
+	check 'a session counts for its key' is 200 with_key "$token" ask nobody GET /lists
+	check 'and so does the key' is 200 with_key "$slow" ask nobody GET /lists
+	check 'then it is 429' is 429 with_key "$token" ask nobody GET /lists
+	check 'and told when to come again' grep -qiE '^Retry-After: (7[0-9][0-9])' "$LAB_DIR/headers"
+	check 'with both' is 429 with_key "$slow" ask nobody GET /lists
+	check 'its user may without' is 200 ask nobody GET /lists
+	check 'a rate that is none is refused' is 422 ask root POST /keys -d '{"name": "x", "role": "viewer", "rate": "fast"}'
+	check 'v2 takes it as a quantity' test 201 = "$(curl -gsS --unix-socket "$WEIR_SOCKET" -o "$LAB_DIR/answer" -w '%{http_code}' \
+		-d '{"name": "three", "role": "viewer", "rate": {"value": 10, "unit": "requests/min"}}' http://weir/v2/keys)"
+	check 'and gives it back as one' test '{"value":10,"unit":"requests/min"}' = "$(jq -c .rate "$LAB_DIR/answer")"
+	weir keys revoke "$(answer .id)" >/dev/null
+}
+
 # The same in v2: quantities in two parts, lists with next.
 versions() {
 	check 'v1 takes durations' is 201 ask root POST /keys \
@@ -271,6 +300,7 @@ check 'the key that signs tokens is ours alone to read' \
 	test "$(stat -c %a "$STATE/keys/session.key")" = 400
 narrowing
 never_adds
+rates
 versions
 life_of_a_key
 sessions

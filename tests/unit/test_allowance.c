@@ -14,7 +14,7 @@
 
 #define T0 (1000 * NSEC_PER_SEC)
 
-static const struct allowance_class ten = {1, "ten", 10, 20}, other = {2, "other", 10, 20};
+static const struct allowance_class ten = {1, "ten", 10, 20, 1}, other = {2, "other", 10, 20, 1};
 
 static void test_a_burst_passes_at_once_and_then_the_rate(void **unused)
 {
@@ -28,6 +28,21 @@ static void test_a_burst_passes_at_once_and_then_the_rate(void **unused)
 	for (unsigned int i = 0; i < 10000; i++) /* 10 s, a request per ms */
 		granted += allowance_ask(&a, &ten, 1000, T0 + i * NSEC_PER_MSEC).granted;
 	assert_in_range(granted, 20 + 98, 20 + 100);
+}
+
+static void test_a_rate_may_be_per_hour(void **unused)
+{
+	static const struct allowance_class hourly = {3, "hourly", 10, 10, 3600};
+	struct allowance a = {0};
+	unsigned int granted = 0;
+
+	(void)unused;
+	for (unsigned int i = 0; i < 100; i++)
+		granted += allowance_ask(&a, &hourly, 1000, T0).granted;
+	assert_int_equal(granted, 10);
+	assert_int_equal(allowance_ask(&a, &hourly, 1000, T0).wait_ms, 360000);
+	assert_false(allowance_ask(&a, &hourly, 1000, T0 + 359 * NSEC_PER_SEC).granted);
+	assert_true(allowance_ask(&a, &hourly, 1000, T0 + 360 * NSEC_PER_SEC).granted);
 }
 
 static void test_the_answer_says_what_is_left_and_how_long_to_wait(void **unused)
@@ -82,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_burst_passes_at_once_and_then_the_rate),
+		cmocka_unit_test(test_a_rate_may_be_per_hour),
 		cmocka_unit_test(test_the_answer_says_what_is_left_and_how_long_to_wait),
 		cmocka_unit_test(test_one_user_does_not_pay_for_another),
 		cmocka_unit_test(

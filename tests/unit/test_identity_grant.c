@@ -171,7 +171,35 @@ static const char *const various[] = {
 	"{\"role\": \"viewer\", \"hours\": \"8-18\"}",
 	"{\"role\": \"viewer\", \"hours\": \"9-17\"}",
 	"{\"role\": \"viewer\", \"hours\": \"17-9\"}",
+	"{\"role\": \"viewer\", \"rate\": \"10/s\"}",
+	"{\"role\": \"viewer\", \"rate\": \"600/m\"}",
+	"{\"role\": \"viewer\", \"rate\": \"9/s\"}",
 };
+
+static void test_a_rate_within_another_is_neither_more_at_once_nor_in_the_long_run(void **unused)
+{
+	static const char *const rates[] = {"10/s", "600/m", "9/s", "10/m"};
+	static const uint8_t within[4][4] = {
+		{1, 1, 0, 0}, {0, 1, 0, 0}, {1, 1, 1, 0}, {1, 1, 0, 1}};
+	struct grant none = parse("{\"role\": \"viewer\"}");
+
+	(void)unused;
+	for (size_t a = 0; a < 4; a++)
+		for (size_t b = 0; b < 4; b++) {
+			char inner[64], outer[64];
+			struct grant i, o;
+
+			snprintf(inner, sizeof(inner), "{\"role\": \"viewer\", \"rate\": \"%s\"}",
+				 rates[a]);
+			snprintf(outer, sizeof(outer), "{\"role\": \"viewer\", \"rate\": \"%s\"}",
+				 rates[b]);
+			i = parse(inner);
+			o = parse(outer);
+			assert_int_equal(grant_within(&i, &o), within[a][b]);
+			assert_true(grant_within(&i, &none));
+			assert_false(grant_within(&none, &o));
+		}
+}
 
 /* If one is within another, no question gets a yes from it that the other refuses. */
 static void test_what_is_within_another_never_allows_more(void **unused)
@@ -236,6 +264,11 @@ static void test_nonsense_is_refused_with_its_place(void **unused)
 	refused("{\"role\": \"viewer\", \"hours\": \"8\"}", "grant.hours");
 	refused("{\"role\": \"viewer\", \"hours\": \"-8\"}", "grant.hours");
 	refused("{\"role\": \"viewer\", \"hours\": \"100-8\"}", "grant.hours");
+	refused("{\"role\": \"viewer\", \"rate\": \"0/s\"}", "grant.rate");
+	refused("{\"role\": \"viewer\", \"rate\": \"10\"}", "grant.rate");
+	refused("{\"role\": \"viewer\", \"rate\": \"10/d\"}", "grant.rate");
+	refused("{\"role\": \"viewer\", \"rate\": \"1000001/s\"}", "grant.rate");
+	refused("{\"role\": \"viewer\", \"rate\": 10}", "grant.rate");
 }
 
 int main(void)
@@ -248,6 +281,8 @@ int main(void)
 		cmocka_unit_test(test_a_tenants_key_is_for_what_is_of_the_tenant_and_nothing_else),
 		cmocka_unit_test(
 			test_hours_are_from_the_first_to_before_the_second_over_midnight_too),
+		cmocka_unit_test(
+			test_a_rate_within_another_is_neither_more_at_once_nor_in_the_long_run),
 		cmocka_unit_test(test_what_is_within_another_never_allows_more),
 		cmocka_unit_test(test_what_is_written_reads_back_as_the_same),
 		cmocka_unit_test(test_nonsense_is_refused_with_its_place),

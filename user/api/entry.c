@@ -9,6 +9,7 @@
 
 #include "api/fields.h"
 #include "api/internal.h"
+#include "audit/hash.h"
 #include "base/clock.h"
 #include "engine/recorder.h"
 
@@ -26,27 +27,71 @@ static uint32_t roles_of(const struct http_peer *peer)
 }
 
 /* Requests per second and at once. The first keeps a program that has run wild from the loop, the second everybody else's. */
-static const struct allowance_class WITH_ROLE = {1, "role", 50000, 50000},
-				    WITHOUT_ROLE = {2, "anybody", 50, 100};
+static const struct allowance_class WITH_ROLE = {1, "role", 50000, 50000, 1},
+				    WITHOUT_ROLE = {2, "anybody", 50, 100, 1};
 
-/* May it be asked now? The headers of draft-ietf-httpapi-ratelimit-headers-10 say how many more. */
+/* A header that says less than the one before takes its place. */
+static void set_header(struct http_response *r, const char *name, const char *value)
+{
+	for (unsigned int i = 0; i < r->header_count; i++)
+		if (strcmp(r->headers[i].name, name) == 0) {
+			snprintf(r->headers[i].value, sizeof(r->headers[i].value), "%s", value);
+			return;
+		}
+	http_response_header(r, name, "%s", value);
+}
+
+/* The headers of draft-ietf-httpapi-ratelimit-headers-10: how many more. */
+static void put_allowance(struct call *c, const struct allowance_class *class,
+			  const struct allowance_answer *answer)
+{
+	char policy[96], left[96];
+
+	snprintf(policy, sizeof(policy), "\"%s\";q=%u;w=%u", class->name, class->burst,
+		 (uint32_t)((uint64_t) class->burst * class->period_s / class->rate));
+	snprintf(left, sizeof(left), "\"%s\";r=%u;t=%u", class->name, answer->left,
+		 (answer->refill_ms + 999) / 1000);
+	set_header(c->response, "RateLimit-Policy", policy);
+	set_header(c->response, "RateLimit", left);
+	if (!answer->granted)
+		http_response_header(c->response, "Retry-After", "%u",
+				     (answer->wait_ms + 999) / 1000);
+}
+
+/* May the user ask now? */
 static bool allowed(struct call *c)
 {
 	const struct allowance_class *class = c->roles ? &WITH_ROLE : &WITHOUT_ROLE;
-	struct allowance_answer answer =
-		allowance_ask(&c->api->allowance, class, c->actor.uid, clock_monotonic_ns());
 
-	http_response_header(c->response, "RateLimit-Policy", "\"%s\";q=%u;w=%u", class->name,
-			     class->burst, class->burst / class->rate);
-	http_response_header(c->response, "RateLimit", "\"%s\";r=%u;t=%u", class->name, answer.left,
-			     (answer.refill_ms + 999) / 1000);
-	if (!answer.granted) {
-		http_response_header(c->response, "Retry-After", "%u",
-				     (answer.wait_ms + 999) / 1000);
+	c->allowed = allowance_ask(&c->api->allowance, class, c->actor.uid, clock_monotonic_ns());
+	put_allowance(c, class, &c->allowed);
+	if (!c->allowed.granted)
 		reply_problem(c, 429, "request.rate",
 			      "user %s may make %u requests at once and %u per second",
 			      c->actor.username, class->burst, class->rate);
-	}
+	return c->allowed.granted;
+}
+
+/* And with this key? A session counts for the key that opened it. The headers are about what binds first. */
+static bool key_allowed(struct call *c)
+{
+	const struct grant *g = &c->credential.grant;
+	const struct allowance_class class = {3, "key", g->rate, g->rate, g->period_s};
+	const char *id = *c->credential.key ? c->credential.key : c->credential.id;
+	struct allowance_answer answer;
+	uint8_t bytes[CREDENTIAL_ID / 2];
+	uint32_t number;
+
+	if (!c->credential.kind || !g->rate || hex_parse(id, sizeof(bytes), bytes) < 0)
+		return true;
+	memcpy(&number, bytes, sizeof(number));
+	answer = allowance_ask(&c->api->allowance, &class, number, clock_monotonic_ns());
+	if (!answer.granted || answer.left < c->allowed.left)
+		put_allowance(c, &class, &answer);
+	if (!answer.granted)
+		reply_problem(c, 429, "request.rate",
+			      "the key %s may make %u requests at once and in %u s", id, g->rate,
+			      g->period_s);
 	return answer.granted;
 }
 
@@ -163,7 +208,8 @@ static void answer(struct call *c)
 			      HTTP_BODY_BYTES_MAX);
 	else if (from_browser(c->request))
 		reply_problem(c, 403, "auth.browser", "requests of web pages are refused");
-	else if (choose_version(c) == 0 && read_fields(c) == 0 && authenticate(c) == 0)
+	else if (choose_version(c) == 0 && read_fields(c) == 0 && authenticate(c) == 0 &&
+		 key_allowed(c))
 		answer_in_version(c);
 }
 

@@ -36,6 +36,7 @@ struct call {
 	struct http_response *response;
 	struct engine_actor actor;
 	uint32_t roles;			     /* of whoever asks, a set: identity/role.h */
+	struct allowance_answer allowed;     /* how many requests the user has left */
 	struct engine_credential credential; /* the key or session that narrows them */
 	struct correlation correlation;
 	enum api_version version;

@@ -55,7 +55,7 @@ static void create(struct call *c, json_t *body)
 void handle_key_create(struct call *c)
 {
 	static const char *const names[] = {"name",    "role",	"permissions", "prefixes",
-					    "tenants", "hours", "expires"};
+					    "tenants", "hours", "rate",	       "expires"};
 	json_t *body = body_read(c, names, ARRAY_SIZE(names));
 
 	if (body)

@@ -133,8 +133,44 @@ static void list_request(json_t *body)
 	quantity_as_text(body, "ttl");
 }
 
+/* {"value": 10, "unit": "requests/min"} becomes "10/m". */
+static void requests_as_text(json_t *body)
+{
+	const json_t *quantity = json_object_get(body, "rate");
+	const json_t *value = json_object_get(quantity, "value");
+	const char *unit = json_string_value(json_object_get(quantity, "unit"));
+
+	if (json_is_integer(value) && unit && strncmp(unit, "requests/", 9) == 0)
+		json_object_set_new(body, "rate",
+				    json_sprintf("%" JSON_INTEGER_FORMAT "/%s",
+						 json_integer_value(value),
+						 strcmp(unit + 9, "min") == 0 ? "m" : unit + 9));
+}
+
+static void requests_as_value(json_t *object)
+{
+	const char *rate = json_string_value(json_object_get(object, "rate"));
+
+	if (rate)
+		json_object_set_new(object, "rate", rate_of(rate, "requests"));
+}
+
+/* Keys or sessions, or one of them. */
+static void grants_response(json_t *body)
+{
+	json_t *item;
+	size_t i;
+
+	items_of_items(body);
+	requests_as_value(body);
+	json_array_foreach (json_object_get(body, "items"), i, item) {
+		requests_as_value(item);
+	}
+}
+
 static void key_request(json_t *body)
 {
+	requests_as_text(body);
 	quantity_as_text(body, "expires");
 	quantity_as_text(body, "overlap");
 }
@@ -196,9 +232,10 @@ static const struct api_migration migrations[] = {
 	{"risk/sources", API_V2, "sources is items", items_of_sources, NULL},
 	{"audit/keys", API_V2, "keys is items", keys_response, NULL},
 	{"keys", API_V2,
-	 "expires and overlap are {\"value\": 90, \"unit\": \"d\"}; the list has next",
-	 items_of_items, key_request},
-	{"sessions", API_V2, "the list has next", items_of_items, NULL},
+	 "expires and overlap are {\"value\": 90, \"unit\": \"d\"}, rate likewise; the list has next",
+	 grants_response, key_request},
+	{"sessions", API_V2, "rate is {\"value\": 10, \"unit\": \"requests/s\"}; the list has next",
+	 grants_response, requests_as_text},
 	{"governance", API_V2, "next is always there: null at the end", items_of_items, NULL},
 };
 

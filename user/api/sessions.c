@@ -15,7 +15,8 @@ void handle_sessions(struct call *c)
 
 void handle_session_open(struct call *c)
 {
-	static const char *const names[] = {"role", "permissions", "prefixes", "tenants", "hours"};
+	static const char *const names[] = {"role",    "permissions", "prefixes",
+					    "tenants", "hours",	      "rate"};
 	json_t *body = body_read(c, names, ARRAY_SIZE(names)), *session;
 	struct fault f = {0};
 

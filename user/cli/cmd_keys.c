@@ -52,6 +52,7 @@ int cmd_keys_create(struct cli *cli)
 	}
 	put_text(cli, body, CLI_OPTION_ROLE, "role");
 	put_text(cli, body, CLI_OPTION_HOURS, "hours");
+	put_text(cli, body, CLI_OPTION_RATE, "rate");
 	put_text(cli, body, CLI_OPTION_TTL, "expires");
 	put_words(cli, body, CLI_OPTION_PERMISSIONS, "permissions");
 	put_words(cli, body, CLI_OPTION_SOURCES, "prefixes");
@@ -120,6 +121,8 @@ static void put_rules(struct table *t, const json_t *key)
 	}
 	if (*member_text(key, "hours"))
 		text_printf(&words, "%s%s UTC", words.length ? " " : "", member_text(key, "hours"));
+	if (*member_text(key, "rate"))
+		text_printf(&words, "%s%s", words.length ? " " : "", member_text(key, "rate"));
 	table_cell(t, "%s", words.length ? words.data : "-");
 }
 

@@ -111,6 +111,7 @@ static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_ROLE] = {"role", 0, "ROLE", "admin, operator, auditor or viewer"},
 	[CLI_OPTION_PERMISSIONS] = {"permissions", 0, "LIST",
 				    "of the role's only these: lists.read,lists.write"},
+	[CLI_OPTION_RATE] = {"rate", 0, "RATE", "no more requests than that: 10/s, 600/m or 100/h"},
 	[CLI_OPTION_HOURS] = {"hours", 0, "FROM-UNTIL", "only at these hours, in UTC: 8-18"},
 	[CLI_OPTION_KEY_FILE] = {"key-file", 0, "FILE",
 				 "show the API key or token in FILE (default: $WEIR_KEY)"},

@@ -35,9 +35,9 @@ bool engine_key_is_of(const struct engine *e, const char *id, uid_t uid)
 /* What everybody who may list keys sees of one: all but its digest. */
 static json_t *view_of(const json_t *key)
 {
-	static const char *const members[] = {"id",	     "name",	 "role",
-					      "permissions", "prefixes", "tenants",
-					      "hours",	     "made_by",	 "rotated_from"};
+	static const char *const members[] = {"id",	  "name",	 "role",  "permissions",
+					      "prefixes", "tenants",	 "hours", "rate",
+					      "made_by",  "rotated_from"};
 	json_t *view = json_object();
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
@@ -83,6 +83,7 @@ static void record(struct engine *e, enum audit_event event, const char *id, con
 		{"prefixes", prefixes},
 		{"tenants", tenants},
 		{"hours", credentials_text(key, "hours")},
+		{"requests_rate", credentials_text(key, "rate")},
 		{"rotated_from", credentials_text(key, "rotated_from")},
 	};
 	struct audit_details details = {0};

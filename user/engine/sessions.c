@@ -111,8 +111,8 @@ static void record(struct engine *e, enum audit_event event, const char *id, con
 static int put_token(const struct engine *e, const json_t *session, const char *kind,
 		     uint64_t expires_s, const char *name, json_t *view, struct fault *reterr)
 {
-	static const char *const carried[] = {"uid",	  "turn",    "role",  "permissions",
-					      "prefixes", "tenants", "hours", "key"};
+	static const char *const carried[] = {"uid",	 "turn",  "role", "permissions", "prefixes",
+					      "tenants", "hours", "rate", "key"};
 	_cleanup_(json_decrefp) json_t *payload =
 		json_pack("{s:O, s:s, s:I}", "session", json_object_get(session, "id"), "kind",
 			  kind, "exp", (json_int_t)expires_s);

@@ -8,7 +8,7 @@
 
 static struct weir_limit bucket_of(const struct allowance_class *class)
 {
-	uint64_t interval = (NSEC_PER_SEC << WEIR_TIME_SHIFT) / class->rate;
+	uint64_t interval = (class->period_s * NSEC_PER_SEC << WEIR_TIME_SHIFT) / class->rate;
 
 	return (struct weir_limit){.interval = interval, .burst = interval * class->burst};
 }
@@ -38,11 +38,11 @@ static uint32_t ms(uint64_t time)
 }
 
 struct allowance_answer allowance_ask(struct allowance *a, const struct allowance_class *class,
-				      uid_t uid, uint64_t now_ns)
+				      uint32_t who, uint64_t now_ns)
 {
 	uint64_t time = now_ns << WEIR_TIME_SHIFT, used;
 	const struct weir_limit bucket = bucket_of(class);
-	uint64_t *word = find(a, (uint64_t) class->id << 40 | ((uint64_t)uid + 1), time);
+	uint64_t *word = find(a, (uint64_t) class->id << 40 | ((uint64_t)who + 1), time);
 	struct allowance_answer answer = {0};
 	__u64 next;
 

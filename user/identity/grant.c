@@ -153,6 +153,32 @@ static int read_hours(const json_t *hours, struct grant *g, struct fault *reterr
 	return 0;
 }
 
+static const struct {
+	const char *word;
+	uint32_t seconds;
+} periods[] = {{"s", 1}, {"m", 60}, {"h", 3600}};
+
+/* "10/s", "600/m", "100/h" */
+static int read_rate(const json_t *rate, struct grant *g, struct fault *reterr)
+{
+	const char *text = json_string_value(rate) ?: "", *slash = strchr(text, '/');
+	char number[8] = "";
+
+	if (!rate)
+		return 0;
+	if (slash && slash - text < (ssize_t)sizeof(number))
+		snprintf(number, sizeof(number), "%.*s", (int)(slash - text), text);
+	for (size_t i = 0; slash && i < sizeof(periods) / sizeof(*periods); i++)
+		if (strcmp(slash + 1, periods[i].word) == 0)
+			g->period_s = periods[i].seconds;
+	if (!g->period_s || parse_u32(number, 1, GRANT_RATE_MAX, &g->rate) < 0)
+		return fault(reterr, -EINVAL, "grant.rate",
+			     "'%.20s' is no rate of requests such as 10/s, 600/m or 100/h, of 1 to "
+			     "%d",
+			     text, GRANT_RATE_MAX);
+	return 0;
+}
+
 int grant_parse(const json_t *object, struct grant *ret, struct fault *reterr)
 {
 	const char *word = json_string_value(json_object_get(object, "role")) ?: "";
@@ -173,6 +199,8 @@ int grant_parse(const json_t *object, struct grant *ret, struct fault *reterr)
 		r = read_tenants(json_object_get(object, "tenants"), &g, reterr);
 	if (r == 0)
 		r = read_hours(json_object_get(object, "hours"), &g, reterr);
+	if (r == 0)
+		r = read_rate(json_object_get(object, "rate"), &g, reterr);
 	if (r == 0)
 		*ret = g;
 	return r;
@@ -210,6 +238,10 @@ void grant_put(const struct grant *g, json_t *object)
 	if (g->from_hour != g->until_hour)
 		json_object_set_new(object, "hours",
 				    json_sprintf("%u-%u", g->from_hour, g->until_hour));
+	for (size_t i = 0; g->rate && i < sizeof(periods) / sizeof(*periods); i++)
+		if (periods[i].seconds == g->period_s)
+			json_object_set_new(object, "rate",
+					    json_sprintf("%u/%s", g->rate, periods[i].word));
 }
 
 static bool has_hour(const struct grant *g, unsigned int hour)
@@ -257,11 +289,19 @@ enum grant_answer grant_ask(uint32_t roles, const struct grant *g, const struct 
 	return GRANT_YES;
 }
 
+/* Neither more at once nor more in the long run. */
+static bool rate_within(const struct grant *inner, const struct grant *outer)
+{
+	return !outer->rate ||
+	       (inner->rate && inner->rate <= outer->rate &&
+		(uint64_t)inner->rate * outer->period_s <= (uint64_t)outer->rate * inner->period_s);
+}
+
 bool grant_within(const struct grant *inner, const struct grant *outer)
 {
 	bool within = !(inner->permissions & ~outer->permissions) &&
 		      (inner->prefix_count || !outer->prefix_count) &&
-		      (inner->tenant_count || !outer->tenant_count);
+		      (inner->tenant_count || !outer->tenant_count) && rate_within(inner, outer);
 
 	for (unsigned int i = 0; i < inner->prefix_count; i++)
 		within &= has_prefix(outer, &inner->prefixes[i]);

@@ -15,6 +15,7 @@
 
 #define GRANT_PREFIXES_MAX 32
 #define GRANT_TENANTS_MAX  16
+#define GRANT_RATE_MAX	   1000000
 #define GRANT_TENANT_SIZE  65 /* and the NUL */
 
 struct grant {
@@ -26,13 +27,15 @@ struct grant {
 	/* Only what is about one of these may be asked for; none: whatever it is about. */
 	char tenants[GRANT_TENANTS_MAX][GRANT_TENANT_SIZE];
 	unsigned int tenant_count;
+	uint32_t rate,
+		period_s; /* requests per so many seconds, and at once; 0: no limit of its own */
 	uint8_t from_hour, until_hour; /* UTC, the second not included; alike: always */
 };
 
 /**
- * Read {"role": "operator", "permissions": ["lists.write"], "prefixes": [...], "tenants": [...], "hours": "8-18"};
+ * Read {"role": "operator", "permissions": ["lists.write"], "prefixes": [...], "tenants": [...], "hours": "8-18", "rate": "10/s"};
  * all but the role may be left out, other members are not looked at. Faults: grant.role, grant.permissions, grant.prefixes,
- * grant.tenants, grant.hours (-EINVAL).
+ * grant.tenants, grant.hours, grant.rate (-EINVAL).
  */
 int grant_parse(const json_t *object, struct grant *ret, struct fault *reterr);
 /**
