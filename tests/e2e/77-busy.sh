@@ -80,7 +80,7 @@ chmod 700 "$LAB_DIR/state"
 build/tests/tools/records "$LAB_DIR/state/audit" "$(date +%s)" "$RECORDS"
 start_weir
 id=$(weir gdpr access 203.0.113.9 -o json | jq -r .request.id)
-readonly IDLE=$(threads)
+IDLE=$(threads)
 
 check 'the status is answered while searches read the whole log' answers_during search \
 	'/v1/audit/events?scan=true&text=there-is-none' 18

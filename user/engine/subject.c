@@ -168,6 +168,7 @@ int subject_read(const char *audit_dir, struct vault *v, const struct personal_o
 	error = read_on(r, waiter, &next, reterr);
 	if (error < 0)
 		return error;
-	*ret = (struct subject_page){.items = take_ptr(r->items), .next = next};
+	ret->items = take_ptr(r->items);
+	ret->next = next;
 	return 0;
 }
