@@ -194,8 +194,8 @@ check 'a checkpoint by the former key counts for its time' verdict --checkpoint 
 check 'so says the oracle of it' oracle log "$STATE/audit" --checkpoint "$LAB_DIR/late" --key "$NEW_KEY"
 weir audit prove "$ID" --dir "$STATE/audit" >"$LAB_DIR/rotated.tlog-proof"
 weir audit checkpoint >"$LAB_DIR/rotated"
-check 'a proof has the rotations in it: the former key leads to who signed' jq -e --arg by "$NEW_KEY" \
-	'.signature == "followed" and .signer == $by' \
+check 'a proof has the rotations in it: the former key leads to who signed' jq -e \
+	'.signature == "followed" and .signer == "'"$NEW_KEY"'"' \
 	<<<"$(weir audit prove --check "$LAB_DIR/rotated.tlog-proof" --key "$KEY" -o json)"
 check 'so says the oracle of the proof' oracle proof "$LAB_DIR/rotated.tlog-proof" --key "$KEY"
 check 'a proof from before leads to nobody who came later' exits 1 \
