@@ -213,6 +213,7 @@ stream() {
 	wait_for 5 two_are_free
 	listen "$LAB_DIR/second" ''
 	i=$CLIENT
+	wait_for 5 test -s "$LAB_DIR/second" || true # it is there, and not the third one in its place
 	check 'a user has two streams at most' wait_for 10 third_is_refused
 	leave "$i"
 	leave "$client"
