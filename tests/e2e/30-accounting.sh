@@ -12,11 +12,12 @@ received() { # packets, by the interface's own counter
 	lab_host ip -j -s link show "$LAB_IF_HOST" | jq '.[0].stats64.rx.packets'
 }
 
-# Packets that the chain accounts for: of windows, and of losses.
+# Packets that the chain accounts for: of windows, and of losses. All of it: the longer the floods take, the more windows.
 in_chain() {
-	weir audit tail -n 10000 -o json |
-		jq -s '[.[] | select(.event_type | test("^(ratelimit|list.(would_)?block|packet|audit.loss)")) |
-		       .details.packets // 0 | tonumber] | add // 0'
+	rm -f "$LAB_DIR"/chain*
+	weir audit export "$LAB_DIR/chain" --format ndjson >&2
+	jq -s '[.[] | select(.event_type | test("^(ratelimit|list.(would_)?block|packet|audit.loss)")) |
+	       .details.packets // 0 | tonumber] | add // 0' "$LAB_DIR/chain"
 }
 
 all_in_chain() {
