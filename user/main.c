@@ -13,13 +13,14 @@
 #define APPLY_OPTIONS                                                                              \
 	CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE), CLI_TAKES(CONFIRM), CLI_TAKES(FORCE),      \
 		CLI_TAKES(PROFILE), CLI_TAKES(DRY_RUN)
-#define ROLLBACK_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BASE)
-#define FLAG_OPTIONS	 CLI_ONLINE, CLI_TAKES(TTL), CLI_TAKES(REASON)
+#define CHANGE_OPTIONS	 CLI_ONLINE, CLI_TAKES(DRY_RUN)
+#define ROLLBACK_OPTIONS CHANGE_OPTIONS, CLI_TAKES(REASON), CLI_TAKES(BASE)
+#define FLAG_OPTIONS	 CHANGE_OPTIONS, CLI_TAKES(TTL), CLI_TAKES(REASON)
 #define VERIFY_OPTIONS                                                                             \
 	CLI_OFFLINE, CLI_TAKES(SINCE), CLI_TAKES(UNTIL), CLI_TAKES(CHECKPOINT), CLI_TAKES(KEY),    \
 		CLI_TAKES(NO_PROGRESS)
 #define ANCHOR_OPTIONS CLI_ONLINE, CLI_TAKES(EXEC), CLI_TAKES(FILE), CLI_TAKES(URL)
-#define SEAL_OPTIONS   CLI_ONLINE, CLI_TAKES(DIR), CLI_TAKES(REASON)
+#define SEAL_OPTIONS   CHANGE_OPTIONS, CLI_TAKES(DIR), CLI_TAKES(REASON)
 #define TAIL_OPTIONS                                                                               \
 	CLI_ONLINE, CLI_TAKES(LINES), CLI_TAKES(DIR), CLI_TAKES(SEALED), CLI_TAKES(VAULT_KEY)
 #define QUERY_OPTIONS /* of user/cli/query.c, of the log or of the files in a directory */         \
@@ -35,9 +36,9 @@
 		CLI_TAKES(VAULT_KEY)
 #define EXPORT_OPTIONS QUERY_OPTIONS, CLI_TAKES(FORMAT), CLI_TAKES(GZIP)
 #define DETACH_OPTIONS                                                                             \
-	CLI_ONLINE, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE),                      \
+	CHANGE_OPTIONS, CLI_TAKES(STATE_DIR), CLI_TAKES(BPFFS), CLI_TAKES(IFACE),                  \
 		CLI_TAKES(VAULT_KEY), CLI_TAKES(YES)
-#define PANIC_OPTIONS CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(BPFFS)
+#define PANIC_OPTIONS CHANGE_OPTIONS, CLI_TAKES(REASON), CLI_TAKES(BPFFS)
 #define CHECK_OPTIONS CLI_OFFLINE, CLI_TAKES(PROFILE), CLI_TAKES(STRICT)
 #define FMT_OPTIONS   CLI_OFFLINE, CLI_TAKES(WRITE), CLI_TAKES(CHECK), CLI_TAKES(PROFILE)
 #define REPORT_OPTIONS                                                                             \
@@ -58,17 +59,18 @@ static const struct command commands[] = {
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(ONCE)), .fn = cmd_top},
 	{"block", "CIDR", "put an address or prefix on the block list", CLI_LIST(ENTRY_OPTIONS),
 	 .fn = cmd_block},
-	{"unblock", "CIDR", "take it off the block list", CLI_LIST(CLI_ONLINE), .fn = cmd_unblock},
+	{"unblock", "CIDR", "take it off the block list", CLI_LIST(CHANGE_OPTIONS),
+	 .fn = cmd_unblock},
 	{"allow", "CIDR", "put it on the allow list, which wins over everything",
 	 CLI_LIST(ENTRY_OPTIONS), .fn = cmd_allow},
-	{"unallow", "CIDR", "take it off the allow list", CLI_LIST(CLI_ONLINE, CLI_TAKES(FORCE)),
-	 .fn = cmd_unallow},
+	{"unallow", "CIDR", "take it off the allow list",
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(FORCE)), .fn = cmd_unallow},
 	{"lists", "[LIST]", "the size of the lists, or the entries of one: allow or block",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_lists},
 	{"feeds", "", "the files that lists are read from, and what became of them",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_feeds},
 	{"limits post", "LIMIT NUMBER", "post the number that an adaptive limit follows",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_limits_post},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_limits_post},
 	{"limits", "", "the limits, and what each let pass and dropped", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_limits},
 	{"tenants list", "", "the tenants, and how much of their quotas they have used",
@@ -94,7 +96,7 @@ static const struct command commands[] = {
 	 "what a policy would change, and have dropped of the last minutes' traffic",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(PROFILE)), .fn = cmd_policy_plan},
 	{"policy confirm", "[GENERATION]", "keep the policy that was applied with --confirm",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_policy_confirm},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_policy_confirm},
 	{"policy rollback", "[GENERATION]", "go back to a former policy; without GENERATION, one",
 	 CLI_LIST(ROLLBACK_OPTIONS), .fn = cmd_policy_rollback},
 	{"policy history", "", "the policies that were in force, by whom and why",
@@ -115,7 +117,7 @@ static const struct command commands[] = {
 	 CLI_LIST(FLAG_OPTIONS), .fn = cmd_flags_rollout},
 	{"flags target", "FLAG", "have it on for some sources or tenants, whatever its share",
 	 CLI_LIST(FLAG_OPTIONS, CLI_TAKES(SOURCES), CLI_TAKES(TENANTS)), .fn = cmd_flags_target},
-	{"flags unset", "FLAG", "have it as the policy says again", CLI_LIST(CLI_ONLINE),
+	{"flags unset", "FLAG", "have it as the policy says again", CLI_LIST(CHANGE_OPTIONS),
 	 .fn = cmd_flags_unset},
 	{"audit tail", "", "the last records of the audit log", CLI_LIST(TAIL_OPTIONS),
 	 .fn = cmd_audit_tail},
@@ -150,28 +152,28 @@ static const struct command commands[] = {
 	{"vault status", "", "what the log says about people, where it is kept, and how",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_status},
 	{"vault rotate", "", "lock the vault with a new key, which takes the former one's place",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_vault_rotate},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_vault_rotate},
 	{"retention list", "", "how long records are kept, by category, and what is held",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_retention_list},
 	{"retention set", "CATEGORY AGE|forever", "keep records of a category so long, such as 30d",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_retention_set},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON)), .fn = cmd_retention_set},
 	{"retention apply", "", "archive and take out now what is past its time",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_retention_apply},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_retention_apply},
 	{"retention hold", "add|list|remove [ID|KEY=VALUE] [KEY=VALUE] [KEY=VALUE] [KEY=VALUE]",
 	 "keep records that would expire: category=, since=, until=, subject=",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_retention_hold},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON)), .fn = cmd_retention_hold},
 	{"gdpr inventory", "",
 	 "what is kept about people: where, why and how long; needs no daemon",
 	 CLI_LIST(CLI_OFFLINE), .fn = cmd_gdpr_inventory, .rows = "places"},
 	{"gdpr access", "SUBJECT", "all that is known of an address or a name",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_access},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON)), .fn = cmd_gdpr_access},
 	{"gdpr export", "SUBJECT", "the records about them, as CSV",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_export},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON)), .fn = cmd_gdpr_export},
 	{"gdpr erase", "SUBJECT [keep-lists]",
 	 "erase them from records and lists; with keep-lists, enforcement stays",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON), CLI_TAKES(YES)), .fn = cmd_gdpr_erase},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON), CLI_TAKES(YES)), .fn = cmd_gdpr_erase},
 	{"gdpr rectify", "SUBJECT EVENT_ID STATEMENT", "put a statement beside a record about them",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(REASON)), .fn = cmd_gdpr_rectify},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(REASON)), .fn = cmd_gdpr_rectify},
 	{"gdpr list", "", "what data subjects asked for, and what became of it",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_gdpr_list},
 	{"gdpr show", "ID", "one of these requests", CLI_LIST(CLI_ONLINE), .fn = cmd_gdpr_show},
@@ -195,23 +197,23 @@ static const struct command commands[] = {
 		  CLI_TAKES(YES)),
 	 .fn = cmd_backup_restore},
 	{"keys create", "NAME", "make an API key: which role, and of that what, where, when",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(ROLE), CLI_TAKES(PERMISSIONS), CLI_TAKES(SOURCES),
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(ROLE), CLI_TAKES(PERMISSIONS), CLI_TAKES(SOURCES),
 		  CLI_TAKES(TENANTS), CLI_TAKES(HOURS), CLI_TAKES(RATE), CLI_TAKES(TTL)),
 	 .fn = cmd_keys_create},
 	{"keys list", "", "the API keys: what they are for, by whom, and when they were used last",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_keys_list},
 	{"keys rotate", "KEY", "make another one in its place; --ttl: it stays good so long",
-	 CLI_LIST(CLI_ONLINE, CLI_TAKES(TTL)), .fn = cmd_keys_rotate},
-	{"keys revoke", "KEY", "end a key, and the sessions that it opened", CLI_LIST(CLI_ONLINE),
-	 .fn = cmd_keys_revoke},
+	 CLI_LIST(CHANGE_OPTIONS, CLI_TAKES(TTL)), .fn = cmd_keys_rotate},
+	{"keys revoke", "KEY", "end a key, and the sessions that it opened",
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_keys_revoke},
 	{"sessions list", "", "the sessions that are open: one's own, of an admin everybody's",
 	 CLI_LIST(CLI_ONLINE), .fn = cmd_sessions_list},
-	{"sessions end", "SESSION", "end one", CLI_LIST(CLI_ONLINE), .fn = cmd_sessions_end},
+	{"sessions end", "SESSION", "end one", CLI_LIST(CHANGE_OPTIONS), .fn = cmd_sessions_end},
 	{"totp enroll", "[ALGORITHM]",
 	 "have what does harm take a one-time password from now on: sha1 or sha256",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_totp_enroll},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_totp_enroll},
 	{"totp remove", "[UID]", "no longer; with UID, of somebody who lost theirs",
-	 CLI_LIST(CLI_ONLINE), .fn = cmd_totp_remove},
+	 CLI_LIST(CHANGE_OPTIONS), .fn = cmd_totp_remove},
 	{"api", "METHOD PATH", "any request to the daemon, such as GET /openapi.json",
 	 CLI_LIST(CLI_ONLINE, CLI_TAKES(DATA), CLI_TAKES(HEADER)), .fn = cmd_api},
 	{"roles", "", "who may do what, and what you may", CLI_LIST(CLI_ONLINE), .fn = cmd_roles},

@@ -239,6 +239,7 @@ static void note_call(const struct call *c, uint64_t began_ns)
 		.credential = n->credential,
 		.operation = c->operation ?: "none",
 		.may_change = c->may_change,
+		.dry_run = c->actor.dry_run,
 		.request_id = n->correlation.request_id,
 		.trace_id = n->correlation.trace_id,
 	};

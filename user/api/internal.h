@@ -42,6 +42,7 @@ struct call {
 	enum api_version version;
 	const char *path;      /* behind the version */
 	const char *operation; /* of route.def; NULL: none was found */
+	const char *step_up;   /* of the route, in words */
 	bool may_change;       /* it was let through to one that may change something */
 	const char *fields;    /* ?fields=, checked; NULL: all of the answer */
 	unsigned int headers;  /* of the answer, how many are not its handler's */
@@ -91,7 +92,7 @@ void reply_problem(struct call *c, unsigned int status, const char *code, const 
 /* The same with @members (may be NULL), which become members of the problem, too; the reference is taken. */
 void reply_problem_with(struct call *c, unsigned int status, const char *code, const char *detail,
 			json_t *members);
-/* The problem that a fault is, with the status that fits its errno. */
+/* The problem that a fault is, or of a dry run what would be done, with the status that fits its errno. */
 void reply_fault(struct call *c, const struct fault *f);
 /* The same with all that stands against a policy: "findings" and "diagnostics". Ends @refusal. */
 void reply_refusal(struct call *c, const struct fault *f, struct engine_refusal *refusal);

@@ -321,18 +321,6 @@ static void add_entry(struct call *c, const struct engine_list_request *request)
 				"persisted", persisted));
 }
 
-/* ?dry_run, ?dry_run=true: say what the entry would do, and do nothing. */
-static int read_dry_run(struct call *c, bool *ret)
-{
-	const char *word = http_argument(c->request, "dry_run");
-
-	*ret = word && (!*word || strcmp(word, "true") == 0);
-	if (!word || *ret || strcmp(word, "false") == 0)
-		return 0;
-	reply_problem(c, 400, "request.dry_run", "dry_run must be true or false");
-	return -EINVAL;
-}
-
 /* What stands against it, and what lists the first address of the prefix by now. */
 static void plan_entry(struct call *c, const struct engine_list_request *request)
 {
@@ -354,7 +342,6 @@ static void plan_entry(struct call *c, const struct engine_list_request *request
 
 void handle_list_add(struct call *c)
 {
-	bool dry_run;
 	struct engine_list_request request = {0};
 	json_error_t where;
 	const char *rest;
@@ -364,14 +351,12 @@ void handle_list_add(struct call *c)
 		return;
 	if (*rest)
 		return reply_problem(c, 404, "request.path", "there is nothing at this path");
-	if (read_dry_run(c, &dry_run) < 0)
-		return;
 	body = json_loadb(c->request->body, c->request->length, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(body))
 		reply_problem(c, 400, "request.json", "the body is no JSON object: %s",
 			      body ? "it is something else" : where.text);
 	else if (check_members(c, body) == 0 && read_entry(c, body, &request) == 0)
-		(dry_run ? plan_entry : add_entry)(c, &request);
+		(c->actor.dry_run ? plan_entry : add_entry)(c, &request);
 	json_decref(body);
 }
 

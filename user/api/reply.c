@@ -209,8 +209,19 @@ static unsigned int status_of(const struct fault *f)
 	}
 }
 
+/* Nothing stood against it. */
+static void reply_dry_run(struct call *c, const struct fault *f)
+{
+	reply_json(c, 200,
+		   json_pack("{s:b, s:s, s:s, s:s}", "dry_run", 1, "operation", c->operation,
+			     "would", f->text, "step_up", c->step_up));
+	c->response->as_is = true; /* the same in each version */
+}
+
 void reply_fault(struct call *c, const struct fault *f)
 {
+	if (strcmp(f->code, ENGINE_DRY_RUN) == 0)
+		return reply_dry_run(c, f);
 	reply_problem_with(c, status_of(f), f->code, f->text, NULL);
 }
 
@@ -234,6 +245,10 @@ void reply_refusal(struct call *c, const struct fault *f, struct engine_refusal 
 	if (refusal->report)
 		json_object_set_new(members, "diagnostics", policy_report_json(refusal->report));
 	engine_refusal_done(refusal);
+	if (strcmp(f->code, ENGINE_DRY_RUN) == 0) {
+		json_decref(members);
+		return reply_dry_run(c, f);
+	}
 	reply_problem_with(c, status_of(f), f->code, f->text, members);
 }
 

@@ -7,7 +7,7 @@
 #include "api/internal.h"
 #include "base/text.h"
 
-enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8, SECRET = 16 };
+enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8, SECRET = 16, ONCE = 32 };
 
 static const struct route {
 	const char *method, *path, *operation;
@@ -41,20 +41,23 @@ static const char *match(const char *template, const char *path)
 	return *template || *path ? NULL : first ?: path;
 }
 
+static const char *step_up_word(unsigned int kind)
+{
+	return kind & STEP_UP ? "yes" : kind & STEP_UP_IF ? "some" : "no";
+}
+
 /* One line for each route: who may ask for it. */
 static json_t *json_routes(void)
 {
 	json_t *items = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		json_array_append_new(
-			items,
-			json_pack("{s:s, s:s, s:s, s:s, s:s}", "method", routes[i].method, "path",
-				  routes[i].path, "operation", routes[i].operation, "permission",
-				  identity_permission_to_str(routes[i].permission), "step_up",
-				  routes[i].kind & STEP_UP	? "yes"
-				  : routes[i].kind & STEP_UP_IF ? "some"
-								: "no"));
+		json_array_append_new(items,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "method",
+						routes[i].method, "path", routes[i].path,
+						"operation", routes[i].operation, "permission",
+						identity_permission_to_str(routes[i].permission),
+						"step_up", step_up_word(routes[i].kind)));
 	return items;
 }
 
@@ -110,6 +113,26 @@ static int read_force(struct call *c)
 	return -EINVAL;
 }
 
+/* ?dry_run, ?dry_run=true: check everything, say what it would do, and do nothing. 0, or answered. */
+static int read_dry_run(struct call *c, unsigned int kind)
+{
+	const char *word = http_argument(c->request, "dry_run");
+	bool is = word && (!*word || strcmp(word, "true") == 0);
+
+	if (word && !is && strcmp(word, "false") != 0)
+		reply_problem(c, 400, "request.dry_run", "dry_run must be true or false");
+	else if (is && (kind & ONCE))
+		reply_problem(c, 400, "request.dry_run",
+			      "this cannot be tried: what it takes is good once");
+	else {
+		/* What changes nothing is its own dry run. */
+		c->actor.dry_run = is && (kind & KIND) != READ;
+		c->step_up = step_up_word(kind);
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* The tenant that a path is about, if its first parameter is one. */
 static const char *tenant_of(const struct call *c, const struct route *route, char *ret,
 			     size_t size)
@@ -135,13 +158,13 @@ static void enter(struct call *c, const struct route *route)
 	/* Of several roles, the record names one that allows it. */
 	c->actor.role = identity_strongest(c->roles & identity_permission_roles(route->permission)
 						   ?: c->roles);
-	if (read_force(c) < 0)
+	if (read_force(c) < 0 || read_dry_run(c, route->kind) < 0)
 		return;
 	if (kind == CHANGE && engine_may_change(c->engine, &c->actor, c->request->path, &f) < 0)
 		return reply_fault(c, &f);
 	if (route->kind & SECRET)
 		http_response_header(c->response, "X-Weir-Idempotency", "unkept");
-	else if (kind != READ && idempotency_answers(c))
+	else if (kind != READ && !c->actor.dry_run && idempotency_answers(c))
 		return;
 	if (etag_refuses(c))
 		return;

@@ -113,11 +113,43 @@ static bool comes_again(const struct client_response *response, uint64_t until_n
 	return true;
 }
 
+bool ask_is_dry(const struct cli *cli, const char *method)
+{
+	return cli->values[CLI_OPTION_DRY_RUN] && strcmp(method, "GET") != 0;
+}
+
+int ask_dry_answer(const struct cli *cli, const struct client_response *response)
+{
+	_cleanup_(json_decrefp) json_t *answer = json_loads(response->body.data ?: "", 0, NULL);
+	const char *would = member_text(answer, "would"), *takes = member_text(answer, "step_up");
+
+	if (!member_bool(answer, "dry_run") || !*would)
+		return CLI_OK;
+	if (cli->json) {
+		ask_print(cli, response);
+		return CLI_DRY;
+	}
+	cli_say(cli, "would %s", would);
+	if (strcmp(takes, "yes") == 0 && !cli->totp)
+		cli_talk(cli, "who is enrolled for one-time passwords needs --totp CODE for it");
+	cli_talk(cli, "nothing was changed");
+	return CLI_DRY;
+}
+
 int ask_call(const struct cli *cli, const struct client_request *request,
 	     struct client_response *ret, struct fault *reterr)
 {
+	_cleanup_(text_done) struct text path = {.growing = true};
 	struct client_request shown = *request;
 
+	if (ask_is_dry(cli, request->method) && !strstr(request->path, "dry_run=")) {
+		text_printf(&path, "%s%cdry_run=true", request->path,
+			    strchr(request->path, '?') ? '&' : '?');
+		/* Rather nothing than the change itself. */
+		if (path.truncated)
+			return fault(reterr, -ENOMEM, "cli.memory", "out of memory");
+		shown.path = path.data;
+	}
 	shown.credential = cli->credential;
 	shown.totp = cli->totp;
 	return client_call(cli->socket, cli->timeout_ms, &shown, ret, reterr);
@@ -155,6 +187,8 @@ int ask(const struct cli *cli, const struct client_request *request, struct clie
 		return ask_unreachable(cli, &f);
 	if (response.status < 200 || response.status > 299)
 		return ask_refused(cli, &response);
+	if (ask_is_dry(cli, request->method) && ask_dry_answer(cli, &response) == CLI_DRY)
+		return CLI_DRY;
 	*ret = response;
 	response.body = (struct text){0};
 	return CLI_OK;

@@ -14,6 +14,10 @@ int ask(const struct cli *cli, const struct client_request *request, struct clie
 /** As client_call(), with what the command line shows to the daemon: a key, a one-time password. Reports nothing. */
 int ask_call(const struct cli *cli, const struct client_request *request,
 	     struct client_response *ret, struct fault *reterr);
+/** The request only asks what it would do: --dry-run, of whatever is no GET. ask_call() says so to the daemon. */
+bool ask_is_dry(const struct cli *cli, const char *method);
+/** Print what a change would do, if the answer says that. CLI_DRY; CLI_OK: it says something else. */
+int ask_dry_answer(const struct cli *cli, const struct client_response *response);
 /** GET @path. */
 int ask_get(const struct cli *cli, const char *path, struct client_response *ret);
 /** Ask for JSON. With -o json the answer has then been printed and *@ret is NULL. */

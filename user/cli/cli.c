@@ -261,6 +261,8 @@ int cli_run(struct cli *cli, int argc, char **argv)
 
 	cli->colour = use_colour(cli->out);
 	exit = run(cli, argc, argv);
+	if (exit == CLI_DRY)
+		exit = CLI_OK;
 	if (fflush(cli->out) == EOF || ferror(cli->out)) {
 		cli_talk(cli, "cannot write the output");
 		return exit == CLI_OK ? CLI_FAILED : exit;
@@ -325,7 +327,8 @@ int cli_confirm(const struct cli *cli, const char *what)
 {
 	char answer[16] = "";
 
-	if (cli->values[CLI_OPTION_YES] || !isatty(STDIN_FILENO) || !isatty(fileno(cli->err)))
+	if (cli->values[CLI_OPTION_YES] || cli->values[CLI_OPTION_DRY_RUN] ||
+	    !isatty(STDIN_FILENO) || !isatty(fileno(cli->err)))
 		return CLI_OK;
 	fprintf(cli->err, "weir: %s? [y/N] ", what);
 	fflush(cli->err);

@@ -41,6 +41,8 @@ enum cli_exit {
 #undef X
 };
 
+#define CLI_DRY (-1) /* of a command: it was a dry run, which said all; the exit code is 0 */
+
 /* Rows of the table in options.c. */
 enum cli_option {
 	CLI_OPTION_HELP,

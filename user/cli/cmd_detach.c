@@ -173,7 +173,7 @@ int cmd_detach(struct cli *cli)
 	if (exit != CLI_OK)
 		return exit;
 	r = ask_daemon(cli, &response, &f);
-	if (r == -ENOENT || r == -ECONNREFUSED) {
+	if ((r == -ENOENT || r == -ECONNREFUSED) && !ask_is_dry(cli, "POST")) {
 		/* With a socket of its own goes a directory of its own: do not guess. */
 		if (strcmp(cli->socket, CLI_SOCKET) != 0 && !cli->values[CLI_OPTION_BPFFS])
 			return cli_fail(cli, CLI_UNREACHABLE, f.code, f.text,
@@ -185,6 +185,8 @@ int cmd_detach(struct cli *cli)
 		return ask_unreachable(cli, &f);
 	if (response.status != 200)
 		return ask_refused(cli, &response);
+	if (ask_dry_answer(cli, &response) == CLI_DRY)
+		return CLI_DRY;
 	if (cli->json) {
 		ask_print(cli, &response);
 		return CLI_OK;

@@ -136,6 +136,8 @@ static int answered(const struct cli *cli, const struct client_response *respons
 
 	if (response->status < 200 || response->status > 299)
 		return ask_refused(cli, response);
+	if (ask_dry_answer(cli, response) == CLI_DRY)
+		return CLI_DRY;
 	if (cli->json) {
 		ask_print(cli, response);
 		return CLI_OK;
@@ -187,13 +189,11 @@ int cmd_panic(struct cli *cli)
 		request.body = body;
 		request.length = strlen(body);
 	}
-	request.credential = cli->credential;
-	request.totp = cli->totp;
-	if (client_call(cli->socket,
-			cli->values[CLI_OPTION_TIMEOUT] ? cli->timeout_ms : PATIENCE_MS, &request,
-			&response, &f) == 0)
+	if (!cli->values[CLI_OPTION_TIMEOUT])
+		cli->timeout_ms = PATIENCE_MS;
+	if (ask_call(cli, &request, &response, &f) == 0)
 		return answered(cli, &response);
-	if (!is_silent(&f))
+	if (!is_silent(&f) || ask_is_dry(cli, request.method))
 		return ask_unreachable(cli, &f);
 	/* With a socket of its own goes a directory of its own: do not guess. */
 	if (strcmp(cli->socket, CLI_SOCKET) != 0 && !cli->values[CLI_OPTION_BPFFS])

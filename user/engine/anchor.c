@@ -62,7 +62,8 @@ int engine_anchor(struct engine *e, const struct engine_anchor *anchor,
 		.details = &details,
 	};
 	struct fault f = {0};
-	int r = check(e, anchor, &f);
+	int r = check(e, anchor, &f)
+			?: engine_proceed(actor, &f, "record that the checkpoint was handed out");
 
 	if (r < 0 || anchor->error) {
 		record.event = AUDIT_EVENT_AUDIT_ANCHOR_FAILED;

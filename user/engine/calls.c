@@ -55,6 +55,8 @@ static void record_change(struct engine *e, const struct engine_call *call)
 	audit_details_string(&details, "request_id", call->request_id);
 	if (*call->credential)
 		audit_details_string(&details, "credential", call->credential);
+	if (call->dry_run)
+		audit_details_bool(&details, "dry_run", true);
 	if (*call->trace_id)
 		audit_details_string(&details, "trace_id", call->trace_id);
 	engine_record(e, &record, &call->actor);

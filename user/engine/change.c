@@ -339,6 +339,11 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 	if (r == 0 && !c->confirm_ns)
 		r = engine_check_safety(e, policy, outlook, c->actor,
 					c->refusal ? &c->refusal->findings : NULL, &f);
+	if (r == 0)
+		r = engine_proceed(c->actor, &f,
+				   "put the policy of SHA-256 %.12s in force, as generation %u%s",
+				   policy->sha256, datapath_next_generation(e->datapath),
+				   c->confirm_ns ? ", until it is confirmed" : "");
 	record_change(e, AUDIT_EVENT_POLICY_INTENT, c, policy, 0, NULL);
 	if (r == 0)
 		r = change_carry_out(e, c, &policy, image, &f);
@@ -430,7 +435,8 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 	struct fault f = {0};
 	int r = 0;
 
-	*e->set_aside = '\0';
+	if (!actor->dry_run)
+		*e->set_aside = '\0';
 	if (!p->is)
 		r = fault(&f, -EPERM, "policy.not_pending", "no policy waits to be confirmed");
 	else if (generation != p->generation && generation != p->asked)
@@ -438,7 +444,9 @@ int engine_confirm(struct engine *e, uint32_t generation, const struct engine_ac
 			  "generation %u does not wait to be confirmed: %u does", generation,
 			  p->generation);
 	else
-		r = files_put(e, e->policy, false, &f);
+		r = engine_proceed(actor, &f, "keep generation %u, which waits to be confirmed",
+				   p->generation)
+			    ?: files_put(e, e->policy, false, &f);
 	if (r < 0) {
 		record_change(e, AUDIT_EVENT_POLICY_REFUSED, &c, NULL, 0, &f);
 		if (reterr)

@@ -543,6 +543,9 @@ int engine_post_target(struct engine *e, const char *name, uint64_t value,
 	if (value > POLICY_POSTED_MAX)
 		return fault(reterr, -ERANGE, "limits.value", "a posted number is at most %llu",
 			     POLICY_POSTED_MAX);
+	if (engine_proceed(actor, reterr, "post %llu to the limit '%s'", (unsigned long long)value,
+			   rule->name) < 0)
+		return -EINPROGRESS;
 	for (size_t i = 0; i < e->control->count; i++)
 		if (e->control->limits[i].rule == rule)
 			post(e, &e->control->limits[i], value, actor, &recorded);

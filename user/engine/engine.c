@@ -3,11 +3,13 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/internal.h"
 
 #define TICK_MSEC_MAX	500
@@ -15,10 +17,27 @@
 
 const struct engine_actor ENGINE_SYSTEM = {.uid = 0, .username = "weir", .role = "system"};
 
+int engine_proceed(const struct engine_actor *actor, struct fault *reterr, const char *format, ...)
+{
+	char words[200];
+	va_list ap;
+
+	if (!actor->dry_run)
+		return 0;
+	va_start(ap, format);
+	vsnprintf(words, sizeof(words), format, ap);
+	va_end(ap);
+	utf8_repair(words);
+	return fault(reterr, -EINPROGRESS, ENGINE_DRY_RUN, "%s", words);
+}
+
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor)
 {
 	char uid[16];
 
+	/* It did not happen, nor was it refused: the record of the request says what it was. */
+	if (actor->dry_run)
+		return;
 	snprintf(uid, sizeof(uid), "%u", actor->uid);
 	record->actor = (struct audit_actor){
 		.user_id = uid,
@@ -256,8 +275,11 @@ int engine_detach(struct engine *e, const struct engine_actor *actor, struct fau
 		.event = AUDIT_EVENT_SYSTEM_DETACH,
 		.resource = {"interface", e->options.iface},
 	};
-	int r;
+	int r = engine_proceed(actor, reterr, "end enforcement on %s, and the daemon",
+			       e->options.iface);
 
+	if (r < 0)
+		return r;
 	usage_keep(e); /* the counters go with the pins; and once more, up to the last packet */
 	r = datapath_remove(e->options.pin_dir, NULL, reterr);
 	if (r < 0)

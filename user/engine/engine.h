@@ -52,9 +52,19 @@ struct engine_actor {
 	uid_t uid;
 	const char *username; /* or the number, if it has no name */
 	const char *role;     /* of identity/role.def, or "public", "system" */
-	pid_t pid;  /* the process that asks, to tell whom a change would cut off; 0 = none */
-	bool force; /* does it though it would */
+	pid_t pid;    /* the process that asks, to tell whom a change would cut off; 0 = none */
+	bool force;   /* does it though it would */
+	bool dry_run; /* see engine_proceed() */
 };
+
+/**
+ * All is checked that can be without changing anything: may the change begin? 0; or of a dry run -EINPROGRESS, code ENGINE_DRY_RUN, and
+ * what would be done in words: "make the key 'robot'". It unwinds as a refusal does, and nothing of it is recorded
+ * but the request.
+ */
+#define ENGINE_DRY_RUN "dry_run"
+int engine_proceed(const struct engine_actor *actor, struct fault *reterr, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 extern const struct engine_actor ENGINE_SYSTEM; /* the daemon itself */
 
@@ -227,6 +237,7 @@ struct engine_call {
 	const char *operation;	/* of api/route.def; "none": there is no such route */
 	unsigned int status;	/* of HTTP */
 	bool may_change;	/* it was allowed something that may change something */
+	bool dry_run;		/* and did not, as it only asked what it would do */
 	uint64_t duration_us;	/* until the answer was on its way */
 	const char *request_id, *trace_id;
 };

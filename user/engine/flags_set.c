@@ -359,7 +359,8 @@ static int set(struct engine *e, const char *name, const struct engine_flag_chan
 	else
 		new->until_ns = STORE_FOREVER;
 	snprintf(new->name, sizeof(new->name), "%s", name);
-	r = change_setting(e, change, actor, new, reterr);
+	r = change_setting(e, change, actor, new, reterr)
+		    ?: engine_proceed(actor, reterr, "set the flag '%s'", name);
 	if (r < 0)
 		return r;
 	flags_resolve(e, e->policy, &before);
@@ -409,6 +410,9 @@ static int unset(struct engine *e, const char *name, const struct engine_actor *
 	if (!setting)
 		return fault(reterr, -ENOENT, "flags.unset",
 			     "nothing is set of flag '%s': it is as the policy says", name);
+	r = engine_proceed(actor, reterr, "have the flag '%s' as the policy says", name);
+	if (r < 0)
+		return r;
 	flags_resolve(e, e->policy, &before);
 	flags_remove(e, name);
 	r = flags_take_effect(e, &before, reterr);

@@ -209,6 +209,10 @@ static int set_rule(struct engine *e, const char *category, uint64_t keep_s, con
 				  reterr);
 	if (r < 0)
 		return r;
+	r = engine_proceed(actor, reterr, "keep records of category %s %s", category,
+			   keep_s ? "so long as was said" : "for ever");
+	if (r < 0)
+		return r;
 	clock_format_rfc3339(clock_real_ns(), now);
 	body = json_pack("{s:s, s:I, s:s, s:s, s:s}", "category", category, "keep_seconds",
 			 (json_int_t)keep_s, "reason", reason ?: "", "set_at", now, "set_by",
@@ -306,6 +310,9 @@ static int add_hold(struct engine *e, const struct governance_hold *hold,
 		r = check_hold(e->governance, hold, reterr);
 	if (r == 0 && governance_new_id(id) < 0)
 		r = fault(reterr, -EIO, "hold.id", "there is no randomness for an id");
+	if (r == 0)
+		r = engine_proceed(actor, reterr, "hold records of %s",
+				   hold->category ? hold->category : "all categories");
 	if (r < 0)
 		return r;
 	clock_format_rfc3339(clock_real_ns(), now);
@@ -365,7 +372,8 @@ int engine_hold_remove(struct engine *e, const char *id, const char *reason,
 	if (r == 0 && !json_object_get(e->governance->holds, id))
 		r = fault(&f, -ENOENT, "hold.absent", "there is no hold '%.40s'", id);
 	if (r == 0)
-		r = store_document_delete(e->store, HOLD, id, &f);
+		r = engine_proceed(actor, &f, "end the hold %s", id)
+			    ?: store_document_delete(e->store, HOLD, id, &f);
 	if (r == 0)
 		json_object_del(e->governance->holds, id);
 	audit_details_string(&details, "reason", r == 0 && reason ? reason : "");
@@ -432,6 +440,7 @@ int engine_retention_apply(struct engine *e, const struct engine_actor *actor, s
 	const char *key;
 	json_t *body;
 
+	r = r ?: engine_proceed(actor, reterr, "archive and take out what is past its time");
 	if (r < 0)
 		return r;
 	snprintf(order.username, sizeof(order.username), "%s", actor->username);

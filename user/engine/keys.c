@@ -119,7 +119,8 @@ static void sweep(struct engine *e)
 }
 
 /* Keep @key, which lacks nothing but what is random, and what it begins with. */
-static int issue(struct engine *e, json_t *key, json_t **ret, struct fault *reterr)
+static int issue(struct engine *e, json_t *key, const struct engine_actor *actor, json_t **ret,
+		 struct fault *reterr)
 {
 	char text[CREDENTIAL_KEY_SIZE], id[CREDENTIAL_ID + 1], hex[2 * CREDENTIAL_DIGEST + 1];
 	uint8_t digest[CREDENTIAL_DIGEST];
@@ -130,6 +131,10 @@ static int issue(struct engine *e, json_t *key, json_t **ret, struct fault *rete
 	if (json_object_size(e->credentials->keys) >= CREDENTIALS_KEYS_MAX)
 		return fault(reterr, -E2BIG, "key.many", "there are %d keys already",
 			     CREDENTIALS_KEYS_MAX);
+	r = engine_proceed(actor, reterr, "make a key '%s' with the role %s",
+			   credentials_text(key, "name"), credentials_text(key, "role"));
+	if (r < 0)
+		return r;
 	do {
 		if (credential_key_new(text, digest) < 0)
 			return fault(reterr, -EIO, "key.random", "the kernel has no random bytes");
@@ -195,7 +200,7 @@ int engine_key_create(struct engine *e, const json_t *wanted, const struct grant
 	if (r == 0) {
 		grant_put(&grant, key);
 		put_origin(key, credentials_number(wanted, "expires_seconds"), actor);
-		r = issue(e, key, ret, &f);
+		r = issue(e, key, actor, ret, &f);
 	}
 	record(e, AUDIT_EVENT_KEY_CREATED, r == 0 ? credentials_text(key, "id") : "", key, &f,
 	       actor);
@@ -249,11 +254,15 @@ static int rotate(struct engine *e, json_t *former, uint64_t overlap_s, const st
 	json_object_set(key, "rotated_from", json_object_get(former, "id"));
 	json_object_set_new(key, "used", json_integer(0));
 	put_origin(key, credentials_number(former, "lifetime"), actor);
+	r = engine_proceed(actor, reterr, "make another key in the place of %s",
+			   credentials_text(former, "id"));
+	if (r < 0)
+		return r;
 	/* Both in one step: a former key must not stay good because the disk filled up in between. */
 	r = store_begin(e->store, reterr);
 	if (r < 0)
 		return r;
-	r = issue(e, key, ret, reterr);
+	r = issue(e, key, actor, ret, reterr);
 	if (r == 0)
 		r = end_later(e, former, overlap_s, reterr);
 	if (r == 0)
@@ -293,6 +302,7 @@ int engine_key_revoke(struct engine *e, const char *id, const struct engine_acto
 	json_t *key = NULL;
 	int r = find_good(e, id, &key, &f);
 
+	r = r ?: engine_proceed(actor, &f, "end the key %s, and sessions that it opened", id);
 	if (r == 0) {
 		revoked = json_copy(key);
 		json_object_set_new(revoked, "revoked",

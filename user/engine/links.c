@@ -333,7 +333,8 @@ int engine_detach_link(struct engine *e, const char *iface, const struct engine_
 			     "'%s' is no interface that this daemon protects", iface);
 	if (!others)
 		return engine_detach(e, actor, reterr);
-	if (datapath_detach(e->datapath, number, reterr) < 0)
+	if (engine_proceed(actor, reterr, "end enforcement on %s", iface) < 0 ||
+	    datapath_detach(e->datapath, number, reterr) < 0)
 		return reterr->err;
 	set_state(found, ENGINE_LINK_DETACHED);
 	found->view.mode = DATAPATH_DETACHED;

@@ -289,6 +289,7 @@ int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefi
 {
 	struct list_key key = {.kind = kind, .prefix = *prefix, .origin = LIST_OPERATOR};
 	_cleanup_free_ char *reason = NULL, *added_by = NULL;
+	char cidr[PREFIX_TEXT_SIZE];
 	struct list_entry entry;
 	struct fault f = {0};
 	int r;
@@ -301,6 +302,10 @@ int engine_list_remove(struct engine *e, enum list_kind kind, const struct prefi
 		}
 	}
 	r = kind == LIST_ALLOW ? lockout_check_unallow(e, prefix, actor, reterr) : 0;
+	if (r < 0)
+		return r;
+	prefix_format(prefix, cidr);
+	r = engine_proceed(actor, reterr, "take %s off the %s list", cidr, list_kind_to_str(kind));
 	if (r < 0)
 		return r;
 	if (copy_texts(&entry, &reason, &added_by) < 0)

@@ -162,7 +162,8 @@ void privacy_tick(struct engine *e)
 int engine_vault_rotate(struct engine *e, const struct engine_actor *actor, struct fault *reterr)
 {
 	struct fault f = {0};
-	int r = vault_rotate(e->vault, &f);
+	int r = engine_proceed(actor, &f, "lock the vault with a new key")
+			?: vault_rotate(e->vault, &f);
 
 	record(e, AUDIT_EVENT_VAULT_ROTATED, &f, actor);
 	if (r < 0)

@@ -465,6 +465,11 @@ int engine_request(struct engine *e, const struct governance_request *q,
 
 	if (r == 0 && governance_new_id(id) < 0)
 		r = fault(&f, -EIO, "request.id", "there is no randomness for an id");
+	if (r == 0 && actor->dry_run && strcmp(q->kind, "erase") == 0 &&
+	    hold_against(e, q->subject))
+		r = fault(&f, -EPERM, "request.held", "the hold %s stands against it",
+			  hold_against(e, q->subject));
+	r = r ?: engine_proceed(actor, &f, "write a request down, and %s", q->kind);
 	request = new_request(q, id, actor);
 	if (r == 0)
 		r = request ? keep(e, request, &f)

@@ -258,6 +258,10 @@ int engine_panic_set(struct engine *e, int mode, const char *reason,
 			     ENGINE_PANIC_REASON_MAX);
 	if (reason && !utf8_valid(reason, strlen(reason)))
 		return fault(reterr, -EINVAL, "panic.reason", "the reason is not valid UTF-8");
+	if (engine_proceed(actor, reterr, "%s the panic switch%s%s", mode < 0 ? "clear" : "set",
+			   mode < 0 ? "" : " to ",
+			   mode < 0 ? "" : policy_mode_str((enum weir_mode)mode)) < 0)
+		return -EINPROGRESS;
 	panic_set(e->datapath, &request);
 	collect_panic(e);
 	return 0;

@@ -112,6 +112,7 @@ int engine_seal_rotate(struct engine *e, const char *reason, const struct engine
 
 	if (f.err && strcmp(f.code, "engine.reason") == 0)
 		reason = NULL; /* nothing that cannot be recorded */
+	r = r ?: engine_proceed(actor, &f, "sign the audit log with a new key");
 	r = r ?: sealer_rotate_prepare(e->sealer, &note, ret_keys, &f);
 	if (r == 0) {
 		audit_details_string(&details, "former_key", ret_keys[0]);
@@ -139,6 +140,13 @@ int engine_seal_acknowledge(struct engine *e, const char *reason, const struct e
 	if (f.err && strcmp(f.code, "engine.reason") == 0)
 		reason = NULL;
 	engine_seal_stats(e, &stats);
+	if (r == 0 && actor->dry_run && stats.state != SEALER_HALTED)
+		r = fault(&f, -EPERM, "audit.acknowledge",
+			  "there is nothing to acknowledge: the log does not contradict what was "
+			  "signed");
+	r = r
+		    ?: engine_proceed(actor, &f,
+				      "sign again though the audit log contradicts its checkpoint");
 	r = r ?: sealer_acknowledge(e->sealer, ret_name, &f);
 	if (*stats.because)
 		audit_details_string(&details, "contradiction", stats.because);

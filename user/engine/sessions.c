@@ -192,6 +192,10 @@ static int open_session(struct engine *e, const struct grant *grant,
 		return fault(reterr, -E2BIG, "session.many",
 			     "user %s has %d sessions already: end one", actor->username,
 			     CREDENTIALS_SESSIONS_MAX);
+	r = engine_proceed(actor, reterr, "open a session of user %s with the role %s",
+			   actor->username, identity_role_to_str(grant->role));
+	if (r < 0)
+		return r;
 	do {
 		if (credential_random_id(id, CREDENTIAL_ID) < 0)
 			return fault(reterr, -EIO, "session.id", "the kernel has no random bytes");
@@ -253,6 +257,9 @@ int engine_session_end(struct engine *e, const char *id, const struct engine_act
 	struct fault f = {0};
 
 	if (session_of(e, id)) {
+		if (engine_proceed(actor, reterr, "end the session %s of user %s", id,
+				   credentials_text(session_of(e, id), "username")) < 0)
+			return -EINPROGRESS;
 		end(e, id, "asked", actor);
 		return 0;
 	}

@@ -68,6 +68,9 @@ int engine_totp_enroll(struct engine *e, const char *algorithm, const struct eng
 	if (r == 0 && json_object_get(e->credentials->totps, user))
 		r = fault(&f, -EEXIST, "totp.enrolled",
 			  "user %s is enrolled already: remove that first", actor->username);
+	r = r
+		    ?: engine_proceed(actor, &f, "enroll user %s for one-time passwords",
+				      actor->username);
 	if (r == 0)
 		r = enroll(e, number, user, actor, ret, &f);
 	record(e, AUDIT_EVENT_TOTP_ENROLLED, user,
@@ -86,6 +89,7 @@ int engine_totp_remove(struct engine *e, uid_t uid, const struct engine_actor *a
 	r = credentials_usable(e, &f);
 	if (r == 0 && !json_object_get(e->credentials->totps, user))
 		r = fault(&f, -ENOENT, "totp.absent", "user %s is not enrolled", user);
+	r = r ?: engine_proceed(actor, &f, "ask user %s for no one-time passwords any more", user);
 	if (r == 0)
 		r = store_document_delete(e->store, TOTP, user, &f);
 	if (r == 0)
