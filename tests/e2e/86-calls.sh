@@ -46,6 +46,9 @@ correlation() {
 			.actor.role == "admin" and .resource.id == "addListEntry" and
 			.details.status == 201 and .details.duration_us > 0 and
 			.details.request_id == "job-7.retry_2" and .details.trace_id == "'$TRACE'"'
+	check 'so has the record of what was changed: the entry of the list' \
+		has_record '.event_type == "list.add" and .details.request_id == "job-7.retry_2" and
+			.details.trace_id == "'$TRACE'"'
 	api GET /v1/absent
 	check 'an ID is made where there is none' header X-Request-ID '[0-9a-f]{32}'
 	# shellcheck disable=SC2016 # jq has variables, too

@@ -278,6 +278,8 @@ void entry_control(const struct http_request *request, struct http_response *res
 
 	correlate(http_header(request, "X-Request-ID"), http_header(request, "traceparent"),
 		  &c.correlation);
+	c.actor.request_id = c.correlation.request_id;
+	c.actor.trace_id = c.correlation.trace_id;
 	answer(&c);
 	note_call(&c, began_ns);
 }

@@ -31,8 +31,17 @@ int engine_proceed(const struct engine_actor *actor, struct fault *reterr, const
 	return fault(reterr, -EINPROGRESS, ENGINE_DRY_RUN, "%s", words);
 }
 
+/* What a record belongs to. */
+static void put_request(struct audit_details *details, const char *key, const char *value)
+{
+	if (value && *value && details->count < AUDIT_DETAILS_MAX)
+		audit_details_string(details, key, value);
+}
+
 void engine_record(struct engine *e, struct audit_record *record, const struct engine_actor *actor)
 {
+	struct audit_details details = {0};
+	const struct audit_details *given = record->details;
 	char uid[16];
 
 	/* It did not happen, nor was it refused: the record of the request says what it was. */
@@ -44,8 +53,16 @@ void engine_record(struct engine *e, struct audit_record *record, const struct e
 		.username = actor->username,
 		.role = actor->role,
 	};
+	if (actor->request_id) {
+		if (given)
+			details = *given;
+		put_request(&details, "request_id", actor->request_id);
+		put_request(&details, "trace_id", actor->trace_id);
+		record->details = &details;
+	}
 	if (recorder_submit(e->recorder, record) < 0)
 		log_error("an audit record was lost", "event", audit_event_to_str(record->event));
+	record->details = given;
 }
 
 static int event_counts(struct weir_event_count *ret, void *userdata)

@@ -55,6 +55,7 @@ struct engine_actor {
 	pid_t pid;    /* the process that asks, to tell whom a change would cut off; 0 = none */
 	bool force;   /* does it though it would */
 	bool dry_run; /* see engine_proceed() */
+	const char *request_id, *trace_id; /* of the request, for its records; NULL or "" = none */
 };
 
 /**
