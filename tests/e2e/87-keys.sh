@@ -209,6 +209,10 @@ life_of_a_key() {
 	check 'and is not good' is 401 with_key "$next" ask root GET /lists/block
 	check 'weir exits with 4 then' exits 4 env WEIR_KEY="$next" "$WEIR" lists
 	check 'revoking it again says that it is over' is 409 ask root DELETE "/keys/${next:5:8}"
+	check 'weir says where to look' grep -q "see 'weir keys list'" \
+		<<<"$(weir keys revoke 00000000 2>&1 || true)"
+	check 'and of a key that is not good, what to do' grep -q 'give another one with --key-file' \
+		<<<"$(WEIR_KEY=$next weir lists 2>&1 || true)"
 	check 'with a key that nobody made' is 401 with_key weir_00000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA ask root GET /lists
 	check 'with none at all' is 401 with_key nonsense ask root GET /status
 	check 'failures are on record, by cause' has_record auth.failed '.details.cause == "expired"'

@@ -34,18 +34,30 @@ static const char *next_command(const char *code)
 	static const struct {
 		const char *code, *hint;
 	} hints[] = {
+		{"audit.unwritable", "see 'weir doctor'"},
 		{"auth.denied", "see 'weir roles'"},
+		{"auth.key", "give another one with --key-file or WEIR_KEY, or none"},
 		{"auth.rule", "see 'weir roles' and 'weir policy explain access'"},
+		{"auth.scope", "see 'weir roles' with the same key: it says what the key leaves"},
+		{"auth.step_up", "give the one-time password of now: --totp CODE"},
+		{"engine.interface", "see 'weir status'"},
 		{"flags.", "see 'weir flags list'"},
 		{"gdpr.", "see 'weir gdpr list'"},
+		{"grant.", "see 'weir roles' and 'weir keys create --help'"},
+		{"hold.", "see 'weir retention hold list'"},
+		{"key.", "see 'weir keys list'"},
 		{"limits.", "see 'weir limits'"},
 		{"lists.",
 		 "see 'weir lists block' and 'weir lists allow', or 'weir source ADDRESS'"},
+		{"panic.", "see 'weir panic'"},
 		{"policy.generation", "see 'weir policy history'"},
 		{"policy.pending", "see 'weir policy confirm' and 'weir policy rollback'"},
 		{"policy.stale", "see 'weir policy history'"},
 		{"retention.", "see 'weir retention list'"},
 		{"risk.", "see 'weir risk list'"},
+		{"session.", "see 'weir sessions list'"},
+		{"store.", "see 'weir doctor'"},
+		{"tenants.", "see 'weir tenants list'"},
 		{"vault.", "see 'weir vault status' and 'weir doctor'"},
 	};
 
