@@ -29,7 +29,7 @@ readonly SLOW='test_events test_limits test_state test_watchdog'
 readonly ALL=${ALL:-}
 
 readonly FIRST='test_exact test_lists test_adoption' # of the others: nobody is to wait for them at the end
-readonly MODULES='veth'	 # that tests use and Debian does not build in
+readonly MODULES='veth inet_diag tcp_diag' # that tests use and Debian does not build in; loaded by name
 readonly MACHINES_MAX=4	 # per kernel
 readonly SECONDS_MAX=600 # for one machine, from power on to power off; it takes 80 s of a CPU
 readonly MEMORY=2G	 # at most; what the guest leaves alone costs the host nothing
@@ -104,11 +104,21 @@ unpack() {
 	rm -rf "$work/package"
 }
 
+# has_all DIRECTORY - the kernel is there, and the modules that tests need now
+has_all() {
+	local module
+
+	[[ -e $1/vmlinuz ]] || return 1
+	for module in $MODULES; do
+		[[ -e $1/modules/$module.ko ]] || return 1
+	done
+}
+
 # fetch VERSION - fill $STORE/VERSION, once. On failure prints why.
 fetch() {
 	local version=$1 directory=$STORE/$1
 
-	[[ ! -e $directory/vmlinuz ]] || return 0
+	! has_all "$directory" || return 0
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
 		echo "kernels come from Debian packages, and there is no apt-get here"
 		return 1

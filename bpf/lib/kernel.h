@@ -35,7 +35,9 @@ struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr; /* of this host */
 	__u16 skc_num;	      /* local port, host order */
+	__be16 skc_dport;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -44,6 +46,73 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+};
+
+struct minmax_sample {
+	__u32 t, v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
+struct tcp_sock {
+	__u32 srtt_us, mdev_us; /* eight times, and four times */
+	struct minmax rtt_min;
+	__u64 bytes_received, bytes_acked;
+	__u32 total_retrans, snd_cwnd;
+};
+
+struct inet_timewait_sock {
+	volatile unsigned char tw_substate;
+};
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct nsproxy {
+	struct net *net_ns;
+};
+
+struct task_struct {
+	struct nsproxy *nsproxy;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
+
+struct skb_shared_info {
+	unsigned short gso_segs;
+};
+
+struct sk_buff {
+	struct net_device *dev; /* something else while a socket has it */
+	struct sock *sk;
+	unsigned long _skb_refdst;
+	unsigned int len;
+	int skb_iif;
+	__be16 protocol;
+	__u16 network_header, mac_header;
+	unsigned int end;
+	unsigned char *head, *data;
 };
 
 #pragma clang attribute pop

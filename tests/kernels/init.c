@@ -97,23 +97,24 @@ static void load_module(const char *path)
 		close(fd);
 }
 
+/* By name: inet_diag before tcp_diag, which needs it. */
 static void load_modules(void)
 {
-	DIR *directory = opendir(MODULES);
+	struct dirent **entries;
 	char path[sizeof(MODULES) + NAME_BYTES];
-	struct dirent *entry;
+	int count = scandir(MODULES, &entries, NULL, alphasort);
 
-	if (!directory) {
+	if (count < 0) {
 		complain(MODULES);
 		return;
 	}
-	while ((entry = readdir(directory))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), MODULES "/%s", entry->d_name);
-		load_module(path);
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), MODULES "/%.*s", NAME_BYTES - 1, entries[i]->d_name);
+		if (entries[i]->d_name[0] != '.')
+			load_module(path);
+		free(entries[i]);
 	}
-	closedir(directory);
+	free(entries);
 }
 
 static void loopback_up(void)
