@@ -179,6 +179,11 @@ each_command() {
 	both gdpr rectify 198.18.70.2 "$(records true 1 | jq -r .event_id)" 'it was a test'
 	check 'weir gdpr erase of what is held: 5' exits 5 weir gdpr erase 198.18.70.2
 	tried+=('gdpr show' 'gdpr erase')
+	both drops
+	both connections
+	both connections services
+	both connections kill 198.18.99.99 --dry-run
+	check 'weir connections kill of everything is refused: 2' exits 2 weir connections kill
 	both risk list
 	check 'weir risk show of what is not known: 3' exits 3 weir risk show 198.18.99.99
 	tried+=('risk show')

@@ -8,6 +8,7 @@
 #include "datapath/panic.h"
 #include "engine/answers.h"
 #include "engine/flags.h"
+#include "engine/ladder.h"
 #include "engine/privacy.h"
 #include "engine/seal.h"
 #include "engine/usage.h"
@@ -432,6 +433,54 @@ void handle_vault(struct call *c)
 void handle_vault_rotate(struct call *c)
 {
 	reply_json(c, 200, json_object());
+}
+
+void handle_drops(struct call *c)
+{
+	reply_json(c, 200, json_object());
+}
+
+/* One connection, which anybody may mean. */
+static const struct weir_socket_row connection = {
+	.cookie = 7, .state = 1, .local_port = 443, .remote_port = 4242};
+
+int engine_connections(const struct engine *e, const struct connection_filter *f,
+		       struct connection_page *page, struct fault *reterr)
+{
+	(void)e;
+	(void)reterr;
+	if (connection_matches(f, &connection, 1))
+		connection_page_add(page, &connection);
+	connection_page_end(page);
+	return 0;
+}
+
+int engine_services(const struct engine *e, struct sockets_service **ret, size_t *ret_count,
+		    struct fault *reterr)
+{
+	(void)e;
+	(void)ret;
+	(void)ret_count;
+	return fault(reterr, -ECANCELED, "connections.unavailable", "there is no kernel");
+}
+
+uint64_t sockets_quantile_us(const __u64 buckets[static WEIR_SOCKET_BUCKETS], unsigned int permille)
+{
+	return buckets[0] + permille;
+}
+
+int engine_connections_kill(struct engine *e, const struct engine_connections_kill *kill,
+			    const struct engine_actor *actor, struct engine_connections_killed *ret,
+			    struct fault *reterr)
+{
+	if (connection_filter_is_empty(&kill->filter))
+		return fault(reterr, -EINVAL, "connections.filter", "say which");
+	*ret = (struct engine_connections_killed){.ended = !kill->dry_run};
+	if (kill->dry_run)
+		return 0;
+	e->changes++;
+	record(AUDIT_EVENT_CONNECTIONS_KILLED, actor, "connections", "tcp", kill->reason);
+	return 0;
 }
 
 void handle_doctor(struct call *c)

@@ -8,8 +8,10 @@
 #include "base/cleanup.h"
 #include "doctor/doctor.h"
 #include "engine/export.h"
+#include "engine/ladder.h"
 #include "engine/privacy.h"
 #include "engine/seal.h"
+#include "ladder/ladder.h"
 
 /* A path as others can use it. */
 static json_t *json_path(const char *path)
@@ -123,6 +125,28 @@ static void add_own(const struct call *c, struct doctor_report *report)
 				   feed->name, feed->error.text);
 }
 
+/* Old kernels: it costs answers, no protection. */
+static void add_watching(const struct call *c, struct doctor_report *report)
+{
+	const struct ladder *l = engine_ladder(c->engine);
+	const struct fault *connections = engine_connections_trouble(c->engine);
+
+	if (!l || ladder_trouble(l)->err)
+		doctor_add(report, "drops", DOCTOR_WARN, "a kernel of 5.17 or later, with BTF",
+			   "weir drops lacks what the kernel drops: %.250s",
+			   l ? ladder_trouble(l)->text : "out of memory");
+	else
+		doctor_add(report, "drops", DOCTOR_OK, "", "what the kernel drops is counted");
+	if (connections->err)
+		doctor_add(report, "connections", DOCTOR_WARN, "a kernel with BTF",
+			   "weir connections has no answers: %.250s", connections->text);
+	else
+		doctor_add(report, "connections", DOCTOR_OK, "",
+			   "connections are watched, and ended %s",
+			   engine_connections_by_program(c->engine) ? "by a program"
+								    : "through netlink");
+}
+
 static json_t *json_report(const struct doctor_report *report)
 {
 	json_t *lines = json_array();
@@ -162,6 +186,7 @@ void handle_doctor(struct call *c)
 			options.ifaces[options.iface_count++] = name;
 	doctor_run(&options, report);
 	add_own(c, report);
+	add_watching(c, report);
 	reply_json(
 		c, 200,
 		json_pack("{s:o, s:o}", "daemon", json_daemon(c), "checks", json_report(report)));

@@ -148,6 +148,8 @@ void put_vault(struct metrics *m, struct call *c);
 /* seal.c: how far the signed checkpoint of the audit log is. */
 json_t *json_checkpoint(const struct engine *e);
 void put_checkpoint(struct metrics *m, struct call *c);
+/* drops.c: whether drops and connections are watched, and why not. */
+json_t *json_watching(const struct engine *e);
 /* risk.c: how many sources there are of each level of risk. */
 void put_risk(struct metrics *m, struct call *c);
 
@@ -191,6 +193,10 @@ void handle_audit_keys(struct call *c);
 void handle_audit_rotate(struct call *c);
 void handle_audit_stats(struct call *c);
 void handle_audit_report(struct call *c);
+void handle_drops(struct call *c);
+void handle_connections(struct call *c);
+void handle_connection_services(struct call *c);
+void handle_connections_kill(struct call *c);
 void handle_risk_sources(struct call *c);
 void handle_risk_source(struct call *c);
 void handle_detach(struct call *c);

@@ -195,6 +195,7 @@ static const struct {
 	{"vault", json_vault},
 	{"panic", json_panic},
 	{"watchdog", json_watchdog},
+	{"watching", json_watching},
 	{"interfaces", json_interfaces},
 };
 

@@ -41,6 +41,7 @@ static const char *next_command(const char *code)
 		{"auth.scope", "see 'weir roles' with the same key: it says what the key leaves"},
 		{"auth.step_up", "give the one-time password of now: --totp CODE"},
 		{"engine.interface", "see 'weir status'"},
+		{"connections.", "see 'weir connections' and 'weir doctor'"},
 		{"flags.", "see 'weir flags list'"},
 		{"gdpr.", "see 'weir gdpr list'"},
 		{"grant.", "see 'weir roles' and 'weir keys create --help'"},

@@ -109,6 +109,8 @@ enum cli_option {
 	CLI_OPTION_DATA,
 	CLI_OPTION_HEADER,
 	CLI_OPTION_ONCE,
+	CLI_OPTION_FLOW,
+	CLI_OPTION_WATCH,
 	CLI_OPTION_MAX,
 };
 
@@ -231,6 +233,10 @@ int cmd_audit_search(struct cli *cli);
 int cmd_audit_stats(struct cli *cli);
 int cmd_audit_index(struct cli *cli);
 int cmd_audit_report(struct cli *cli);
+int cmd_drops(struct cli *cli);
+int cmd_connections(struct cli *cli);
+int cmd_connections_services(struct cli *cli);
+int cmd_connections_kill(struct cli *cli);
 int cmd_risk_list(struct cli *cli);
 int cmd_risk_show(struct cli *cli);
 int cmd_detach(struct cli *cli);

@@ -118,6 +118,9 @@ static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_TOTP] = {"totp", 0, "CODE", "the one-time password, of who is enrolled"},
 	[CLI_OPTION_DATA] = {"data", 0, "TEXT", "the body of the request; @FILE: what FILE has"},
 	[CLI_OPTION_HEADER] = {"header", 0, "'KEY: VALUE'", "a header of the request"},
+	[CLI_OPTION_FLOW] = {"flow", 0, "CIDR",
+			     "whose packets: an address or prefix, of either end"},
+	[CLI_OPTION_WATCH] = {"watch", 0, NULL, "again and again, what came since the last look"},
 };
 
 const struct option *options_row(enum cli_option option)

@@ -207,6 +207,7 @@ static int take_over(struct engine *e, struct policy **policy, struct fault *ret
 	record_start(e);
 	record_upgrade(e);
 	links_record(e);
+	ladder_start(e);
 	return 0;
 }
 
@@ -267,6 +268,7 @@ void engine_close(struct engine *e)
 			safety_stopped(e);
 		seal_close(e);
 	}
+	ladder_stop(e);
 	governance_free(e->governance);
 	credentials_free(e->credentials);
 	feeds_done(e);

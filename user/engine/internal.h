@@ -16,6 +16,7 @@
 #include "engine/feeds.h"
 #include "engine/flags.h"
 #include "engine/governance.h"
+#include "engine/ladder.h"
 #include "engine/privacy.h"
 #include "engine/safety.h"
 #include "engine/seal.h"
@@ -86,6 +87,9 @@ struct engine {
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
 	struct safety safety;
+	struct ladder *ladder;	 /* NULL: there is no memory for it */
+	struct sockets *sockets; /* NULL: see sockets_trouble */
+	struct fault sockets_trouble;
 	bool detached;
 	uint64_t lists_due_ns; /* CLOCK_MONOTONIC */
 

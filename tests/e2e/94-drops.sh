@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Who dropped it: of a known number of packets, lost in every way there is, each is in exactly one row of the ladder
+# that is counted, and those that arrived are in none. Packets of other network namespaces are nobody's here.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+
+readonly BLOCKED=100 OVER=90 BURST=10 FILTERED=60 FULL=400 CORRUPT=20 ARRIVED=50 REFUSED=3
+
+policy <<-YAML
+	apiVersion: weir/v1
+	mode: enforce
+	lists: {block: {entries: [198.18.4.1]}}
+	services: {discard: {proto: udp, dport: 9}}
+	limits:
+	  - {name: per-source, scope: source, service: discard, rate: 1/h, burst: $BURST}
+YAML
+
+# Three sockets in the host, which nobody reads until "read" comes; then how many datagrams each had.
+cat >"$LAB_DIR/sockets.py" <<'PYTHON'
+import socket, sys
+
+def bind(port, room=None):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if room:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    s.bind((sys.argv[1], port))
+    s.setblocking(False)
+    return s
+
+def drain(s):
+    count = 0
+    try:
+        while s.recv(2048):
+            count += 1
+    except BlockingIOError:
+        return count
+
+sockets = [bind(7002, 8192), bind(7003), bind(7004)]
+print("ready", flush=True)
+sys.stdin.readline()
+print(*[drain(s) for s in sockets], flush=True)
+PYTHON
+
+# Datagrams whose checksum is wrong: short ones, which the kernel checks at once, and long ones, which it checks when they are read.
+cat >"$LAB_DIR/corrupt.py" <<'PYTHON'
+import socket, struct, sys
+
+iface, to, count = sys.argv[1], socket.inet_aton(sys.argv[2]), int(sys.argv[3])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((iface, 0))
+for i in range(count):
+    payload = b"x" * (20 if i % 2 else 800)
+    udp = struct.pack("!HHHH", 4000, 7003, 8 + len(payload), 0xdead) + payload
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), i, 0, 64, 17, 0, socket.inet_aton("198.18.9.1"), to)
+    total = sum(struct.unpack("!10H", ip))
+    total = (total & 0xffff) + (total >> 16)
+    total = ~((total & 0xffff) + (total >> 16)) & 0xffff
+    ip = ip[:10] + struct.pack("!H", total) + ip[12:]
+    s.send(bytes.fromhex("02000000000a02000000000c0800") + ip + udp)
+PYTHON
+
+# row LAYER REASON - packets of its rows.
+row() {
+	weir drops -o json | jq --arg l "$1" --arg r "$2" \
+		'[.items[] | select(.layer == $l and .reason == $r) | .packets] | add // 0'
+}
+
+row_is() { # LAYER REASON WANTED
+	echo "$2: $(row "$1" "$2"), wanted $3"
+	[[ $(row "$1" "$2") == "$3" ]]
+}
+
+lost() {
+	weir drops -o json | jq .lost
+}
+
+send() { # PORT SOURCE PACKETS
+	flood --to "$LAB_HOST4:$1" --base "$2" --packets "$3" >/dev/null
+}
+
+sums_are_equal() {
+	echo "$sent sent, $arrived arrived, $(lost) lost; $(weir drops -o json | jq -c .kernel)"
+	((sent - arrived == $(lost)))
+}
+
+rows_add_up() {
+	weir drops -o json | jq -e '.lost == ([.items[] | select(.counted) | .packets] | add)'
+}
+
+flow_is() { # CIDR FILTER
+	weir drops --flow "$1" -o json | jq -e "(.flows | length > 0) and (.flows | all($2))"
+}
+
+lab_host nft -f - <<-NFT
+	table ip filter {
+		chain input { type filter hook input priority 0; udp dport 7001 drop; }
+	}
+NFT
+start_weir
+coproc SOCKETS { lab_host python3 "$LAB_DIR/sockets.py" "$LAB_HOST4"; }
+read -r _ <&"${SOCKETS[0]}"
+check 'at first nothing is lost' test "$(lost)" = 0
+
+send 9 198.18.4.1 $BLOCKED
+send 9 198.18.5.1 $((OVER + BURST)) # and nobody listens there
+send 7001 198.18.6.1 $FILTERED
+send 7002 198.18.7.1 $FULL
+send 7004 198.18.8.1 $ARRIVED
+lab_client python3 "$LAB_DIR/corrupt.py" "$LAB_IF_CLIENT" "$LAB_HOST4" $CORRUPT
+for ((i = 0; i < REFUSED; i++)); do
+	lab_client curl -s -m 5 -o "$LAB_DIR/nothing" "http://$LAB_HOST4:8001/" || true
+done
+echo read >&"${SOCKETS[1]}"
+read -r full corrupt arrived <&"${SOCKETS[0]}"
+sent=$((BLOCKED + OVER + BURST + FILTERED + FULL + CORRUPT + ARRIVED + REFUSED))
+arrived=$((arrived + full))
+
+check 'what the block list drops is on the rung of weir' row_is xdp blocked $BLOCKED
+check 'and what a limit does' row_is xdp over_packets $OVER
+check 'what netfilter drops is on the rung of the kernel' row_is kernel NETFILTER_DROP $FILTERED
+check 'what nobody listens for is on that of sockets' row_is socket NO_SOCKET $((BURST + REFUSED))
+check 'and what a full socket has no room for' row_is socket SOCKET_RCVBUFF $((FULL - full))
+check 'and what is corrupt, whether found at once or when it is read' row_is socket UDP_CSUM $CORRUPT
+check 'corrupt datagrams do not arrive' test "$corrupt" = 0
+check 'what was sent arrived or is lost, each packet once' sums_are_equal
+check 'and the rows that are counted add up to what is lost' rows_add_up
+check 'a reset that we sent is no loss besides' row_is reset 'sent NO_SOCKET' $REFUSED
+check 'whose packets they were is known' flow_is 198.18.6.0/24 \
+	'.source == "198.18.6.1" and .destination_port == 7001 and .protocol == "udp" and
+		.reason == "NETFILTER_DROP" and .interface == "'"$LAB_IF_HOST"'"'
+check 'corrupt datagrams that were read are of the interface they came by' flow_is 198.18.9.1 \
+	'.reason == "UDP_CSUM" and .interface == "'"$LAB_IF_HOST"'"'
+check 'another interface lost none of them' \
+	test "$(weir drops --iface lo -o json | jq '[.items[] | select(.interface == "'"$LAB_IF_HOST"'")] | length')" = 0
+check 'a table says who dropped what' grep -q 'kernel *NETFILTER_DROP' <(weir drops)
+check 'and it can be watched' grep -q 'NETFILTER_DROP' \
+	<(timeout 3 "$WEIR" drops --watch -o ndjson)
+check 'an interface that there is not is refused' exits 3 weir drops --iface nosuch0
+check 'and what is no address' exits 2 weir drops --flow nonsense
+
+before=$(lost)
+lab_client python3 - "$LAB_HOST4" <<-'PYTHON'
+	import socket, sys
+
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.bind(("198.18.4.1", 0))
+	for _ in range(10):
+	    s.sendto(b"x", (sys.argv[1], 9))
+PYTHON
+check 'what weir drops of a stack is freed by the kernel, and lost once' test "$(lost)" = $((before + 10))
+check 'and that the kernel freed it is a row that is not counted' row_is xdp XDP 10
+before=$(lost)
+lab_host python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('$LAB_CLIENT4', 9))"
+check 'what another network namespace drops is not counted here' test "$(lost)" = "$before"
+check 'but that it is dropped there is known' test "$(weir drops -o json | jq '.kernel.elsewhere > 0')" = true
+
+stop_weir
+finish
