@@ -52,6 +52,9 @@ static void test_so_does_a_header_where_the_path_does_not(void **unused)
 	means("/limits", "2", NULL, API_V2, "/limits");
 	means("/limits", "latest", NULL, API_V1, "/limits");
 	means("/limits", NULL, "application/json; version=2", API_V2, "/limits");
+	means("/metrics", NULL,
+	      "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", API_V1,
+	      "/metrics");
 	means("/limits", NULL, "text/html;q=0.1, application/json;version=v2, */*", API_V2,
 	      "/limits");
 	is_refused("/limits", "9", NULL, -ENOTSUP, "version.unknown");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The exposition text, to the byte; the rules that its names keep; and what Prometheus' own checker
+/* The exposition text, to the byte, in both formats; the rules that its names keep; and what Prometheus' own checker
  * says about all of it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static void samples_follow_their_help_and_type(void **unused)
 	struct metrics m;
 
 	(void)unused;
-	metrics_init(&m, &out);
+	metrics_init(&m, METRICS_TEXT, &out);
 	metrics_family(&m, METRIC_LIST_ENTRIES);
 	metrics_sample(&m, 0, "list", "allow", "kind", "address", NULL);
 	metrics_sample(&m, UINT64_MAX, "list", "block", "kind", "prefix", NULL);
@@ -51,7 +51,7 @@ static void a_label_value_cannot_forge_a_sample(void **unused)
 	struct metrics m;
 
 	(void)unused;
-	metrics_init(&m, &out);
+	metrics_init(&m, METRICS_TEXT, &out);
 	metrics_family(&m, METRIC_BUILD_INFO);
 	metrics_sample(&m, 1, "version", "a\\b\"} 2\nweir_x 3\n", NULL);
 	metrics_sample(&m, 1, "version", "", NULL);
@@ -80,7 +80,7 @@ static void real_numbers_are_written_as_prometheus_reads_them(void **unused)
 		_cleanup_(text_done) struct text out = {.growing = true};
 		struct metrics m;
 
-		metrics_init(&m, &out);
+		metrics_init(&m, METRICS_TEXT, &out);
 		metrics_family(&m, METRIC_START_TIME_SECONDS);
 		metrics_sample_double(&m, cases[i].value, NULL);
 		assert_string_equal(strrchr(out.data, ' '), cases[i].want);
@@ -111,14 +111,144 @@ static void family_names_keep_the_rules(void **unused)
 		while (*info->labels && (label = strsep(&rest, " "))) {
 			assert_true(is_word(label));
 			assert_string_not_equal(label, "source"); /* never an address */
+			assert_string_not_equal(label, "le");
 		}
 	}
+}
+
+static void openmetrics_has_units_infos_and_an_end(void **unused)
+{
+	_cleanup_(text_done) struct text out = {.growing = true};
+	struct metrics m;
+
+	(void)unused;
+	metrics_init(&m, METRICS_OPENMETRICS, &out);
+	metrics_family(&m, METRIC_LINK_GAP_SECONDS_TOTAL);
+	metrics_sample_double(&m, 0.5, "iface", "eth0", NULL);
+	metrics_family(&m, METRIC_BUILD_INFO);
+	metrics_sample(&m, 1, "version", "1.0", NULL);
+	assert_int_equal(m.series, 2);
+	metrics_end(&m);
+	assert_string_equal(
+		out.data,
+		"# HELP weir_link_gap_seconds How long the interface was there and not protected, since the daemon started.\n"
+		"# TYPE weir_link_gap_seconds counter\n"
+		"# UNIT weir_link_gap_seconds seconds\n"
+		"weir_link_gap_seconds_total{iface=\"eth0\"} 0.5\n"
+		"# HELP weir_build Always 1; says which weir runs.\n"
+		"# TYPE weir_build info\n"
+		"weir_build_info{version=\"1.0\"} 1\n"
+		"# EOF\n");
+}
+
+static const struct metrics_exemplar exemplar = {.request_id = "r-1",
+						 .trace_id = "0af7651916cd43dd8448eb211c80319c",
+						 .value = 0.25,
+						 .time_s = 1700000000.5};
+
+static void exemplars_are_for_openmetrics_alone(void **unused)
+{
+	static const char *const want[METRICS_FORMAT_MAX] = {
+		"\nweir_api_requests_total{operation=\"getStatus\",code=\"403\"} 3\n"
+		"weir_api_requests_total{operation=\"getStatus\",code=\"200\"} 4\n",
+		"\nweir_api_requests_total{operation=\"getStatus\",code=\"403\"} 3 # {request_id=\"r-1\","
+		"trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 0.25 1700000000.500\n"
+		"weir_api_requests_total{operation=\"getStatus\",code=\"200\"} 4\n# EOF\n",
+	};
+
+	(void)unused;
+	for (enum metrics_format i = 0; i < METRICS_FORMAT_MAX; i++) {
+		_cleanup_(text_done) struct text out = {.growing = true};
+		struct metrics m;
+
+		metrics_init(&m, i, &out);
+		metrics_family(&m, METRIC_API_REQUESTS_TOTAL);
+		metrics_exemplar(&m, &exemplar);
+		metrics_sample(&m, 3, "operation", "getStatus", "code", "403", NULL);
+		metrics_sample(&m, 4, "operation", "getStatus", "code", "200", NULL);
+		metrics_end(&m);
+		assert_string_equal(strstr(out.data, "\nweir_api"), want[i]);
+	}
+}
+
+static void a_histogram_adds_up_its_buckets(void **unused)
+{
+	struct histogram h = {.first = 2, .buckets = 2, .unit = 1e-6};
+	const struct metrics_exemplar exemplars[3] = {[1] = exemplar};
+	_cleanup_(text_done) struct text out = {.growing = true};
+	struct metrics m;
+
+	(void)unused;
+	for (uint64_t i = 0; i <= 9; i++) /* 0 to 4; 5 to 8; 9 */
+		histogram_add(&h, i);
+	h.exemplars = exemplars;
+	metrics_init(&m, METRICS_OPENMETRICS, &out);
+	metrics_family(&m, METRIC_API_REQUEST_DURATION_SECONDS);
+	metrics_histogram(&m, &h, 1700000000, NULL);
+	assert_string_equal(
+		strstr(out.data, "weir_api_request_duration_seconds_bucket"),
+		"weir_api_request_duration_seconds_bucket{le=\"4e-06\"} 5\n"
+		"weir_api_request_duration_seconds_bucket{le=\"8e-06\"} 9 # {request_id=\"r-1\","
+		"trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 0.25 1700000000.500\n"
+		"weir_api_request_duration_seconds_bucket{le=\"+Inf\"} 10\n"
+		"weir_api_request_duration_seconds_sum 4.5e-05\n"
+		"weir_api_request_duration_seconds_count 10\n"
+		"weir_api_request_duration_seconds_created 1700000000.000\n");
+}
+
+static void every_number_has_its_bucket(void **unused)
+{
+	const struct histogram h = {.first = 3, .buckets = 4, .unit = 1};
+	static const struct {
+		uint64_t units;
+		unsigned int bucket;
+	} cases[] = {{0, 0},  {1, 0},  {8, 0},	{9, 1},	 {16, 1},	 {17, 2},
+		     {32, 2}, {33, 3}, {64, 3}, {65, 4}, {UINT64_MAX, 4}};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(histogram_bucket(&h, cases[i].units), cases[i].bucket);
+}
+
+static void the_format_is_the_one_that_is_accepted(void **unused)
+{
+	static const struct {
+		const char *accept;
+		enum metrics_format want;
+	} cases[] = {
+		{NULL, METRICS_TEXT},
+		{"", METRICS_TEXT},
+		{"*/*", METRICS_TEXT},
+		{"text/plain", METRICS_TEXT},
+		{"application/openmetrics-text", METRICS_OPENMETRICS},
+		{"Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", METRICS_OPENMETRICS},
+		{"application/openmetrics-text; version=0.0.1", METRICS_TEXT},
+		/* Prometheus 2.42. */
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+		 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		 METRICS_OPENMETRICS},
+		{"application/openmetrics-text;q=0.3,text/plain;q=0.4", METRICS_TEXT},
+		{"text/plain;q=0.399, application/openmetrics-text ;q=0.4", METRICS_OPENMETRICS},
+		{"application/openmetrics-text;q=0", METRICS_TEXT},
+		{"application/openmetrics-text;q=nonsense", METRICS_TEXT},
+		{"application/openmetrics-text2", METRICS_TEXT},
+		{",;,q=,;;,application/openmetrics-text;", METRICS_OPENMETRICS},
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(metrics_choose(cases[i].accept), cases[i].want);
 }
 
 static void wrong_label(struct metrics *m)
 {
 	metrics_family(m, METRIC_BUILD_INFO);
 	metrics_sample(m, 1, "hash", "x", NULL);
+}
+
+static void histogram_as_one_sample(struct metrics *m)
+{
+	metrics_single(m, METRIC_API_REQUEST_DURATION_SECONDS, 1);
 }
 
 static void missing_label(struct metrics *m)
@@ -147,7 +277,8 @@ static void no_family(struct metrics *m)
 static void a_mistake_of_the_programmer_aborts(void **unused)
 {
 	static void (*const mistakes[])(struct metrics *) = {
-		wrong_label, missing_label, one_label_too_many, family_twice, no_family,
+		wrong_label,  missing_label, one_label_too_many,
+		family_twice, no_family,     histogram_as_one_sample,
 	};
 
 	(void)unused;
@@ -165,7 +296,7 @@ static void a_mistake_of_the_programmer_aborts(void **unused)
 			signal(SIGABRT, SIG_DFL);
 			if (!freopen("/dev/null", "w", stderr))
 				_exit(1);
-			metrics_init(&m, &out);
+			metrics_init(&m, METRICS_TEXT, &out);
 			mistakes[i](&m);
 			_exit(0);
 		}
@@ -183,21 +314,23 @@ static void the_process_reports_time_and_memory(void **unused)
 	uint64_t bytes;
 
 	(void)unused;
-	metrics_init(&m, &out);
+	metrics_init(&m, METRICS_TEXT, &out);
 	metrics_process(&m);
 	assert_non_null(strstr(out.data, "\nweir_process_cpu_seconds_total "));
 	resident = strstr(out.data, "\nweir_process_resident_bytes ");
 	assert_non_null(resident);
-	out.data[out.length - 1] = '\0';
-	assert_int_equal(parse_u64(strrchr(resident, ' ') + 1, 1 << 16, 1ULL << 40, &bytes), 0);
+	resident += strlen("\nweir_process_resident_bytes ");
+	out.data[resident - out.data + (ptrdiff_t)strcspn(resident, "\n")] = '\0';
+	assert_int_equal(parse_u64(resident, 1 << 16, 1ULL << 40, &bytes), 0);
 }
 
 /* All families, each with a sample. */
 static void write_all(struct text *out)
 {
+	const struct histogram h = {.first = 4, .buckets = 3, .unit = 1e-9};
 	struct metrics m;
 
-	metrics_init(&m, out);
+	metrics_init(&m, METRICS_TEXT, out);
 	metrics_process(&m);
 	for (int i = 0; i < METRIC_MAX; i++) {
 		_cleanup_free_ char *labels = strdup(metric_info((enum metric)i)->labels);
@@ -210,7 +343,11 @@ static void write_all(struct text *out)
 			label[j] = strsep(&rest, " ");
 		assert_null(*labels ? rest : NULL);
 		metrics_family(&m, (enum metric)i);
-		metrics_sample(&m, 1, label[0], "a \"b\"\\\n", label[1], "2", label[2], "3", NULL);
+		if (metric_info((enum metric)i)->type == METRIC_HISTOGRAM)
+			metrics_histogram(&m, &h, 0, label[0], "a", label[1], "2", NULL);
+		else
+			metrics_sample(&m, 1, label[0], "a \"b\"\\\n", label[1], "2", label[2], "3",
+				       NULL);
 	}
 	assert_false(out->truncated);
 }
@@ -253,6 +390,11 @@ int main(void)
 		cmocka_unit_test(a_label_value_cannot_forge_a_sample),
 		cmocka_unit_test(real_numbers_are_written_as_prometheus_reads_them),
 		cmocka_unit_test(family_names_keep_the_rules),
+		cmocka_unit_test(openmetrics_has_units_infos_and_an_end),
+		cmocka_unit_test(exemplars_are_for_openmetrics_alone),
+		cmocka_unit_test(a_histogram_adds_up_its_buckets),
+		cmocka_unit_test(every_number_has_its_bucket),
+		cmocka_unit_test(the_format_is_the_one_that_is_accepted),
 		cmocka_unit_test(a_mistake_of_the_programmer_aborts),
 		cmocka_unit_test(the_process_reports_time_and_memory),
 		cmocka_unit_test(promtool_finds_nothing_to_object_to),

@@ -25,6 +25,7 @@ int api_open(const struct api_options *options, struct api **ret, struct fault *
 		return fault(reterr, -ENOMEM, "http.start", "out of memory");
 	a->options = *options;
 	a->control_fd = a->metrics_fd = -1;
+	meter_init(&a->meter);
 	if (options->metrics_address)
 		r = http_listen_tcp(options->metrics_address, &a->metrics_fd, reterr);
 	if (r == 0)

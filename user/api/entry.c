@@ -257,6 +257,14 @@ void entry_completed(const struct http_response *response, void *api)
 	n->call.status = response->status;
 	n->call.duration_us = (clock_monotonic_ns() - n->began_ns) / 1000;
 	engine_called(a->engine, &n->call);
+	meter_count(&a->meter, &(struct meter_request){
+				       .operation = n->call.operation,
+				       .status = n->call.status,
+				       .duration_us = n->call.duration_us,
+				       .request_id = n->call.request_id,
+				       .trace_id = n->call.trace_id,
+				       .is_stream = response->stream != NULL,
+			       });
 }
 
 void entry_control(const struct http_request *request, struct http_response *response, void *api)

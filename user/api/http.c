@@ -31,6 +31,7 @@ struct http_server {
 	unsigned int open_handles;
 	struct places places;
 	unsigned int turned_away; /* since that was said last */
+	uint64_t turned_away_before;
 	uint64_t said_ns;
 	struct peer_groups groups;
 };
@@ -136,6 +137,7 @@ static void turn_away(struct http_server *s, int fd, const struct http_peer *pee
 	snprintf(uid, sizeof(uid), "%u", peer->uid);
 	log_warn("connections were refused: there are too many", "count", count, "last_uid", uid);
 	s->said_ns = clock_monotonic_ns();
+	s->turned_away_before += s->turned_away;
 	s->turned_away = 0;
 }
 
@@ -184,6 +186,14 @@ static void admit(struct http_server *s, int fd, const struct sockaddr *address,
 	s->arriving = kept;
 	if (MHD_add_connection(s->mhd, fd, address, size) != MHD_YES) /* and it is closed */
 		client_leave(s, client_take(s, fd));
+}
+
+void http_add_stats(const struct http_server *s, struct http_stats *ret)
+{
+	if (!s)
+		return;
+	ret->connections += s->places.taken;
+	ret->turned_away += s->turned_away_before + s->turned_away;
 }
 
 /* Who is at the other end of a connection does not change while it lasts. */

@@ -109,6 +109,14 @@ struct http_options {
 };
 
 int http_start(const struct http_options *options, struct http_server **ret, struct fault *reterr);
+struct http_stats {
+	unsigned int connections; /* that have a place */
+	uint64_t turned_away;	  /* so far */
+};
+
+/** Add what @s has to *ret. Accepts NULL. */
+void http_add_stats(const struct http_server *s, struct http_stats *ret);
+
 /* All held answers must have been released. Finishes when the loop runs next. Accepts NULL. */
 void http_stop(struct http_server *s);
 

@@ -9,6 +9,7 @@
 #include "api/correlate.h"
 #include "api/http.h"
 #include "api/idempotency.h"
+#include "api/meter.h"
 #include "api/version.h"
 #include "engine/credentials.h"
 #include "engine/safety.h"
@@ -25,6 +26,7 @@ struct api {
 	struct allowance allowance;
 	struct jobs *jobs;
 	struct in_flight *in_flight;
+	struct meter meter;
 	bool detach_when_sent;
 };
 
@@ -105,6 +107,12 @@ json_t *json_list_entry(const struct engine *e, const struct list_entry *entry);
 json_t *json_covering(const struct engine *e, const uint8_t address[static 16], int kind);
 json_t *json_list_count(const struct engine *e, enum list_kind kind);
 
+/* status.c, for the metrics. Whether the interface is protected; what the datapath says of its events, and how many bytes
+ * of the ring are used. */
+bool is_protected(const struct engine_link *link);
+void read_events(const struct engine *e, struct weir_event_count *ret, uint64_t *ret_delivered,
+		 uint64_t *ret_used);
+
 /* limits.c, for the status and the metrics. Room for sources, and limits that have run out of it; limits
  * that are not in force now; limits that follow a target. */
 json_t *json_state(const struct engine *e);
@@ -114,6 +122,7 @@ json_t *json_adaptive_limits(const struct engine *e);
 json_t *json_flags_set(const struct call *c);
 void put_flags(struct metrics *m, struct call *c);
 void put_limits(struct metrics *m, struct call *c);
+void put_limit_bounds(struct metrics *m, struct call *c);
 void put_cells(struct metrics *m, struct call *c);
 
 /* policy.c: what waits to be confirmed, and how long still; or null. */
@@ -122,6 +131,9 @@ void put_pending(struct metrics *m, const struct engine *e);
 
 /* rules.c: the policy's rules of access that the caller may see. */
 json_t *json_rules(const struct call *c);
+
+/* tenants.c: their quotas. */
+void put_tenants(struct metrics *m, struct call *c);
 
 /* vault.c: its state, and why it cannot be used. */
 json_t *json_vault(const struct engine *e);

@@ -322,6 +322,55 @@ void put_limits(struct metrics *m, struct call *c)
 	}
 }
 
+/* Units per second; of what has no rate, 0. */
+static double rate_of(const struct policy_limit *rule, unsigned int unit)
+{
+	const struct policy_rate *rate =
+		unit == WEIR_UNIT_CONNECTIONS ? &rule->connections : &rule->rate;
+
+	if (unit == WEIR_UNIT_BYTES)
+		return (double)rule->byte_rate;
+	if (unit == WEIR_UNIT_OPEN || !rate->per_ns)
+		return 0;
+	return (double)rate->count * NSEC_PER_SEC / (double)rate->per_ns;
+}
+
+static void put_bound(struct metrics *m, enum metric family, const struct datapath *d,
+		      const struct weir_limit *limit, const struct policy_limit *rule)
+{
+	static const uint8_t anybody[16];
+	const char *name = datapath_slot_name(d, limit->slot), *unit = policy_unit_str(limit->unit);
+	struct datapath_bucket bucket;
+	char text[POLICY_UNITS_TEXT_SIZE];
+
+	if (rule->algorithm == POLICY_QUOTA) /* tenants.c has them */
+		return;
+	if (family == METRIC_LIMIT_RATE)
+		metrics_sample_double(m, rate_of(rule, limit->unit), "limit", name, "unit", unit,
+				      NULL);
+	else if (family == METRIC_LIMIT_BURST)
+		metrics_sample(m, format_rate(rule, limit->unit, text), "limit", name, "unit", unit,
+			       NULL);
+	else if (!limit->key_parts && datapath_read_bucket(d, limit, anybody, &bucket) == 0)
+		metrics_sample(m, bucket.available, "limit", name, "unit", unit, NULL);
+}
+
+void put_limit_bounds(struct metrics *m, struct call *c)
+{
+	static const enum metric families[] = {METRIC_LIMIT_RATE, METRIC_LIMIT_BURST,
+					       METRIC_LIMIT_ROOM};
+	const struct datapath *d = engine_datapath(c->engine);
+	struct engine_limit l;
+	size_t count;
+	const struct weir_limit *limits = datapath_limits(d, &count);
+
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		metrics_family(m, families[f]);
+		for (size_t i = 0; i < count && engine_limit(c->engine, i, &l); i++)
+			put_bound(m, families[f], d, &limits[i], l.rule);
+	}
+}
+
 void put_cells(struct metrics *m, struct call *c)
 {
 	const struct datapath *d = engine_datapath(c->engine);

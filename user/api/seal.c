@@ -43,6 +43,7 @@ void put_checkpoint(struct metrics *m, struct call *c)
 	metrics_single(m, METRIC_AUDIT_CHECKPOINT_RECORDS, records_behind(c->engine, &s));
 	metrics_family(m, METRIC_AUDIT_CHECKPOINT_SECONDS);
 	metrics_sample_double(m, (double)s.behind_ns / NSEC_PER_SEC, NULL);
+	metrics_single(m, METRIC_AUDIT_CHECKPOINT_TIME_SECONDS, s.signed_ns / NSEC_PER_SEC);
 	metrics_single(m, METRIC_AUDIT_CHECKPOINT_HALTED, s.state == SEALER_HALTED);
 	metrics_single(m, METRIC_AUDIT_CHECKPOINT_FAILING, s.state == SEALER_FAILING);
 	metrics_single(m, METRIC_AUDIT_CHECKPOINTS_TOTAL, s.checkpoints);

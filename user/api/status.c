@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What weir is and does at this moment: status, metrics. */
+/* What weir is and does at this moment. */
 #include <string.h>
 
 #include <weir/vocabulary.h>
@@ -8,14 +8,13 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "metrics/metrics.h"
 
 static const char *attached_to_str(const struct engine *e)
 {
 	return datapath_mode_to_str(engine_attach_mode(e));
 }
 
-static bool is_protected(const struct engine_link *link)
+bool is_protected(const struct engine_link *link)
 {
 	return link->state == ENGINE_LINK_ATTACHED || link->state == ENGINE_LINK_AWAY;
 }
@@ -137,8 +136,8 @@ static json_t *json_audit(const struct engine *e)
 }
 
 /* Read what the datapath says of its events, and how full the ring is: offered - lost - delivered. */
-static void read_events(const struct engine *e, struct weir_event_count *ret,
-			uint64_t *ret_delivered, uint64_t *ret_used)
+void read_events(const struct engine *e, struct weir_event_count *ret, uint64_t *ret_delivered,
+		 uint64_t *ret_used)
 {
 	memset(ret, 0, sizeof(*ret));
 	*ret_delivered = datapath_meta(engine_datapath(e))->events_delivered;
@@ -222,152 +221,4 @@ void handle_status(struct call *c)
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
 		json_object_set_new(body, sections[i].name, sections[i].make(e));
 	reply_json(c, 200, body);
-}
-
-static unsigned int expected_verdict(unsigned int reason)
-{
-	if (reason == WEIR_REASON_SYN_COOKIE)
-		return WEIR_VERDICT_REPLY;
-	return reason < WEIR_REASON_NOT_IP ? WEIR_VERDICT_PASS : WEIR_VERDICT_DROP;
-}
-
-static void put_packets(struct metrics *m, struct call *c)
-{
-	struct weir_count counts[WEIR_VERDICT_MAX * WEIR_REASON_MAX];
-	const char *iface = engine_options(c->engine)->iface;
-
-	datapath_read_counts(engine_datapath(c->engine), counts);
-	/* Every pair that can occur or did: a series that appears only with the first drop makes
-	 * rates miss it. */
-	for (int bytes = 0; bytes <= 1; bytes++) {
-		metrics_family(m, bytes ? METRIC_BYTES_TOTAL : METRIC_PACKETS_TOTAL);
-		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
-			unsigned int reason = i % WEIR_REASON_MAX, verdict = i / WEIR_REASON_MAX;
-
-			if (!reason_exists(reason) ||
-			    (verdict != expected_verdict(reason) && !counts[i].packets))
-				continue;
-			metrics_sample(m, bytes ? counts[i].bytes : counts[i].packets, "iface",
-				       iface, "verdict", verdict_to_str(verdict), "reason",
-				       reason_to_str(reason), NULL);
-		}
-	}
-}
-
-static void put_links(struct metrics *m, struct call *c)
-{
-	const struct engine_link *link;
-
-	metrics_family(m, METRIC_ATTACHED);
-	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
-		metrics_sample(m, 1, "iface", link->name, "mode", datapath_mode_to_str(link->mode),
-			       NULL);
-	metrics_family(m, METRIC_LINK_ATTACHED);
-	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
-		metrics_sample(m, is_protected(link), "iface", link->name, NULL);
-	metrics_family(m, METRIC_LINK_GAP_SECONDS_TOTAL);
-	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
-		metrics_sample_double(m, (double)engine_link_gap_ns(c->engine, i) / NSEC_PER_SEC,
-				      "iface", link->name, NULL);
-	metrics_family(m, METRIC_LINK_LOSSES_TOTAL);
-	for (size_t i = 0; (link = engine_link(c->engine, i)); i++)
-		metrics_sample(m, link->losses, "iface", link->name, NULL);
-}
-
-static void put_state(struct metrics *m, struct call *c)
-{
-	const struct policy *policy = engine_policy(c->engine);
-
-	metrics_family(m, METRIC_BUILD_INFO);
-	metrics_sample(m, 1, "version", WEIR_VERSION, NULL);
-	metrics_single(m, METRIC_START_TIME_SECONDS, engine_started_ns(c->engine) / NSEC_PER_SEC);
-	put_links(m, c);
-	metrics_family(m, METRIC_POLICY_INFO);
-	metrics_sample(m, 1, "hash", policy->sha256, "mode", policy_mode_str(policy->mode), NULL);
-	metrics_single(m, METRIC_POLICY_GENERATION,
-		       datapath_generation(engine_datapath(c->engine)));
-	put_pending(m, c->engine);
-	metrics_family(m, METRIC_LIST_ENTRIES);
-	for (enum list_kind kind = 0; kind < LIST_KIND_MAX; kind++) {
-		struct list_count count = list_set_count(engine_lists(c->engine), kind);
-
-		metrics_sample(m, count.addresses, "list", list_kind_to_str(kind), "kind",
-			       "address", NULL);
-		metrics_sample(m, count.prefixes, "list", list_kind_to_str(kind), "kind", "prefix",
-			       NULL);
-	}
-}
-
-/* Families without a sample are left out: many have no feeds. */
-static void put_feeds(struct metrics *m, struct call *c)
-{
-	const struct engine_feed *feed;
-
-	if (!engine_feed(c->engine, 0))
-		return;
-	metrics_family(m, METRIC_FEED_ENTRIES);
-	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
-		metrics_sample(m, feed->entries, "feed", feed->name, "list",
-			       list_kind_to_str(feed->kind), NULL);
-	metrics_family(m, METRIC_FEED_READ_TIME_SECONDS);
-	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
-		metrics_sample(m, feed->read_ns / NSEC_PER_SEC, "feed", feed->name, NULL);
-	metrics_family(m, METRIC_FEED_FAILING);
-	for (size_t i = 0; (feed = engine_feed(c->engine, i)); i++)
-		metrics_sample(m, feed->error.err != 0, "feed", feed->name, NULL);
-}
-
-static void put_index(struct metrics *m, const struct call *c)
-{
-	struct indexer_stats index = {0};
-
-	engine_index_stats(c->engine, &index);
-	metrics_single(m, METRIC_AUDIT_INDEX_LAG_RECORDS, index.behind);
-	metrics_single(m, METRIC_AUDIT_INDEX_BUILT_TOTAL, index.built);
-	metrics_single(m, METRIC_AUDIT_INDEX_ERRORS_TOTAL, index.failed);
-}
-
-static void put_events(struct metrics *m, struct call *c)
-{
-	struct weir_event_count counts;
-	struct recorder_stats stats;
-	uint64_t delivered, used;
-
-	read_events(c->engine, &counts, &delivered, &used);
-	metrics_single(m, METRIC_EVENTS_OFFERED_TOTAL, counts.offered);
-	metrics_single(m, METRIC_EVENTS_DELIVERED_TOTAL, delivered);
-	metrics_single(m, METRIC_EVENTS_LOST_TOTAL, counts.lost);
-	metrics_single(m, METRIC_EVENTS_SUPPRESSED_PACKETS_TOTAL, counts.suppressed_packets);
-	metrics_family(m, METRIC_RING_BYTES);
-	metrics_sample(m, used, "state", "used", NULL);
-	metrics_sample(m, WEIR_RING_BYTES, "state", "size", NULL);
-	recorder_get_stats(engine_recorder(c->engine), &stats);
-	metrics_single(m, METRIC_AUDIT_RECORDS_TOTAL, stats.records);
-	metrics_single(m, METRIC_AUDIT_COMMITS_TOTAL, stats.commits);
-	metrics_single(m, METRIC_AUDIT_LOST_TOTAL, stats.lost);
-	metrics_single(m, METRIC_AUDIT_DEGRADED, stats.degraded);
-	put_checkpoint(m, c);
-	put_index(m, c);
-	put_vault(m, c);
-	put_exports(m, c);
-}
-
-void handle_metrics(struct call *c)
-{
-	struct metrics m;
-	struct text out;
-
-	text_init_growing(&out);
-	metrics_init(&m, &out);
-	put_state(&m, c);
-	put_safety(&m, c);
-	put_feeds(&m, c);
-	put_packets(&m, c);
-	put_limits(&m, c);
-	put_flags(&m, c);
-	put_risk(&m, c);
-	put_cells(&m, c);
-	put_events(&m, c);
-	metrics_process(&m);
-	reply_text(c, METRICS_CONTENT_TYPE, &out);
 }

@@ -74,18 +74,42 @@ static size_t version_in_path(const char *path)
 	return 0;
 }
 
-/* The value of the parameter "version" of a media type; NULL: it has none. */
-static const char *version_in_accept(const char *accept, size_t *ret_length)
+/* Formats of metrics have versions of their own (metrics/accept.c). */
+static bool is_of_metrics(const char *range)
 {
-	while (accept && (accept = strchr(accept, ';'))) {
-		accept += 1 + strspn(accept + 1, " \t");
-		if (strncasecmp(accept, "version=", 8) == 0) {
-			accept += 8;
-			*ret_length = strcspn(accept, ";, \t");
-			return accept;
+	return strncasecmp(range, "application/openmetrics-text", 28) == 0 ||
+	       strncasecmp(range, "text/plain", 10) == 0;
+}
+
+/* The value of the parameter "version" of a media range; NULL: it has none. */
+static const char *version_in_range(const char *range, const char *end, size_t *ret_length)
+{
+	while ((range = memchr(range, ';', (size_t)(end - range)))) {
+		range += 1 + strspn(range + 1, " \t");
+		if (strncasecmp(range, "version=", 8) == 0) {
+			range += 8;
+			*ret_length = strcspn(range, ";, \t");
+			return range;
 		}
 	}
 	return NULL;
+}
+
+/* The same of the first range that has one. */
+static const char *version_in_accept(const char *accept, size_t *ret_length)
+{
+	const char *found = NULL;
+
+	while (accept && *accept && !found) {
+		size_t length;
+
+		accept += strspn(accept, ", \t");
+		length = strcspn(accept, ",");
+		if (!is_of_metrics(accept))
+			found = version_in_range(accept, accept + length, ret_length);
+		accept += length;
+	}
+	return found;
 }
 
 /* @error: what it is if there is none. */

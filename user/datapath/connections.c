@@ -8,9 +8,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <weir/connection.h>
 
 #include "base/fault_point.h"
 #include "bpf/connections.skel.h"
@@ -117,6 +119,27 @@ int connections_start(struct datapath *d, struct fault *reterr)
 	d->connections = skeleton;
 	d->connections_link = link;
 	return 0;
+}
+
+bool datapath_read_connection_stats(const struct datapath *d, struct weir_conn_stats *ret)
+{
+	_cleanup_free_ struct weir_conn_stats *values =
+		calloc(d->program.cpus, sizeof(*values)); /* a multiple of 8 bytes each */
+	uint32_t zero = 0;
+
+	*ret = (struct weir_conn_stats){0};
+	if (!d->connections || !values ||
+	    bpf_map_lookup_elem(bpf_map__fd(d->connections->maps.weir_conn_stats), &zero, values) <
+		    0)
+		return false;
+	for (unsigned int i = 0; i < d->program.cpus; i++) {
+		ret->opened += values[i].opened;
+		ret->closed += values[i].closed;
+		ret->untracked += values[i].untracked;
+		ret->full += values[i].full;
+		ret->lost += values[i].lost;
+	}
+	return true;
 }
 
 void connections_release(struct datapath *d)

@@ -211,6 +211,15 @@ int64_t datapath_read_samples(const struct datapath *d, struct datapath_samples 
 			      void *userdata, uint64_t *ret_lost);
 void datapath_samples_done(struct datapath_samples *at);
 
+struct weir_conn_stats;
+/** What became of connections that a limit on open ones counts. False: no policy asks for it. */
+bool datapath_read_connection_stats(const struct datapath *d, struct weir_conn_stats *ret);
+
+/** Call @fn with each map and the memory that the kernel accounts for it. Reads /proc. */
+void datapath_each_map(const struct datapath *d,
+		       void (*fn)(const char *name, uint64_t bytes, void *userdata),
+		       void *userdata);
+
 /** Memory that a table for @entries list entries and one for @sources take, in bytes. */
 uint64_t datapath_entries_bytes(size_t entries);
 uint64_t datapath_cells_bytes(uint32_t sources);

@@ -211,6 +211,23 @@ uint32_t engine_locked_out(const struct engine *e, uid_t uid)
 	return lockout_left(&e->credentials->lockout, uid, credentials_now_s());
 }
 
+void engine_count_credentials(const struct engine *e, struct engine_credential_counts *ret)
+{
+	const struct credentials *c = e->credentials;
+	uint64_t now_s = credentials_now_s();
+	const char *id;
+	json_t *key;
+
+	*ret = (struct engine_credential_counts){0};
+	if (!c)
+		return;
+	json_object_foreach (c->keys, id, key) {
+		ret->keys += !key_trouble(key, now_s);
+	}
+	ret->sessions = sessions_count(e);
+	ret->locked_out = lockout_count(&c->lockout, now_s);
+}
+
 int credentials_check_lock(const struct engine *e, const struct engine_actor *actor,
 			   struct fault *reterr)
 {

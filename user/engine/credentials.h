@@ -90,6 +90,13 @@ int engine_totp_enroll(struct engine *e, const char *algorithm, const struct eng
 int engine_totp_remove(struct engine *e, uid_t uid, const struct engine_actor *actor,
 		       struct fault *reterr);
 
+struct engine_credential_counts {
+	size_t keys, sessions; /* that are good */
+	size_t locked_out;     /* users */
+};
+
+void engine_count_credentials(const struct engine *e, struct engine_credential_counts *ret);
+
 /* For the engine itself. */
 struct credentials;
 void credentials_start(struct engine *e);

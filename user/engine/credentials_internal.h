@@ -53,6 +53,8 @@ int session_authenticate(struct engine *e, const char *token, const struct engin
 			 struct engine_credential *ret, struct fault *reterr);
 /* Forget those that are over. */
 void sessions_sweep(struct engine *e);
+/* How many are not over. */
+size_t sessions_count(const struct engine *e);
 void sessions_end_of_key(struct engine *e, const char *key, const struct engine_actor *actor);
 
 #endif

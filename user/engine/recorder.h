@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "events/events.h"
+#include "metrics/histogram.h"
 #include "risk/sources.h"
 
 #define RECORDER_QUEUE_MAX	    4096 /* records and barriers that wait */
@@ -50,13 +51,14 @@ struct recorder_options {
 };
 
 struct recorder_stats {
-	uint64_t records;	  /* length of the chain */
-	uint64_t commits;	  /* by this daemon */
-	uint64_t lost;		  /* records refused because the disk was */
-	uint64_t pending;	  /* appended, not durable */
-	bool degraded;		  /* it is not, or only at the cost of the reserve */
-	uint64_t windows;	  /* open */
-	uint64_t pending_packets; /* in open windows */
+	uint64_t records;		  /* length of the chain */
+	uint64_t commits;		  /* by this daemon */
+	struct histogram commit_duration; /* microseconds, of failed attempts, too */
+	uint64_t lost;			  /* records refused because the disk was */
+	uint64_t pending;		  /* appended, not durable */
+	bool degraded;			  /* it is not, or only at the cost of the reserve */
+	uint64_t windows;		  /* open */
+	uint64_t pending_packets;	  /* in open windows */
 	char last_hash[AUDIT_HASH_TEXT];
 	char degraded_because[256];
 };

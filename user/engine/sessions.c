@@ -42,6 +42,18 @@ void sessions_sweep(struct engine *e)
 	}
 }
 
+size_t sessions_count(const struct engine *e)
+{
+	size_t count = 0;
+	const char *id;
+	json_t *session;
+
+	json_object_foreach (e->credentials->sessions, id, session) {
+		count += !is_over(e, session, credentials_now_s());
+	}
+	return count;
+}
+
 bool engine_session_is_of(const struct engine *e, const char *id, uid_t uid)
 {
 	return session_of(e, id) && credentials_number(session_of(e, id), "uid") == uid;

@@ -24,6 +24,15 @@ uint32_t lockout_left(const struct lockout *l, uid_t uid, uint64_t now_s)
 	return 0;
 }
 
+size_t lockout_count(const struct lockout *l, uint64_t now_s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < LOCKOUT_USERS_MAX; i++)
+		count += l->users[i].used && end_of(&l->users[i], now_s) > now_s;
+	return count;
+}
+
 static uint64_t last_of(const struct lockout_user *u)
 {
 	return u->until_s > u->began_s ? u->until_s : u->began_s;

@@ -8,6 +8,7 @@
 #define IDENTITY_LOCKOUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,8 @@ struct lockout {
 
 /** How many seconds @uid is locked out for, still; 0: is not. */
 uint32_t lockout_left(const struct lockout *l, uid_t uid, uint64_t now_s);
+/** How many users are locked out. */
+size_t lockout_count(const struct lockout *l, uint64_t now_s);
 /** Count a failure. Whoever is locked out by it is returned, otherwise NULL. */
 const struct lockout_user *lockout_fail(struct lockout *l, uid_t uid, uint64_t now_s);
 /** Take back what was kept of a lock. */

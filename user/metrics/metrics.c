@@ -2,6 +2,7 @@
 #include "metrics/metrics.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -20,11 +21,12 @@ static const struct metric_info families[] = {
 };
 _Static_assert(ARRAY_SIZE(families) == METRIC_MAX, "a metric has no family");
 
-static const char *const type_names[] = {
-	[METRIC_COUNTER] = "counter",
-	[METRIC_GAUGE] = "gauge",
+static const char *const type_names[METRIC_TYPE_MAX][METRICS_FORMAT_MAX] = {
+	[METRIC_COUNTER] = {"counter", "counter"},
+	[METRIC_GAUGE] = {"gauge", "gauge"},
+	[METRIC_INFO] = {"gauge", "info"},
+	[METRIC_HISTOGRAM] = {"histogram", "histogram"},
 };
-_Static_assert(ARRAY_SIZE(type_names) == METRIC_TYPE_MAX, "a type has no name");
 
 const struct metric_info *metric_info(enum metric metric)
 {
@@ -32,12 +34,19 @@ const struct metric_info *metric_info(enum metric metric)
 	return &families[metric];
 }
 
-void metrics_init(struct metrics *m, struct text *out)
+void metrics_init(struct metrics *m, enum metrics_format format, struct text *out)
 {
-	*m = (struct metrics){.out = out, .family = METRIC_MAX};
+	*m = (struct metrics){.out = out, .format = format, .family = METRIC_MAX};
 }
 
-/* Help escapes backslash and newline, a label value the double quote as well. */
+void metrics_end(struct metrics *m)
+{
+	if (m->format == METRICS_OPENMETRICS)
+		text_puts(m->out, "# EOF\n");
+	m->out = NULL;
+}
+
+/* Help escapes backslash and newline, a label value the double quote as well; in OpenMetrics help does so, too. */
 static void put_escaped(struct text *out, const char *string, bool quoted)
 {
 	while (*string) {
@@ -52,27 +61,61 @@ static void put_escaped(struct text *out, const char *string, bool quoted)
 	}
 }
 
+static bool ends_with(const char *name, size_t length, const char *suffix)
+{
+	size_t tail = strlen(suffix);
+
+	return length > tail && memcmp(name + length - tail, suffix, tail) == 0;
+}
+
+/* How much of the name is the family's: OpenMetrics has suffixes that only samples have. */
+static size_t family_length(const struct metrics *m, const struct metric_info *info)
+{
+	const char *suffix = info->type == METRIC_COUNTER ? "_total"
+			     : info->type == METRIC_INFO  ? "_info"
+							  : "";
+	size_t length = strlen(info->name);
+
+	return m->format == METRICS_OPENMETRICS && ends_with(info->name, length, suffix)
+		       ? length - strlen(suffix)
+		       : length;
+}
+
+/* The unit is a part of the name, which the format wants to be told of. */
+static void put_unit(struct metrics *m, const char *name, size_t length)
+{
+	static const char *const units[] = {"_seconds", "_bytes", "_ratio"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (ends_with(name, length, units[i]))
+			text_printf(m->out, "# UNIT %.*s %s\n", (int)length, name, units[i] + 1);
+}
+
 void metrics_family(struct metrics *m, enum metric metric)
 {
 	const struct metric_info *info = metric_info(metric);
+	int length = (int)family_length(m, info);
 
 	assert(!m->written[metric]);
 	m->written[metric] = true;
 	m->family = metric;
-	text_printf(m->out, "# HELP %s ", info->name);
-	put_escaped(m->out, info->help, false);
-	text_printf(m->out, "\n# TYPE %s %s\n", info->name, type_names[info->type]);
+	text_printf(m->out, "# HELP %.*s ", length, info->name);
+	put_escaped(m->out, info->help, m->format == METRICS_OPENMETRICS);
+	text_printf(m->out, "\n# TYPE %.*s %s\n", length, info->name,
+		    type_names[info->type][m->format]);
+	if (m->format == METRICS_OPENMETRICS)
+		put_unit(m, info->name, (size_t)length);
 }
 
-/* The name, and the labels, which must be those of the family. */
-static void put_series(struct metrics *m, va_list ap)
+/* The name, and the labels, which must be those of the family; @le: one more, that of a bucket. */
+static void put_series(struct metrics *m, const char *suffix, const char *le, va_list ap)
 {
 	const struct metric_info *info = metric_info(m->family);
 	const char *expected = info->labels;
 	const char *separator = "{";
 	const char *label;
 
-	text_puts(m->out, info->name);
+	text_printf(m->out, "%s%s", info->name, suffix);
 	while ((label = va_arg(ap, const char *))) {
 		const char *value = va_arg(ap, const char *);
 		size_t length = strcspn(expected, " ");
@@ -86,33 +129,115 @@ static void put_series(struct metrics *m, va_list ap)
 		separator = ",";
 	}
 	assert(!*expected);
-	if (*info->labels)
+	if (le)
+		text_printf(m->out, "%sle=\"%s\"", separator, le);
+	if (le || *info->labels)
 		text_puts(m->out, "}");
+	m->series++;
+}
+
+static void put_number(struct text *out, double value)
+{
+	if (isnan(value))
+		text_puts(out, "NaN");
+	else if (isinf(value))
+		text_puts(out, value > 0 ? "+Inf" : "-Inf");
+	else
+		text_printf(out, "%.15g", value);
+}
+
+static void end_sample(struct metrics *m, const struct metrics_exemplar *exemplar)
+{
+	if (m->format == METRICS_OPENMETRICS && exemplar && *exemplar->request_id) {
+		text_puts(m->out, " # {request_id=\"");
+		put_escaped(m->out, exemplar->request_id, true);
+		if (*exemplar->trace_id)
+			text_printf(m->out, "\",trace_id=\"%s", exemplar->trace_id);
+		text_puts(m->out, "\"} ");
+		put_number(m->out, exemplar->value);
+		text_printf(m->out, " %.3f", exemplar->time_s);
+	}
+	text_puts(m->out, "\n");
+}
+
+void metrics_exemplar(struct metrics *m, const struct metrics_exemplar *exemplar)
+{
+	assert(metric_info(m->family)->type == METRIC_COUNTER);
+	m->exemplar = exemplar;
 }
 
 void metrics_sample(struct metrics *m, uint64_t value, ...)
 {
 	va_list ap;
 
+	assert(metric_info(m->family)->type != METRIC_HISTOGRAM);
 	va_start(ap, value);
-	put_series(m, ap);
+	put_series(m, "", NULL, ap);
 	va_end(ap);
-	text_printf(m->out, " %llu\n", (unsigned long long)value);
+	text_printf(m->out, " %llu", (unsigned long long)value);
+	end_sample(m, m->exemplar);
+	m->exemplar = NULL;
 }
 
 void metrics_sample_double(struct metrics *m, double value, ...)
 {
 	va_list ap;
 
+	assert(metric_info(m->family)->type != METRIC_HISTOGRAM);
 	va_start(ap, value);
-	put_series(m, ap);
+	put_series(m, "", NULL, ap);
 	va_end(ap);
-	if (isnan(value))
-		text_puts(m->out, " NaN\n");
-	else if (isinf(value))
-		text_puts(m->out, value > 0 ? " +Inf\n" : " -Inf\n");
+	text_puts(m->out, " ");
+	put_number(m->out, value);
+	end_sample(m, m->exemplar);
+	m->exemplar = NULL;
+}
+
+/* A bound as both formats read it: OpenMetrics has no whole numbers there. */
+static void format_bound(const struct histogram *h, unsigned int bucket, char ret[static 32])
+{
+	int length;
+
+	if (bucket == h->buckets)
+		length = snprintf(ret, 32, "+Inf");
 	else
-		text_printf(m->out, " %.15g\n", value);
+		length = snprintf(ret, 32, "%.9g", h->unit * (double)(1ULL << (h->first + bucket)));
+	if (!strpbrk(ret, ".eI"))
+		snprintf(ret + length, 32 - (size_t)length, ".0");
+}
+
+void metrics_histogram(struct metrics *m, const struct histogram *h, double created_s, ...)
+{
+	uint64_t count = 0;
+	char bound[32];
+	va_list ap;
+
+	assert(metric_info(m->family)->type == METRIC_HISTOGRAM);
+	for (unsigned int i = 0; i <= h->buckets; i++) {
+		count += h->counts[i];
+		format_bound(h, i, bound);
+		va_start(ap, created_s);
+		put_series(m, "_bucket", bound, ap);
+		va_end(ap);
+		text_printf(m->out, " %llu", (unsigned long long)count);
+		end_sample(m, h->exemplars ? &h->exemplars[i] : NULL);
+	}
+	va_start(ap, created_s);
+	put_series(m, "_sum", NULL, ap);
+	va_end(ap);
+	text_puts(m->out, " ");
+	put_number(m->out, h->sum * h->unit);
+	va_start(ap, created_s);
+	text_puts(m->out, "\n");
+	put_series(m, "_count", NULL, ap);
+	va_end(ap);
+	text_printf(m->out, " %llu\n", (unsigned long long)count);
+	if (m->format != METRICS_OPENMETRICS || created_s <= 0)
+		return;
+	va_start(ap, created_s);
+	put_series(m, "_created", NULL, ap);
+	va_end(ap);
+	text_printf(m->out, " %.3f\n", created_s);
 }
 
 void metrics_single(struct metrics *m, enum metric metric, uint64_t value)
@@ -146,9 +271,25 @@ static bool resident_bytes(uint64_t *ret)
 	return true;
 }
 
+/* Entries of a directory of /proc that is about us; -1: it cannot be read. */
+static int64_t count_entries(const char *path)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	const struct dirent *entry;
+	int64_t count = 0;
+
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
 void metrics_process(struct metrics *m)
 {
+	int64_t fds = count_entries("/proc/self/fd"), threads = count_entries("/proc/self/task");
 	struct rusage usage;
+	struct rlimit limit;
 	uint64_t bytes;
 
 	if (getrusage(RUSAGE_SELF, &usage) == 0) {
@@ -157,4 +298,11 @@ void metrics_process(struct metrics *m)
 	}
 	if (resident_bytes(&bytes))
 		metrics_single(m, METRIC_PROCESS_RESIDENT_BYTES, bytes);
+	if (fds > 0)
+		metrics_single(m, METRIC_PROCESS_OPEN_FDS,
+			       (uint64_t)fds - 1); /* not the one that counts */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		metrics_single(m, METRIC_PROCESS_MAX_FDS, limit.rlim_cur);
+	if (threads > 0)
+		metrics_single(m, METRIC_PROCESS_THREADS, (uint64_t)threads);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Prometheus text exposition, version 0.0.4. Which families exist, with type, labels and help, stands
+ * The exposition: Prometheus text 0.0.4, or OpenMetrics 1.0. Which families exist, with type, labels and help, stands
  * in families.def and nowhere else; this writes them and holds callers to it by assert: names and
  * labels are the programmer's. Values come from the caller at scrape time: no registry, no state
  * beyond one scrape. Label values are words from closed sets and names from the policy, never
- * addresses: those are for the audit chain, and would be a new time series each.
+ * addresses: those are for the audit chain, and would be a new time series each. The one exception are networks, a
+ * bounded number of them, where the policy asks for that (METRIC_TOP_SOURCE_PACKETS_PER_SECOND).
  *
- *   metrics_init(&m, &out);
+ *   metrics_init(&m, METRICS_TEXT, &out);
  *   metrics_family(&m, METRIC_LIST_ENTRIES);
  *   metrics_sample(&m, n, "list", "block", "kind", "address", NULL);
  */
@@ -18,10 +19,18 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "metrics/histogram.h"
 
-#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+enum metrics_format { METRICS_TEXT, METRICS_OPENMETRICS, METRICS_FORMAT_MAX };
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_TYPE_MAX };
+/* INFO says by its labels what something is, and is always 1: to the text format a gauge. */
+enum metric_type {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_INFO,
+	METRIC_HISTOGRAM,
+	METRIC_TYPE_MAX,
+};
 
 enum metric {
 #define WEIR_M(constant, name, type, labels, help) METRIC_##constant,
@@ -41,11 +50,21 @@ const struct metric_info *metric_info(enum metric metric);
 
 struct metrics {
 	struct text *out;
-	enum metric family;	  /* the one being written; METRIC_MAX = none yet */
-	bool written[METRIC_MAX]; /* none may come twice */
+	enum metrics_format format;
+	enum metric family;			 /* the one being written; METRIC_MAX = none yet */
+	bool written[METRIC_MAX];		 /* none may come twice */
+	uint64_t series;			 /* samples so far */
+	const struct metrics_exemplar *exemplar; /* of the next sample; NULL = none */
 };
 
-void metrics_init(struct metrics *m, struct text *out);
+/** The format that the value of an Accept header prefers; NULL: none came. What it does not name is not sent, unless
+ * it names neither: then text. */
+enum metrics_format metrics_choose(const char *accept);
+const char *metrics_content_type(enum metrics_format format);
+
+void metrics_init(struct metrics *m, enum metrics_format format, struct text *out);
+/* Nothing comes after this. */
+void metrics_end(struct metrics *m);
 
 /* Begin a family: writes its HELP and TYPE. Samples that follow belong to it. */
 void metrics_family(struct metrics *m, enum metric metric);
@@ -55,10 +74,17 @@ void metrics_family(struct metrics *m, enum metric metric);
 void metrics_sample(struct metrics *m, uint64_t value, ...) __attribute__((sentinel));
 void metrics_sample_double(struct metrics *m, double value, ...) __attribute__((sentinel));
 
+/* The next sample, of a counter, has @exemplar, which must live until then. The text format has none. */
+void metrics_exemplar(struct metrics *m, const struct metrics_exemplar *exemplar);
+
+/* All samples of a histogram. @created_s: since when it counts, seconds since 1970; 0 = not known. */
+void metrics_histogram(struct metrics *m, const struct histogram *h, double created_s, ...)
+	__attribute__((sentinel));
+
 /* A family of a single sample without labels. */
 void metrics_single(struct metrics *m, enum metric metric, uint64_t value);
 
-/** CPU seconds and resident memory of this process. What cannot be read is left out. */
+/** CPU seconds, memory, descriptors and threads of this process. What cannot be read is left out. */
 void metrics_process(struct metrics *m);
 
 #endif
