@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the daemon says of itself: version, status, metrics. */
+/* What the daemon says of itself: version, status. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -309,20 +309,4 @@ int cmd_status(struct cli *cli)
 	if (exit != CLI_OK)
 		return exit;
 	return print_reasons(cli, json_object_get(status, "reasons"));
-}
-
-int cmd_metrics(struct cli *cli)
-{
-	_cleanup_(client_response_done) struct client_response response = {0};
-	_cleanup_(json_decrefp) json_t *value = NULL;
-	int exit = ask_get(cli, "/v1/metrics", &response);
-
-	if (exit != CLI_OK)
-		return exit;
-	if (!cli->json) {
-		ask_print(cli, &response);
-		return CLI_OK;
-	}
-	value = json_pack("{s:s}", "text", response.body.data);
-	return render_json(cli, value);
 }

@@ -121,6 +121,9 @@ static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_FLOW] = {"flow", 0, "CIDR",
 			     "whose packets: an address or prefix, of either end"},
 	[CLI_OPTION_WATCH] = {"watch", 0, NULL, "again and again, what came since the last look"},
+	[CLI_OPTION_TEXTFILE] =
+		{"textfile", 0, "FILE.prom",
+		 "write them there, in one step, for node_exporter's textfile collector"},
 };
 
 const struct option *options_row(enum cli_option option)
