@@ -12,6 +12,7 @@
 #include "lib/mode.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
+#include "lib/timing.h"
 #include "lib/verdict.h"
 
 static __always_inline int parse_load(const struct parse_bytes *bytes, __u32 offset, void *to,
@@ -98,14 +99,20 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, struct weir_cpu *
 /* Behind the network headers; who is decided before the limits is asked whose he is for the count only. */
 static __always_inline int judge(struct xdp_md *ctx, const struct weir_policy *policy,
 				 struct weir_cpu *cpu, struct packet *packet,
-				 struct parse_payload *payload)
+				 struct parse_payload *payload, int timing)
 {
 	int reason = lists_check(cpu, packet);
 
-	if (reason == WEIR_NEXT)
+	timing_stage(timing, cpu, WEIR_STAGE_LISTS);
+	if (reason == WEIR_NEXT) {
 		reason = transport_check(ctx, packet, payload);
-	if (reason == WEIR_NEXT)
-		return limits_check(policy, cpu, packet);
+		timing_stage(timing, cpu, WEIR_STAGE_TRANSPORT);
+	}
+	if (reason == WEIR_NEXT) {
+		reason = limits_check(policy, cpu, packet);
+		timing_stage(timing, cpu, WEIR_STAGE_LIMITS);
+		return reason;
+	}
 	if (settings_has(WEIR_FEATURE_USAGE))
 		match_tenant(policy, packet);
 	return reason;
@@ -117,7 +124,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	struct parse_payload payload = {};
 	struct weir_cpu *cpu = cpu_own();
 	const struct weir_policy *policy;
-	int reason;
+	int reason, action, timing;
 
 	if (!cpu)
 		return XDP_PASS; /* a CPU that was not there when the maps were made */
@@ -127,10 +134,14 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (mode_now(policy) == WEIR_MODE_OFF)
 		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_OFF);
 
+	timing = timing_begin(cpu, policy);
 	reason = network_check(ctx, &packet, &payload);
+	timing_stage(timing, cpu, WEIR_STAGE_NETWORK);
 	if (reason == WEIR_NEXT)
-		reason = judge(ctx, policy, cpu, &packet, &payload);
-	return verdict_exit(ctx, cpu, policy, &packet, reason);
+		reason = judge(ctx, policy, cpu, &packet, &payload, timing);
+	action = verdict_exit(ctx, cpu, policy, &packet, reason);
+	timing_end(timing, cpu);
+	return action;
 }
 
 SEC("xdp.frags")

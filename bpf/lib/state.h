@@ -13,6 +13,7 @@
 #include "lib/maps.h"
 #include "lib/packet.h"
 #include "lib/settings.h"
+#include "lib/timing.h"
 #include "lib/weigh.h"
 
 /* Attempts at one word before the strict side wins. Each failure means another CPU succeeded. */
@@ -317,6 +318,7 @@ __noinline int state_charge_slowly(const struct weir_limit *limit, struct packet
 			break;
 		if (reason != STATE_AGAIN && reason != STATE_NO_ROOM)
 			return reason;
+		timing_retry();
 	}
 	return WEIR_REASON_CONTENDED;
 }

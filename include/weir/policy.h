@@ -173,7 +173,8 @@ struct weir_policy {
 	__u64 fragment_limits;	 /* limits on later fragments only */
 	__u64 flagged_limits;	 /* a flag says to whom they apply; below */
 	__u64 inverted_limits;	 /* of those: to everybody else */
-	__u64 _pad[4];
+	__u64 timing;		 /* one packet of so many is timed, see weir/timing.h; 0 = none */
+	__u64 _pad[3];
 	__u64 protocol_limits[WEIR_PROTOCOLS]; /* for what has no ports, or hides them */
 	__u64 tenant_limits[WEIR_TENANTS_MAX]; /* limits that accept packets of this tenant */
 	struct weir_limit limits[WEIR_LIMITS_MAX];

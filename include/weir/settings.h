@@ -20,11 +20,12 @@ enum weir_feature {
 	WEIR_FEATURE_FLAGS = 1 << 10,  /* limits that a flag switches */
 	WEIR_FEATURE_QUOTA = 1 << 11,  /* quotas */
 	WEIR_FEATURE_USAGE = 1 << 12,  /* there are tenants */
-	WEIR_FEATURE_ALL = (1 << 13) - 1,
 	/* not of the policy: the table of cells is being replaced by one of another size */
 	WEIR_FEATURE_MOVING = 1 << 13,
+	WEIR_FEATURE_TIMING = 1 << 14, /* some packets are timed */
+	WEIR_FEATURE_ALL = ((1 << 15) - 1) & ~WEIR_FEATURE_MOVING,
 };
-#define WEIR_FEATURES 14
+#define WEIR_FEATURES 15
 
 /** What the program has of them: a byte each, since the verifier leaves the loads of what it found to be
  * constant in the program, and one of a byte to compare with 0 is the least. */

@@ -211,6 +211,10 @@ int64_t datapath_read_samples(const struct datapath *d, struct datapath_samples 
 			      void *userdata, uint64_t *ret_lost);
 void datapath_samples_done(struct datapath_samples *at);
 
+struct weir_timing;
+/** What packets cost, by stage (weir/timing.h). False: the policy does not ask for it. */
+bool datapath_read_timing(const struct datapath *d, struct weir_timing *ret);
+
 struct weir_conn_stats;
 /** What became of connections that a limit on open ones counts. False: no policy asks for it. */
 bool datapath_read_connection_stats(const struct datapath *d, struct weir_conn_stats *ret);

@@ -53,6 +53,8 @@ static uint32_t features_of(const struct weir_policy *policy)
 		features |= WEIR_FEATURE_USAGE;
 	if (policy->shadow_limits)
 		features |= WEIR_FEATURE_SHADOW;
+	if (policy->timing)
+		features |= WEIR_FEATURE_TIMING;
 	if (policy->flagged_limits)
 		features |= WEIR_FEATURE_FLAGS;
 	for (uint32_t i = 0; i < policy->limit_count; i++) {

@@ -343,6 +343,7 @@ static void settings_fill(struct compiler *c, uint64_t tick_ns)
 		p->flags |= WEIR_POLICY_DROP_NOT_IP;
 	if (policy->fragments == POLICY_DROP)
 		p->flags |= WEIR_POLICY_DROP_FRAGMENTS;
+	p->timing = policy->metrics.timing;
 	c->image->cell_sets = WEIR_CELL_SETS_MIN;
 	while (c->image->cell_sets < policy->sources)
 		c->image->cell_sets *= 2;

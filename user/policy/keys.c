@@ -48,6 +48,7 @@ static const char *const object_names[] = {
 	[OBJECT_ASSET] = "an asset",
 	[OBJECT_RETENTION] = "retention",
 	[OBJECT_ACCESS] = "a rule of access",
+	[OBJECT_METRICS] = "metrics",
 	[OBJECT_PROFILE] = "a profile",
 };
 _Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
@@ -202,6 +203,9 @@ LISTED(asset_dst, value_asset_dst, "addresses or prefixes", .pattern = pattern_c
 SCALAR(asset_tenant, value_asset_tenant, "the name of a tenant", .pattern = pattern_name, DIGITS);
 SCALAR(asset_weight, value_number, "a number from 50 to 150",
        NUMBER(POLICY_ASSET_MIN, POLICY_ASSET_MAX));
+OBJECT(metrics, read_inner, "a mapping", OBJECT_METRICS);
+SCALAR(metrics_timing, value_reject, "a share such as 1/1000", .pattern = pattern_reject);
+SCALAR(metrics_top, value_number, "a number from 0 to 50", NUMBER(0, POLICY_TOP_SOURCES_MAX));
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 OBJECT(retention, read_inner, "a mapping such as {traffic: 30d}", OBJECT_RETENTION);

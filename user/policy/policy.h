@@ -362,6 +362,14 @@ struct policy_audit {
 	} retention;
 };
 
+#define POLICY_TOP_SOURCES_MAX 50
+
+/* What is measured besides, as it costs something or tells something of people. */
+struct policy_metrics {
+	uint32_t timing;     /* one packet of so many is timed; 0 = none */
+	uint8_t top_sources; /* networks that send most; 0 = none */
+};
+
 #define POLICY_EXPORTS_MAX	 8
 #define POLICY_EXPORT_TARGET_MAX 127 /* bytes */
 
@@ -419,6 +427,7 @@ struct policy {
 	struct policy_limit fragment_limit; /* meaningful if fragments == POLICY_LIMIT */
 	struct policy_safety safety;
 	struct policy_audit audit;
+	struct policy_metrics metrics;
 	struct policy_export *exports; /* in the order of the text */
 	size_t export_count;
 	struct policy_asset *assets; /* likewise */

@@ -52,6 +52,7 @@ enum object {
 	OBJECT_ASSET,
 	OBJECT_RETENTION,
 	OBJECT_ACCESS,
+	OBJECT_METRICS,
 	OBJECT_PROFILE, /* the keys of OBJECT_POLICY but some, none of them required */
 	OBJECT_MAX,
 };

@@ -50,6 +50,7 @@ static const char *const object_ids[] = {
 	[OBJECT_ASSET] = "asset",
 	[OBJECT_RETENTION] = "retention",
 	[OBJECT_ACCESS] = "access",
+	[OBJECT_METRICS] = "metrics",
 	[OBJECT_PROFILE] = "profile",
 };
 _Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
