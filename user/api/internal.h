@@ -131,6 +131,9 @@ void put_pending(struct metrics *m, const struct engine *e);
 
 /* rules.c: the policy's rules of access that the caller may see. */
 json_t *json_rules(const struct call *c);
+/* timing.c: what packets cost; null: the policy does not ask for it. */
+json_t *json_timing(const struct engine *e);
+void put_timing(struct metrics *m, struct call *c);
 
 /* tenants.c: their quotas. */
 void put_tenants(struct metrics *m, struct call *c);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "engine/busiest.h"
 #include "metrics/metrics.h"
 
 static unsigned int expected_verdict(unsigned int reason)
@@ -172,6 +173,22 @@ static void put_connections(struct metrics *m, struct call *c)
 	metrics_sample(m, stats.lost, "cause", "lost", NULL);
 }
 
+/* Only where the policy asks for it: anybody on the host may read this. */
+static void put_top_sources(struct metrics *m, struct call *c)
+{
+	const struct busiest *b = engine_busiest(c->engine);
+	char network[PREFIX_TEXT_SIZE];
+
+	if (!b->count)
+		return;
+	metrics_family(m, METRIC_TOP_SOURCE_PACKETS_PER_SECOND);
+	for (size_t i = 0; i < b->count; i++) {
+		prefix_format(&b->networks[i].prefix, network);
+		metrics_sample_double(m, b->networks[i].packets_per_second, "network", network,
+				      NULL);
+	}
+}
+
 static void put_map(const char *name, uint64_t bytes, void *userdata)
 {
 	metrics_sample(userdata, bytes, "map", name, NULL);
@@ -217,11 +234,13 @@ void handle_metrics(struct call *c)
 	put_safety(&m, c);
 	put_feeds(&m, c);
 	put_packets(&m, c);
+	put_timing(&m, c);
 	put_limits(&m, c);
 	put_limit_bounds(&m, c);
 	put_tenants(&m, c);
 	put_flags(&m, c);
 	put_connections(&m, c);
+	put_top_sources(&m, c);
 	put_risk(&m, c);
 	put_cells(&m, c);
 	put_events(&m, c, &stats);

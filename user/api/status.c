@@ -195,6 +195,7 @@ static const struct {
 	{"panic", json_panic},
 	{"watchdog", json_watchdog},
 	{"watching", json_watching},
+	{"timing", json_timing},
 	{"interfaces", json_interfaces},
 };
 

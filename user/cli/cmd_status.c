@@ -280,6 +280,27 @@ static int print_reasons(const struct cli *cli, const json_t *reasons)
 	return table_print(&t, cli);
 }
 
+/* With -o wide: what packets cost. What reading the clock takes is in each line. */
+static int print_timing(const struct cli *cli, const json_t *timing)
+{
+	_cleanup_(table_done) struct table t = {0};
+	const json_t *stage;
+	size_t i;
+
+	if (!cli->wide || !json_is_object(timing))
+		return CLI_OK;
+	fputc('\n', cli->out);
+	table_init(&t, "STAGE", ">TIMED", ">MEAN NS", ">P50 NS", ">P99 NS", NULL);
+	json_array_foreach (json_object_get(timing, "stages"), i, stage) {
+		table_cell(&t, "%s", member_text(stage, "stage"));
+		table_cell(&t, "%" PRIu64, member_u64(stage, "packets"));
+		table_cell(&t, "%" PRIu64, member_u64(stage, "mean_ns"));
+		table_cell(&t, "%" PRIu64, member_u64(stage, "p50_ns"));
+		table_cell(&t, "%" PRIu64, member_u64(stage, "p99_ns"));
+	}
+	return table_print(&t, cli);
+}
+
 int cmd_status(struct cli *cli)
 {
 	_cleanup_(json_decrefp) json_t *status = NULL;
@@ -308,5 +329,6 @@ int cmd_status(struct cli *cli)
 	exit = table_print(&t, cli);
 	if (exit != CLI_OK)
 		return exit;
-	return print_reasons(cli, json_object_get(status, "reasons"));
+	exit = print_reasons(cli, json_object_get(status, "reasons"));
+	return exit != CLI_OK ? exit : print_timing(cli, json_object_get(status, "timing"));
 }

@@ -8,6 +8,7 @@
 
 #include "audit/indexer.h"
 #include "engine/access.h"
+#include "engine/busiest.h"
 #include "engine/calls.h"
 #include "engine/control.h"
 #include "engine/credentials.h"
@@ -86,6 +87,7 @@ struct engine {
 	struct shipper *shipper; /* NULL: nothing is sent on */
 	struct traffic *traffic; /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
+	struct busiest busiest;	 /* of it, for metrics */
 	struct safety safety;
 	struct ladder *ladder;	 /* NULL: there is no memory for it */
 	struct sockets *sockets; /* NULL: see sockets_trouble */
