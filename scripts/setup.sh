@@ -46,6 +46,7 @@ readonly NEEDS='
 	jq jq tests: reads JSON
 	tmux tmux tests: a terminal for weir top
 	chromium chromium tests: opens reports
+	prometheus promtool tests: scrapes, rules
 	mandoc mandoc tests: lints the manual page
 	zsh zsh tests: its completion
 	fish fish tests: its completion

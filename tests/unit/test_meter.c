@@ -48,13 +48,15 @@ static void requests_are_counted_by_operation_and_status(void **unused)
 	count("block", 403, 50);
 	text = written();
 	assert_non_null(strstr(
-		text, "weir_api_requests_total{operation=\"getStatus\",code=\"200\"} 2\n"
-		      "weir_api_requests_total{operation=\"getStatus\",code=\"403\"} 1 # {request_id=\"an-id\"} 1 "));
+		text,
+		"weir_api_requests_total{operation=\"getStatus\",code=\"200\"} 2\n"
+		"weir_api_requests_total{operation=\"getStatus\",code=\"403\"} 1 # {request_id=\"an-id\"} 1 "));
 	assert_non_null(
 		strstr(text, "weir_api_request_duration_seconds_bucket{le=\"6.4e-05\"} 1 # {"));
 	assert_non_null(
 		strstr(text, "weir_api_request_duration_seconds_bucket{le=\"0.000128\"} 3 # {"));
-	assert_non_null(strstr(text, "weir_api_request_duration_seconds_bucket{le=\"+Inf\"} 4 # {"));
+	assert_non_null(
+		strstr(text, "weir_api_request_duration_seconds_bucket{le=\"+Inf\"} 4 # {"));
 }
 
 static void how_long_a_stream_lasts_says_nothing(void **unused)

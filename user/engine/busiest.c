@@ -48,8 +48,7 @@ void busiest_find(struct busiest *b, const struct traffic *t, size_t wanted, uin
 						      .since_ns = now_ns};
 		}
 		if (n && talkers.seconds > 0)
-			n->packets_per_second =
-				(double)talkers.items[i].packets / talkers.seconds;
+			n->packets_per_second = (double)talkers.items[i].packets / talkers.seconds;
 	}
 	talkers_done(&talkers);
 	b->found_ns = now_ns;
@@ -64,7 +63,7 @@ const struct busiest *engine_busiest(struct engine *e)
 		e->busiest = (struct busiest){0};
 	else if (e->traffic && (!e->busiest.found_ns || e->busiest.count > wanted ||
 				now_ns - e->busiest.found_ns >= BUSIEST_EVERY_S * NSEC_PER_SEC))
-		busiest_find(&e->busiest, e->traffic, wanted,
-			     datapath_meta(e->datapath)->hash_seed, now_ns);
+		busiest_find(&e->busiest, e->traffic, wanted, datapath_meta(e->datapath)->hash_seed,
+			     now_ns);
 	return &e->busiest;
 }
