@@ -23,6 +23,7 @@ struct export_job {
 	struct audit_details asked;
 	struct engine_actor actor;
 	char username[33];
+	struct correlation correlation;
 	struct fault fault; /* why there is none; err 0: there is */
 };
 
@@ -110,6 +111,9 @@ static int read_export(struct call *c, struct export_job *e)
 	e->actor = c->actor;
 	snprintf(e->username, sizeof(e->username), "%s", c->actor.username);
 	e->actor.username = e->username;
+	e->correlation = c->correlation;
+	e->actor.request_id = e->correlation.request_id;
+	e->actor.trace_id = e->correlation.trace_id;
 	e->options = (struct export_stream_options){
 		.audit_dir = engine_audit_dir(c->engine),
 		.format = (enum export_format)format,
