@@ -30,6 +30,8 @@ static uint64_t units_available(const struct weir_limit *limit, uint64_t word, u
 	uint64_t whole = UINT64_MAX;
 	__u64 next;
 
+	if (limit->algorithm == WEIR_ALGORITHM_QUOTA)
+		high = (limit->burst << limit->shift) + 1;
 	/* What would overflow is too much. */
 	if (limit->algorithm == WEIR_ALGORITHM_BUCKET)
 		whole = (UINT64_MAX >> 1) / limit->interval;
@@ -46,24 +48,42 @@ static uint64_t units_available(const struct weir_limit *limit, uint64_t word, u
 	return low;
 }
 
-/* Until one more unit passes. When the word's moment has come, surely. */
-static uint64_t wait_for_unit(const struct weir_limit *limit, uint64_t word, uint64_t time)
+/* Until @units pass. When the word's moment has come, surely, or it is more than ever passes at once. */
+static uint64_t wait_for_units(const struct weir_limit *limit, uint64_t word, uint64_t time,
+			       uint64_t units)
 {
 	uint64_t low = 0, high;
 	__u64 next;
 
-	if (algorithm_next(limit, word, time, 1, &next))
+	if (algorithm_next(limit, word, time, units, &next))
 		return 0;
 	high = word - time;
+	if (!word || (int64_t)high <= 0 || !algorithm_next(limit, word, word, units, &next))
+		return UINT64_MAX;
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (algorithm_next(limit, word, time + middle, 1, &next))
+		if (algorithm_next(limit, word, time + middle, units, &next))
 			high = middle;
 		else
 			low = middle;
 	}
 	return (high >> WEIR_TIME_SHIFT) + 1;
+}
+
+void cells_read_bucket(const struct datapath *d, const struct weir_limit *limit, uint32_t set,
+		       uint64_t tag, uint64_t units, struct datapath_bucket *ret)
+{
+	const struct weir_cell_set *at = &d->program.cells[set];
+	uint32_t way = cells_find(at, tag);
+	uint64_t word = 0, time = now();
+
+	if (way < CELLS_NONE)
+		word = cells_read(&at->cells[way].word);
+	ret->known = way < CELLS_NONE;
+	ret->burst = units_available(limit, 0, time);
+	ret->available = word ? units_available(limit, word, time) : ret->burst;
+	ret->wait_ns = wait_for_units(limit, word, time, units);
 }
 
 int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limit,
@@ -72,11 +92,9 @@ int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limi
 	const struct program *p = &d->program;
 	const struct weir_policy *live = &p->config->policies[d->policy.generation & 1];
 	struct weir_limit current = *limit;
-	uint64_t tag, word = 0, time = now();
+	uint64_t tag;
 	__u64 address[2];
-	const struct weir_cell_set *set;
 	struct weir_key_parts parts = {.source = address, .is_ip6 = !address_is_ipv4(source)};
-	uint32_t way;
 
 	if (limit->key_parts & ~WEIR_KEY_SOURCE || limit->algorithm == WEIR_ALGORITHM_OPEN)
 		return -ENODATA;
@@ -87,14 +105,8 @@ int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limi
 			current.burst = live->limits[i].burst;
 		}
 	tag = weir_key_tag(limit, &parts, p->seed);
-	set = &p->cells[weir_key_set(limit, 0, tag, p->shape.cell_sets - 1)];
-	way = cells_find(set, tag);
-	if (way < CELLS_NONE)
-		word = cells_read(&set->cells[way].word);
-	ret->known = way < CELLS_NONE;
-	ret->burst = units_available(&current, 0, time);
-	ret->available = word ? units_available(&current, word, time) : ret->burst;
-	ret->wait_ns = wait_for_unit(&current, word, time);
+	cells_read_bucket(d, &current, weir_key_set(limit, 0, tag, p->shape.cell_sets - 1), tag, 1,
+			  ret);
 	return 0;
 }
 

@@ -57,6 +57,7 @@ void datapath_close(struct datapath *d)
 	connections_release(d);
 	watchdog_close(d);
 	panic_close(d);
+	twin_free(d->twin);
 	program_done(&d->program);
 	grace_close(d->grace);
 	entries_done(&d->entries);

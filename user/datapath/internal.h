@@ -23,6 +23,7 @@ struct bpf_link;
 struct bpf_map;
 struct connections_bpf;
 struct limiter_bpf;
+struct twin;
 
 /* What is fixed when the program is loaded. */
 struct shape {
@@ -31,6 +32,7 @@ struct shape {
 	uint32_t cell_sets_was; /* of the table that is being replaced; 0 = none is */
 	uint32_t hits_slot;	/* struct weir_meta.hits_slot */
 	uint32_t features;	/* enum weir_feature */
+	bool test_clock;	/* the one that a test brings, see bpf/lib/settings.h */
 	bool maps_only;		/* no policy and no interface has asked for the program yet */
 };
 
@@ -76,6 +78,7 @@ struct link {
 
 struct datapath {
 	struct program program;
+	struct twin *twin; /* of this program; NULL: nobody has asked */
 	struct grace *grace;
 	char base_dir[PATH_MAX]; /* what the operator named; links are pinned there */
 	char pin_dir[PATH_MAX];	 /* below it: of maps and program */
@@ -161,6 +164,10 @@ void connections_stop(struct datapath *d);
 /** Let go of it; it goes on. */
 void connections_release(struct datapath *d);
 
+/* twin.c */
+
+void twin_free(struct twin *t); /* accepts NULL */
+
 /* tables.c */
 
 /** Read back what the pinned maps hold of an earlier daemon's policy. */
@@ -174,6 +181,10 @@ void usage_assign(struct datapath *d, const struct policy_image *image, uint32_t
 
 /* cells.c */
 
+/** What the cell @tag of @set says under @limit, as it stands in the live policy. wait_ns: until @units pass;
+ * UINT64_MAX: never. */
+void cells_read_bucket(const struct datapath *d, const struct weir_limit *limit, uint32_t set,
+		       uint64_t tag, uint64_t units, struct datapath_bucket *ret);
 /** Have @sets cells' sets from now on, without losing state. */
 int cells_resize(struct datapath *d, uint32_t sets, struct fault *reterr);
 /** Complete what cells_resize() began, perhaps an earlier daemon's. */

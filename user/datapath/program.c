@@ -270,6 +270,7 @@ static int load(struct program *p, const struct program *from, const char *pin_d
 	p->skeleton->rodata->weir_seed = p->seed;
 	weir_features_unpack(p->shape.features,
 			     (__u8 *)(uintptr_t)p->skeleton->rodata->weir_features);
+	p->skeleton->rodata->weir_test_clock = p->shape.test_clock;
 	p->skeleton->rodata->weir_hits_slot = p->shape.hits_slot;
 	p->skeleton->rodata->weir_entry_mask = p->shape.entry_sets - 1;
 	p->skeleton->rodata->weir_cell_mask = p->shape.cell_sets - 1;
@@ -393,6 +394,7 @@ int program_swap(struct datapath *d, struct program *next, struct program *ret_o
 		set_answers(&old);
 		return r;
 	}
+	twin_free(take_ptr(d->twin));
 	d->program = *next;
 	*next = (struct program){0};
 	r = pin_what_is_new(d, &old, reterr);
