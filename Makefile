@@ -49,7 +49,7 @@ BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
-MODULES := top cli daemon api report doctor backup engine detect ladder events datapath export vault import metrics lists policy risk audit store identity base
+MODULES := top cli daemon api report doctor backup engine explain detect ladder events datapath export vault import metrics lists policy risk audit store identity base
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a

@@ -25,7 +25,7 @@ readonly PROGRAMS=build/tests/bpf
 readonly EXCLUDED=''
 
 # What takes the longest there: only with ALL=1.
-readonly SLOW='test_events test_limits test_state test_watchdog'
+readonly SLOW='test_events test_limits test_state test_twin test_watchdog'
 readonly ALL=${ALL:-}
 
 readonly FIRST='test_exact test_lists test_adoption' # of the others: nobody is to wait for them at the end
