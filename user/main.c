@@ -96,6 +96,8 @@ static const struct command commands[] = {
 	{"connections", "[FILTER] [FILTER] [FILTER] [FILTER]",
 	 "the TCP connections: by peer, :PORT, state or older=10m", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_connections},
+	{"explain", "PACKET", "what would become of a packet, stage by stage, and why",
+	 CLI_LIST(CLI_ONLINE), .fn = cmd_explain},
 	{"policy check", "FILE", "say all that is wrong with a policy, or odd; needs no daemon",
 	 CLI_LIST(CHECK_OPTIONS), .fn = cmd_policy_check},
 	{"policy fmt", "[FILE]", "write a policy (or stdin) the one way that all are written",

@@ -125,6 +125,7 @@ each_command() {
 	check 'weir flags unset of what is not set: 3' exits 3 weir flags unset trial
 	tried+=('flags unset')
 	both source 198.18.66.1
+	both explain 198.18.66.1
 	both policy check "$LAB_DIR/policy.yaml"
 	both policy schema
 	both policy explain limits.rate

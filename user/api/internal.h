@@ -165,6 +165,17 @@ json_t *json_checkpoint(const struct engine *e);
 void put_checkpoint(struct metrics *m, struct call *c);
 /* drops.c: whether drops and connections are watched, and why not. */
 json_t *json_watching(const struct engine *e);
+/* source.c, in JSON as text: what was dropped of @source lately, items of a list; *@ret_dropped: really, or by a policy that
+ * only watches. */
+void source_put_recent(struct text *t, struct call *c, const uint8_t source[static 16],
+		       bool *ret_dropped);
+/* What the datapath would say to this source's next packet, as far as the source alone decides; and the entry that does,
+ * if one does. */
+const char *source_verdict(const struct engine *e, const uint8_t source[static 16], bool over,
+			   bool dropped, struct list_entry *ret_entry, bool *ret_listed);
+/* The command that lets the source through; null if nothing stops it. @entry: that lists it, or NULL. */
+void source_put_undo(struct text *t, const struct list_entry *entry, const char *address,
+		     const char *verdict);
 /* risk.c: how many sources there are of each level of risk. */
 void put_risk(struct metrics *m, struct call *c);
 
@@ -185,6 +196,7 @@ void handle_tenant_get(struct call *c);
 void handle_tenant_usage(struct call *c);
 void handle_source(struct call *c);
 void handle_top(struct call *c);
+void handle_explain(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);
 void handle_list_get(struct call *c);

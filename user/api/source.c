@@ -76,7 +76,7 @@ static void put_limit_name(struct text *t, struct call *c, uint16_t limit)
 		text_puts(t, "null");
 }
 
-static void put_recent(struct text *t, struct call *c, const uint8_t source[static 16],
+void source_put_recent(struct text *t, struct call *c, const uint8_t source[static 16],
 		       bool *ret_dropped)
 {
 	struct events_window windows[RECORDER_SOURCE_WINDOWS_MAX];
@@ -106,11 +106,8 @@ static bool can_be_undone(const struct list_entry *entry)
 	return entry->key.origin == LIST_OPERATOR || entry->key.origin == LIST_RECOVERED;
 }
 
-/* What the datapath would say to this source's next packet, as far as the source alone decides; and
- * the entry that does, if one does. */
-static const char *source_verdict(const struct engine *e, const uint8_t source[static 16],
-				  bool over, bool dropped, struct list_entry *ret_entry,
-				  bool *ret_listed)
+const char *source_verdict(const struct engine *e, const uint8_t source[static 16], bool over,
+			   bool dropped, struct list_entry *ret_entry, bool *ret_listed)
 {
 	struct list_entry entries[LIST_COVERING_MAX];
 	size_t count = list_set_covering(engine_lists(e), source, clock_monotonic_ns(), entries);
@@ -127,8 +124,7 @@ static const char *source_verdict(const struct engine *e, const uint8_t source[s
 	return dropped ? "dropped_lately" : "within_limits";
 }
 
-/* The command that lets the source through; null if nothing stops it. */
-static void put_undo(struct text *t, const struct list_entry *entry, const char *address,
+void source_put_undo(struct text *t, const struct list_entry *entry, const char *address,
 		     const char *verdict)
 {
 	char cidr[PREFIX_TEXT_SIZE];
@@ -174,10 +170,10 @@ void handle_source(struct call *c)
 	text_puts(&rest, ",\"limits\":[");
 	put_buckets(&rest, c, source, &over);
 	text_puts(&rest, "],\"recent\":[");
-	put_recent(&rest, c, source, &dropped);
+	source_put_recent(&rest, c, source, &dropped);
 	text_puts(&rest, "],\"undo\":");
 	verdict = source_verdict(c->engine, source, over, dropped, &entry, &listed);
-	put_undo(&rest, listed ? &entry : NULL, address, verdict);
+	source_put_undo(&rest, listed ? &entry : NULL, address, verdict);
 	text_puts(&rest, "}\n");
 	text_printf(&t,
 		    "{\"address\":\"%s\",\"verdict\":\"%s\",\"mode\":\"%s\",\"lists\":", address,

@@ -209,6 +209,7 @@ int cmd_unallow(struct cli *cli);
 int cmd_block(struct cli *cli);
 int cmd_unblock(struct cli *cli);
 int cmd_source(struct cli *cli);
+int cmd_explain(struct cli *cli);
 int cmd_import(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);

@@ -8,6 +8,7 @@
 #include "cli/ask.h"
 #include "cli/entries.h"
 #include "cli/render.h"
+#include "cli/source.h"
 #include "policy/units.h"
 
 static const struct {
@@ -68,7 +69,7 @@ static int print_limits(const struct cli *cli, const json_t *limits)
 	return table_print(&t, cli);
 }
 
-static int print_recent(const struct cli *cli, const json_t *recent)
+int source_print_recent(const struct cli *cli, const json_t *recent)
 {
 	_cleanup_(table_done) struct table t = {0};
 	const json_t *window;
@@ -120,6 +121,6 @@ int cmd_source(struct cli *cli)
 	if (exit == CLI_OK)
 		exit = print_limits(cli, json_object_get(answer, "limits"));
 	if (exit == CLI_OK)
-		exit = print_recent(cli, json_object_get(answer, "recent"));
+		exit = source_print_recent(cli, json_object_get(answer, "recent"));
 	return exit;
 }
