@@ -49,7 +49,7 @@ BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
-MODULES := top cli daemon api report doctor backup engine explain detect ladder events datapath export vault import metrics lists policy risk audit store identity base
+MODULES := top cli daemon api report doctor backup engine explain detect ladder events datapath export vault import metrics lists policy risk trace audit store identity base
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
@@ -170,7 +170,7 @@ FUZZ_API := $(addprefix $(BUILD)/,user/api/api.o user/api/entry.o user/api/autho
 	user/api/policy.o user/api/history.o user/api/audit.o user/api/anchor.o user/api/seal.o user/api/limits.o user/api/tenants.o user/api/flags.o \
 	user/api/connections.o user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o user/api/openapi.o \
 	$(addprefix tests/fuzz/fake_,engine.o http.o keys.o log.o))
-FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk audit identity base,$(BUILD)/user/$(m).a)
+FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk trace audit identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
 $(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o lib/packets.o)

@@ -35,6 +35,7 @@ readonly TARGETS='
 	index 4096 400 whatever an index says, what is found is in the log and was asked for
 	record 8192 6000 a record is read back whatever it quotes
 	import 8192 4000 what another tool prints becomes a policy that is one, or is refused in words
+	trace 1024 20000 any words are a filter that some packet could meet, or are refused in words
 	text 512 15000 numbers, addresses and list entries are the same when written and read again
 '
 
