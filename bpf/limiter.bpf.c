@@ -107,6 +107,9 @@ static __always_inline int judge(struct xdp_md *ctx, const struct weir_policy *p
 	if (reason == WEIR_NEXT) {
 		reason = transport_check(ctx, packet, payload);
 		timing_stage(timing, cpu, WEIR_STAGE_TRANSPORT);
+	} else if (trace_is_due(cpu)) {
+		/* Who traces wants to see the ports of what a list decides, too. */
+		parse_transport_thoroughly(ctx, packet, payload);
 	}
 	if (reason == WEIR_NEXT) {
 		reason = limits_check(policy, cpu, packet);

@@ -46,11 +46,14 @@ static __always_inline int answer_exit(struct xdp_md *ctx)
 	packet = *(const struct packet *)cpu->packet;
 	reason = (int)cpu->reason;
 	limit = limits_at(policy, packet.limit);
+	if (trace_is_due(cpu))
+		trace_keep(ctx, packet.length);
 	verdict = answer_verdict(ctx, limit, &packet);
 	verdict_account(cpu, policy, &packet, limit, reason, verdict);
 	verdict_count(cpu, reason, verdict, packet.length);
 	usage_count(policy, &packet, verdict);
 	sample_packet(cpu, &packet, reason, verdict);
+	trace_packet(ctx, cpu, policy, &packet, reason, verdict, 1);
 	return verdict_action(verdict);
 }
 

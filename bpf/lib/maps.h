@@ -12,6 +12,7 @@
 #include <weir/list.h>
 #include <weir/live.h>
 #include <weir/policy.h>
+#include <weir/trace.h>
 #include <weir/usage.h>
 #include <weir/vocabulary.h>
 
@@ -119,5 +120,30 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, WEIR_RING_BYTES);
 } weir_events SEC(".maps");
+
+/* 0 -> struct weir_trace, what is looked for; userspace, memory-mapped; a page. Of this and the next two only the
+ * one with the packets is large, and only while somebody traces. They are not pinned. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_trace);
+} weir_trace SEC(".maps");
+
+/* CPU -> struct weir_trace_cpu; the datapath on that CPU; 1.3 KiB per CPU */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_trace_cpu);
+} weir_trace_cpu SEC(".maps");
+
+/* struct weir_trace_event records, with bytes of the packets; the datapath; WEIR_TRACE_RING_BYTES, or a page */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} weir_traces SEC(".maps");
 
 #endif

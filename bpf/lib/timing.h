@@ -113,13 +113,13 @@ static __always_inline int timing_begin(struct weir_cpu *cpu, const struct weir_
 
 static __always_inline void timing_stage(int timing, const struct weir_cpu *cpu, __u32 stage)
 {
-	if (timing && *(volatile const __u32 *)&cpu->timed)
+	if (timing && *(volatile const __u8 *)&cpu->timed)
 		timing_stamp(stage);
 }
 
 static __always_inline void timing_end(int timing, const struct weir_cpu *cpu)
 {
-	if (timing && *(volatile const __u32 *)&cpu->timed)
+	if (timing && *(volatile const __u8 *)&cpu->timed)
 		timing_finish();
 }
 

@@ -13,6 +13,7 @@
 #include "lib/sample.h"
 #include "lib/settings.h"
 #include "lib/tally.h"
+#include "lib/trace.h"
 #include "lib/usage.h"
 
 /* The number ranges of tbl/reason.def. */
@@ -132,7 +133,7 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu
 		if (limit && verdict == WEIR_VERDICT_DROP) {
 			if (verdict_wants_answer(cpu, limit)) {
 				*(struct packet *)cpu->packet = *packet;
-				cpu->reason = (__u32)reason;
+				cpu->reason = (__u8)reason;
 				cpu->generation = policy->generation;
 				bpf_tail_call(ctx, &weir_answers, 0);
 			}
@@ -145,6 +146,7 @@ static __always_inline int verdict_exit(struct xdp_md *ctx, struct weir_cpu *cpu
 		usage_count(policy, packet, verdict);
 		sample_packet(cpu, packet, reason, verdict);
 	}
+	trace_packet(ctx, cpu, policy, packet, reason, verdict, 0);
 	return verdict_action(verdict);
 }
 

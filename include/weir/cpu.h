@@ -63,10 +63,12 @@ struct weir_cpu {
 	struct weir_charge charges[WEIR_LIMITS_PER_PACKET];
 	/* One that is to be answered, on its way from the limiter to the program that does. */
 	__u64 packet[WEIR_PACKET_BYTES / 8];
-	__u32 reason;	   /* enum weir_reason */
+	__u8 reason;	   /* enum weir_reason */
+	__u8 timed;	   /* this one is, see weir/timing.h */
+	__u16 _pad;
 	__u32 generation;  /* of the policy that decided */
-	__u32 timing_left; /* packets until the next one is timed, see weir/timing.h */
-	__u32 timed;	   /* this one is */
+	__u32 timing_left; /* packets until the next one is timed */
+	__u32 trace_left;  /* and until the next one that a trace looks at (weir/trace.h) */
 	struct weir_count counts[WEIR_COUNTS];		  /* verdict * WEIR_REASON_MAX + reason */
 	struct weir_limit_count limits[WEIR_LIMIT_SLOTS]; /* by slot */
 	struct weir_destination destinations[WEIR_DESTINATIONS]; /* by hash */

@@ -23,9 +23,11 @@ enum weir_feature {
 	/* not of the policy: the table of cells is being replaced by one of another size */
 	WEIR_FEATURE_MOVING = 1 << 13,
 	WEIR_FEATURE_TIMING = 1 << 14, /* some packets are timed */
+	/* not of the policy either: somebody traces packets */
+	WEIR_FEATURE_TRACE = 1 << 15,
 	WEIR_FEATURE_ALL = ((1 << 15) - 1) & ~WEIR_FEATURE_MOVING,
 };
-#define WEIR_FEATURES 15
+#define WEIR_FEATURES 16
 
 /** What the program has of them: a byte each, since the verifier leaves the loads of what it found to be
  * constant in the program, and one of a byte to compare with 0 is the least. */

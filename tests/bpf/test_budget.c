@@ -100,6 +100,7 @@ static void the_limiter_keeps_its_budget(void **state)
 	check_limiter(0, "none");
 	check_limiter(WEIR_FEATURE_ALL, "all");
 	check_limiter(WEIR_FEATURE_ALL | WEIR_FEATURE_MOVING, "moving");
+	check_limiter(WEIR_FEATURE_ALL | WEIR_FEATURE_TRACE, "trace");
 }
 
 static void the_counter_of_connections_keeps_its_budget(void **state)

@@ -54,6 +54,8 @@ void datapath_close(struct datapath *d)
 {
 	if (!d)
 		return;
+	if (d->traces)
+		datapath_trace_end(d, NULL); /* or what goes on would trace for nobody */
 	connections_release(d);
 	watchdog_close(d);
 	panic_close(d);

@@ -19,6 +19,7 @@
 #include <weir/event.h>
 #include <weir/live.h>
 #include <weir/policy.h>
+#include <weir/trace.h>
 #include <weir/usage.h>
 #include <weir/vocabulary.h>
 
@@ -223,6 +224,37 @@ bool datapath_read_connection_stats(const struct datapath *d, struct weir_conn_s
 void datapath_each_map(const struct datapath *d,
 		       void (*fn)(const char *name, uint64_t bytes, void *userdata),
 		       void *userdata);
+/* A trace (weir/trace.h): packets one by one. There is one at a time. */
+struct datapath_trace_options {
+	struct weir_trace_filter filter;
+	uint32_t period; /* one packet of so many is looked at; 1 to WEIR_TRACE_SAMPLE_MAX */
+	uint32_t snap;	 /* bytes of each; 0 to WEIR_TRACE_SNAP_MAX */
+	uint32_t budget; /* percent of each CPU that it may take; 1 to 100 */
+};
+
+/**
+ * Have a program that traces, until datapath_trace_end(), as if datapath_trace_renew() had been called. Faults: trace.busy
+ * (-EBUSY: there is one), and those of datapath_need_program().
+ */
+int datapath_trace_begin(struct datapath *d, const struct datapath_trace_options *options,
+			 struct fault *reterr);
+/** Look for something else from now on: names mean other numbers. Not more often than once in 10 ms. */
+void datapath_trace_set_filter(struct datapath *d, const struct weir_trace_filter *filter);
+/** It is wanted for WEIR_TRACE_LEASE_NS more. */
+void datapath_trace_renew(struct datapath *d);
+/**
+ * Call @fn with what there is, each followed by its bytes, until it returns false; that one was taken as well.
+ * Returns how many there were.
+ */
+size_t datapath_trace_read(struct datapath *d,
+			   bool (*fn)(const struct weir_trace_event *event, void *userdata),
+			   void *userdata);
+/** What all CPUs counted; the sums of weir/trace.h hold once it was paused. */
+void datapath_trace_read_count(const struct datapath *d, struct weir_trace_count *ret);
+/** Take no more packets in; what is in the ring may still be read. */
+void datapath_trace_pause(struct datapath *d);
+/** Have a program that does not trace. If that cannot be: one that could, and does nothing. Accepts that there is none. */
+int datapath_trace_end(struct datapath *d, struct fault *reterr);
 
 /** Memory that a table for @entries list entries and one for @sources take, in bytes. */
 uint64_t datapath_entries_bytes(size_t entries);

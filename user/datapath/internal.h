@@ -11,6 +11,7 @@
 #include <weir/cpu.h>
 #include <weir/list.h>
 #include <weir/settings.h>
+#include <weir/trace.h>
 #include <weir/usage.h>
 
 #include "datapath/datapath.h"
@@ -23,6 +24,7 @@ struct bpf_link;
 struct bpf_map;
 struct connections_bpf;
 struct limiter_bpf;
+struct ring_buffer;
 struct twin;
 
 /* What is fixed when the program is loaded. */
@@ -52,6 +54,8 @@ struct program {
 	struct weir_cell_set *cells;	 /* WEIR_CELL_FIXED, then shape.cell_sets */
 	struct weir_cell_set *cells_was; /* likewise */
 	struct weir_cpu *cpu;		 /* of each */
+	struct weir_trace *trace;
+	struct weir_trace_cpu *trace_cpu; /* of each */
 };
 
 /*
@@ -90,6 +94,9 @@ struct datapath {
 	bool fresh;  /* the pins are ours: no daemon was here before */
 	int lock_fd; /* base_dir: locked as long as it is open */
 	struct link links[DATAPATH_LINKS_MAX];
+
+	struct ring_buffer *traces;		    /* NULL: nobody traces */
+	struct datapath_trace_reader *trace_reader; /* while it reads */
 
 	struct weir_panic *panic;	     /* mapped */
 	struct watchdog *watchdog;	     /* NULL: no policy has asked for it */
@@ -167,6 +174,11 @@ void connections_release(struct datapath *d);
 /* twin.c */
 
 void twin_free(struct twin *t); /* accepts NULL */
+/* trace.c */
+
+/** What the program has to have because somebody traces: enum weir_feature. */
+uint32_t trace_features(const struct datapath *d);
+void trace_done(struct datapath *d);
 
 /* tables.c */
 

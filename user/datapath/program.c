@@ -45,7 +45,7 @@ struct area {
 	void **at;
 };
 
-#define AREAS 9
+#define AREAS 11
 
 static uint32_t cells_was_size(const struct shape *shape)
 {
@@ -69,6 +69,9 @@ static void list_areas(struct program *p, struct area ret[static AREAS])
 		{p->skeleton->maps.weir_cells_was,
 		 cells_was_size(&p->shape) * sizeof(*p->cells_was), (void **)&p->cells_was},
 		{p->skeleton->maps.weir_cpu, p->cpus * sizeof(*p->cpu), (void **)&p->cpu},
+		{p->skeleton->maps.weir_trace, sizeof(*p->trace), (void **)&p->trace},
+		{p->skeleton->maps.weir_trace_cpu, p->cpus * sizeof(*p->trace_cpu),
+		 (void **)&p->trace_cpu},
 	};
 
 	memcpy(ret, areas, sizeof(areas));
@@ -92,6 +95,8 @@ static bool is_handed_on(const struct program *from, const struct shape *shape, 
 		return from->shape.cell_sets == shape->cell_sets;
 	if (strcmp(name, "weir_cells_was") == 0)
 		return from->shape.cell_sets_was == shape->cell_sets_was;
+	if (strcmp(name, "weir_traces") == 0)
+		return !((from->shape.features ^ shape->features) & WEIR_FEATURE_TRACE);
 	return true;
 }
 
@@ -189,9 +194,11 @@ static bool is_its_own(const struct program *p, const struct bpf_map *map)
 	return bpf_map__is_internal(map) && map != p->skeleton->maps.bss;
 }
 
+/* A trace ends with the daemon, so the next one does not look for it. */
 bool program_is_pinned(const struct program *p, const struct bpf_map *map)
 {
-	return !is_its_own(p, map);
+	return !is_its_own(p, map) && map != p->skeleton->maps.weir_trace &&
+	       map != p->skeleton->maps.weir_trace_cpu && map != p->skeleton->maps.weir_traces;
 }
 
 /* Give each map the one of @from, or its pin: libbpf adopts what is there and creates and pins what is
@@ -207,13 +214,14 @@ static int choose_maps(struct program *p, const struct program *from, const char
 	{
 		if (is_its_own(p, map))
 			continue;
+		r = 0;
 		if (from) {
 			old = ancestor(from, p, map);
 			r = fault_point(NULL, "program.reuse");
 			if (r < 0)
 				return r;
 			r = old ? bpf_map__reuse_fd(map, bpf_map__fd(old)) : 0;
-		} else {
+		} else if (program_is_pinned(p, map)) {
 			r = pin_path(pin_dir, program_map_name(p, map), path);
 			r = r ?: bpf_map__set_pin_path(map, path);
 		}
@@ -223,12 +231,20 @@ static int choose_maps(struct program *p, const struct program *from, const char
 	return 0;
 }
 
+static uint32_t traces_bytes(const struct shape *shape)
+{
+	return shape->features & WEIR_FEATURE_TRACE ? WEIR_TRACE_RING_BYTES
+						    : (uint32_t)sysconf(_SC_PAGESIZE);
+}
+
 static int set_sizes(struct program *p)
 {
 	int r = fault_point(NULL, "program.size");
 
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cpu, p->cpus);
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_usage, p->cpus);
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_trace_cpu, p->cpus);
+	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_traces, traces_bytes(&p->shape));
 	r = r ?: bpf_map__set_max_entries(p->skeleton->maps.weir_entries, p->shape.entry_sets);
 	r = r
 		    ?: bpf_map__set_max_entries(p->skeleton->maps.weir_cells,
@@ -367,7 +383,7 @@ static int pin_what_is_new(struct datapath *d, const struct program *old, struct
 
 	bpf_object__for_each_map(map, d->program.skeleton->obj)
 	{
-		if (r == 0 && !is_its_own(&d->program, map) &&
+		if (r == 0 && program_is_pinned(&d->program, map) &&
 		    !is_handed_on(old, &d->program.shape, program_map_name(&d->program, map)))
 			r = pin(bpf_map__fd(map), d->pin_dir, program_map_name(&d->program, map),
 				reterr);

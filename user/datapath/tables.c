@@ -376,7 +376,7 @@ int datapath_apply_policy(struct datapath *d, const struct policy_image *image,
 			  uint32_t *ret_generation, struct fault *reterr)
 {
 	struct weir_policy next = image->policy;
-	uint32_t features = features_of(&next), served = features;
+	uint32_t features = features_of(&next) | trace_features(d), served = features;
 	int r;
 
 	next.generation = datapath_next_generation(d);
