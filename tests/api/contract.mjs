@@ -95,7 +95,7 @@ const order = o => -(o.operationId === 'makeSubjectRequest') + (o.method === 'DE
 const calm = d => d.operations.filter(o => o.operationId !== 'detach').sort((a, b) => order(a) - order(b));
 // These answer otherwise while there is nothing for them to do, which is described, too.
 const IDLE = {confirmPolicy: [409], getRiskSource: [404], recordAuditAnchor: [409, 422], acknowledgeAuditCheckpoint: [404, 409, 422],
-	rotateVaultKey: [409], applyRetentionPolicies: [409], rollbackPolicy: [409], rotateAuditKey: [409]};
+	rotateVaultKey: [409], applyRetentionPolicies: [409], rollbackPolicy: [409], rotateAuditKey: [409], endTrace: [404]};
 
 async function executeExamples(d) {
 	const wrong = [];

@@ -212,7 +212,7 @@ export class Description {
 	}
 }
 
-export const isStream = operation => operation.operationId === 'streamEvents';
+export const isStream = operation => ['streamEvents', 'streamTrace'].includes(operation.operationId);
 
 // The path of @operation with @values, by the names of its parts, or the examples of the description.
 export function pathOf(operation, version, values = {}, queries = true) {

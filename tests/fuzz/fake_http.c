@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "api/http.h"
 #include "api/job.h"
+#include "api/trace.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -62,6 +63,24 @@ void jobs_stop(struct jobs *jobs)
 void jobs_free(struct jobs *jobs)
 {
 	(void)jobs;
+}
+
+int tracing_new(struct api *a, struct tracing **ret, struct fault *reterr)
+{
+	(void)a;
+	(void)reterr;
+	*ret = NULL;
+	return 0;
+}
+
+void tracing_stop(struct tracing *tracing)
+{
+	(void)tracing;
+}
+
+void tracing_free(struct tracing *tracing)
+{
+	(void)tracing;
 }
 
 bool job_is_cancelled(void *job)

@@ -72,6 +72,16 @@ int engine_anchor(struct engine *e, const struct engine_anchor *anchor,
 }
 
 /* It streams files, of which there are none. */
+void handle_trace(struct call *c)
+{
+	reply_problem(c, 503, "trace.none", "there are no packets");
+}
+
+void handle_trace_end(struct call *c)
+{
+	reply_problem(c, 404, "trace.none", "nobody traces");
+}
+
 void handle_events(struct call *c)
 {
 	reply_problem(c, 503, "audit.read", "there is no log");

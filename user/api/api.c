@@ -5,12 +5,14 @@
 
 #include "api/internal.h"
 #include "api/job.h"
+#include "api/trace.h"
 
 static void api_free(struct api *a)
 {
 	close_fdp(&a->control_fd);
 	close_fdp(&a->metrics_fd);
 	jobs_free(a->jobs);
+	tracing_free(a->tracing);
 	idempotency_free(a->in_flight);
 	free(a);
 }
@@ -65,6 +67,8 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 		http.groups[i] = identity_role_group(i);
 	a->engine = engine;
 	r = jobs_new(a, &a->jobs, reterr);
+	if (r == 0)
+		r = tracing_new(a, &a->tracing, reterr);
 	if (r < 0)
 		return r;
 	r = serve(&http, &a->control_fd, &a->control, reterr);
@@ -77,8 +81,10 @@ int api_serve(struct api *a, struct engine *engine, struct fault *reterr)
 
 void api_quiesce(struct api *a)
 {
-	if (a)
-		jobs_stop(a->jobs);
+	if (!a)
+		return;
+	jobs_stop(a->jobs);
+	tracing_stop(a->tracing);
 }
 
 void api_stop(struct api *a)

@@ -25,6 +25,7 @@ struct api {
 	struct http_server *control, *metrics;
 	struct allowance allowance;
 	struct jobs *jobs;
+	struct tracing *tracing;
 	struct in_flight *in_flight;
 	struct meter meter;
 	bool detach_when_sent;
@@ -179,6 +180,8 @@ void source_put_undo(struct text *t, const struct list_entry *entry, const char 
 /* risk.c: how many sources there are of each level of risk. */
 void put_risk(struct metrics *m, struct call *c);
 
+/* tail.c: the type of stream that Accept names; NDJSON unless it is text/event-stream. */
+bool wants_events(const struct call *c);
 /* ?limit=, within 1 and @max; @fallback if absent. Answers itself and returns -EINVAL if it is bad. */
 int read_limit_argument(struct call *c, uint32_t fallback, uint32_t max, uint32_t *ret);
 
@@ -197,6 +200,8 @@ void handle_tenant_usage(struct call *c);
 void handle_source(struct call *c);
 void handle_top(struct call *c);
 void handle_explain(struct call *c);
+void handle_trace(struct call *c);
+void handle_trace_end(struct call *c);
 void handle_lists(struct call *c);
 void handle_feeds(struct call *c);
 void handle_list_get(struct call *c);

@@ -240,8 +240,7 @@ static int read_start(struct call *c, uint64_t *ret)
 	return -EINVAL;
 }
 
-/* The type that Accept names; NDJSON unless it is the other. */
-static bool wants_events(const struct call *c)
+bool wants_events(const struct call *c)
 {
 	const char *accept = http_header(c->request, "Accept");
 	const char *events = accept ? strstr(accept, "text/event-stream") : NULL;

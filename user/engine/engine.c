@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/internal.h"
+#include "engine/trace.h"
 
 #define TICK_MSEC_MAX	500
 #define TRAFFIC_READ_NS (250 * NSEC_PER_MSEC)
@@ -255,6 +256,7 @@ void engine_close(struct engine *e)
 		return;
 	if (e->policy)
 		usage_keep(e);
+	engine_trace_end(e, &ENGINE_SYSTEM, "daemon", 0);
 	governance_stop(e->governance); /* it tells the indexer what it wrote anew */
 	indexer_stop(e->indexer);
 	if (e->recorder) {

@@ -84,10 +84,11 @@ struct engine {
 	struct indexer *indexer; /* NULL: could not be started; searches are slow then */
 	struct access access;
 	struct calls calls;
-	struct shipper *shipper; /* NULL: nothing is sent on */
-	struct traffic *traffic; /* NULL: there is no memory for it */
-	uint64_t traffic_due_ns; /* CLOCK_MONOTONIC */
-	struct busiest busiest;	 /* of it, for metrics */
+	struct shipper *shipper;    /* NULL: nothing is sent on */
+	struct engine_trace *trace; /* NULL: nobody traces */
+	struct traffic *traffic;    /* NULL: there is no memory for it */
+	uint64_t traffic_due_ns;    /* CLOCK_MONOTONIC */
+	struct busiest busiest;	    /* of it, for metrics */
 	struct safety safety;
 	struct ladder *ladder;	 /* NULL: there is no memory for it */
 	struct sockets *sockets; /* NULL: see sockets_trouble */
