@@ -45,6 +45,7 @@ readonly NEEDS='
 	faketime faketime tests: a clock of their own
 	jq jq tests: reads JSON
 	tmux tmux tests: a terminal for weir top
+	tshark tshark tests: reads captures
 	chromium chromium tests: opens reports
 	prometheus promtool tests: scrapes, rules
 	mandoc mandoc tests: lints the manual page

@@ -50,6 +50,10 @@
 	CLI_ONLINE, CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(AS), CLI_TAKES(APPLY),           \
 		CLI_TAKES(FORCE), CLI_TAKES(STRICT)
 
+#define TRACE_OPTIONS                                                                              \
+	CLI_ONLINE, CLI_TAKES(SAMPLE), CLI_TAKES(COUNT), CLI_TAKES(SNAP), CLI_TAKES(PCAP),         \
+		CLI_TAKES(BUDGET), CLI_TAKES(HIDE_ADDRESSES)
+
 static const struct command commands[] = {
 	{"daemon", "--iface NAME --policy FILE",
 	 "enforce a policy on an interface until told to stop", .main = daemon_main},
@@ -196,6 +200,9 @@ static const struct command commands[] = {
 	{"gdpr show", "ID", "one of these requests", CLI_LIST(CLI_ONLINE), .fn = cmd_gdpr_show},
 	{"audit report", "", "what the audit log shows of a time, on a page that prints",
 	 CLI_LIST(REPORT_OPTIONS), .fn = cmd_audit_report},
+	{"trace", "[FILTER...]",
+	 "packets one by one: src, dst, port, proto, verdict, reason, rule, ...",
+	 CLI_LIST(TRACE_OPTIONS), .fn = cmd_trace},
 	{"risk list", "", "the sources that made themselves most suspicious", CLI_LIST(CLI_ONLINE),
 	 .fn = cmd_risk_list, .rows = "sources"},
 	{"risk show", "ADDRESS", "what one source made of itself", CLI_LIST(CLI_ONLINE),

@@ -185,6 +185,15 @@ each_command() {
 	both connections services
 	both connections kill 198.18.99.99 --dry-run
 	check 'weir connections kill of everything is refused: 2' exits 2 weir connections kill
+	while flood --to "$LAB_HOST4:9" --base 198.18.66.9 --packets 5 >/dev/null; do
+		sleep 0.1
+	done &
+	both trace --count 2 src 198.18.66.9
+	kill %%
+	wait %% 2>/dev/null || true
+	check 'weir trace of what is no filter: 1' exits 1 weir trace src nowhere
+	check 'weir trace with a sample that is none: 2' exits 2 weir trace --sample 0
+	tried+=(trace)
 	both risk list
 	check 'weir risk show of what is not known: 3' exits 3 weir risk show 198.18.99.99
 	tried+=('risk show')

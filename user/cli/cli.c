@@ -177,7 +177,7 @@ static int check_operands(const struct cli *cli)
 	size_t required = 0, allowed = 0;
 
 	for (; *s; s += strcspn(s, " "), s += strspn(s, " ")) {
-		if (strcmp(s, "[WORD...]") == 0)
+		if (strstr(s, "...]")) /* the last one, any number of times */
 			return CLI_OK;
 		allowed++;
 		required += *s != '[';

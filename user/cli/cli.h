@@ -112,6 +112,12 @@ enum cli_option {
 	CLI_OPTION_FLOW,
 	CLI_OPTION_WATCH,
 	CLI_OPTION_TEXTFILE,
+	CLI_OPTION_SAMPLE,
+	CLI_OPTION_COUNT,
+	CLI_OPTION_SNAP,
+	CLI_OPTION_PCAP,
+	CLI_OPTION_BUDGET,
+	CLI_OPTION_HIDE_ADDRESSES,
 	CLI_OPTION_MAX,
 };
 
@@ -210,6 +216,7 @@ int cmd_block(struct cli *cli);
 int cmd_unblock(struct cli *cli);
 int cmd_source(struct cli *cli);
 int cmd_explain(struct cli *cli);
+int cmd_trace(struct cli *cli);
 int cmd_import(struct cli *cli);
 int cmd_policy_show(struct cli *cli);
 int cmd_policy_check(struct cli *cli);
