@@ -62,7 +62,7 @@ BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c
 FAULT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(if $(ABI_TEST),tests/fault/test_upgrade.c, \
 	$(filter-out %/test_upgrade.c,$(wildcard tests/fault/test_*.c))))
 KERNEL_INIT := $(BUILD)/tests/kernels/init
-BENCH_BPF_OBJECTS := variants variants_lru
+BENCH_BPF_OBJECTS := variants variants_lru variants_untraced
 BENCH_TOOLS := $(addprefix $(BUILD)/tests/bench/,api apply audit audit_search first_packet judge lists testrun)
 TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c)) $(BENCH_TOOLS)
 FUZZ_TARGETS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -108,11 +108,12 @@ $(BUILD)/%.bpf.o: %.bpf.c
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
 	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
 
-# The same program with another way to keep state and time: what it includes is found there first.
-$(BUILD)/tests/bench/variants_lru.bpf.o: tests/bench/variants.bpf.c
+# The same program with another way to keep state and time, or that cannot be traced: what it includes is found
+# there first.
+$(BUILD)/tests/bench/variants_%.bpf.o: tests/bench/variants.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -Itests/bench/lru $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
+	$(Q)$(CLANG) -Itests/bench/$* $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $(@:.o=.tmp.o)
 	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.tmp.o)
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o

@@ -38,6 +38,7 @@ readonly VETH='
 	nft_interval_1m nft_interval 1048576 10.0.0.0    1048576  30 1000 -
 	ipset_1m        ipset        1048576 10.0.0.0    1048576  32 1000 -
 	limit_4k        weir         -       10.0.0.0    4096     32 1002 nft_limit_4k
+	trace_full      traced       -       10.0.0.0    4096     32 1002 limit_4k
 	nft_limit_4k    nft_limit    4096    10.0.0.0    4096     32 1000 -
 	limit_64k       variant full/262144  10.0.0.0    65536    32 1002 nft_limit_64k,hashlimit_64k,lru_64k
 	lru_64k         variant lru/262144   10.0.0.0    65536    32 1002 -
@@ -124,6 +125,24 @@ judge_reference() {
 judge_weir() {
 	policy >"$LAB_DIR/policy.yaml"
 	start_daemon "$LAB_DIR"
+}
+
+# The same, while somebody traces every packet.
+judge_traced() {
+	local i
+
+	judge_weir || return 1
+	lab_spawn host "$BUILD/weir" trace -o ndjson --socket "$LAB_DIR/weir.sock" >/dev/null 2>"$LAB_DIR/trace.log"
+	for ((i = 0; i < 200; i++)); do
+		grep -qa trace.begun "$LAB_DIR"/state/audit/*.seg 2>/dev/null && return 0
+		sleep 0.05
+	done
+	echo "nobody traces: $(tail -n 1 "$LAB_DIR/trace.log")" >&2
+	return 1
+}
+
+dropped_traced() {
+	dropped_weir
 }
 
 # start_daemon DIRECTORY - with the policy.yaml that is there, and its state there, too.

@@ -109,6 +109,14 @@ static const struct bench {
 	{"lru_4k", 0, LRU(.sources = 4096), VARIANT_PORT_NARROW, WEIR_REASON_OVER_PACKETS, NULL},
 	{"limited_64k", 0, FULL(.sources = 65536), VARIANT_PORT_NARROW, WEIR_REASON_OVER_PACKETS,
 	 "lru_64k"},
+	{"untraced", 0, FULL(.sources = 4096, .untraced = true), VARIANT_PORT_NARROW,
+	 WEIR_REASON_OVER_PACKETS, NULL},
+	{"trace_off", 0, FULL(.sources = 4096), VARIANT_PORT_NARROW, WEIR_REASON_OVER_PACKETS,
+	 "untraced"},
+	{"trace_1000", 0, FULL(.sources = 4096, .trace = 1000), VARIANT_PORT_NARROW,
+	 WEIR_REASON_OVER_PACKETS, "trace_off"},
+	{"trace_full", 0, FULL(.sources = 4096, .trace = 1), VARIANT_PORT_NARROW,
+	 WEIR_REASON_OVER_PACKETS, "trace_off"},
 	{"lru_64k", 0, LRU(.sources = 65536), VARIANT_PORT_NARROW, WEIR_REASON_OVER_PACKETS, NULL},
 	{"limited_random_1m", 0, FULL(.sources = 1048576), VARIANT_PORT_NARROW,
 	 WEIR_REASON_OVER_PACKETS, "lru_random_1m"},
@@ -131,6 +139,7 @@ enum { PARSE_ONLY, PARSE_RANDOM };
 static struct loaded {
 	bool wanted;
 	struct bpf_object *object;
+	struct ring_buffer *traces; /* NULL: it is not traced */
 	int fd;
 	uint8_t frame[FRAME_SIZE];
 	size_t length;
@@ -142,6 +151,8 @@ static struct loaded {
 
 static void close_all(void)
 {
+	for (size_t i = 0; i < BENCHES; i++)
+		ring_buffer__free(loaded[i].traces);
 	for (size_t i = 0; i < BENCHES; i++)
 		bpf_object__close(loaded[i].object);
 	for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++)
@@ -258,6 +269,14 @@ static void warm_up(const struct bench *b, struct loaded *l)
 	l->call_ns = (double)least;
 }
 
+static int on_traced(void *userdata, void *data, size_t size)
+{
+	(void)userdata;
+	(void)data;
+	(void)size;
+	return 0;
+}
+
 static void load(size_t number)
 {
 	const struct bench *b = &benches[number];
@@ -267,6 +286,10 @@ static void load(size_t number)
 
 	build_frame(b, l);
 	fail_if(variant_load(r->datapath, &b->spec, &l->object, &l->fd, &f), b->name, &f);
+	if (b->spec.trace)
+		l->traces =
+			ring_buffer__new(bpf_object__find_map_fd_by_name(l->object, "weir_traces"),
+					 on_traced, NULL, NULL);
 	if (strcmp(b->spec.program, "bench_lpm") == 0)
 		fill_trie(l->object, worlds[b->world].entries);
 	warm_up(b, l);
@@ -274,7 +297,12 @@ static void load(size_t number)
 
 static double turn(struct loaded *l)
 {
-	return ((double)run(l, l->packets) - l->call_ns) / l->packets;
+	double ns = ((double)run(l, l->packets) - l->call_ns) / l->packets;
+
+	/* Or the ring would be full, and to have none of it is cheaper. */
+	if (l->traces)
+		ring_buffer__consume(l->traces);
+	return ns;
 }
 
 static uint64_t expected(const struct runner *r, unsigned int reason)

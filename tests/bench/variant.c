@@ -16,6 +16,8 @@
 #include "policy/policy.h"
 #include "tests/bench/variants.skel.h"
 #include "tests/bench/variants_lru.skel.h"
+#include "tests/bench/variants_untraced.skel.h"
+#include "trace/filter.h"
 
 #define PREFIX_EVERY 10
 
@@ -209,7 +211,7 @@ static int set_constants(struct bpf_object *o, const struct datapath *d,
 	int r = set_constant(o, "weir_seed", &d->program.seed, sizeof(d->program.seed));
 	__u8 features[WEIR_FEATURES];
 
-	weir_features_unpack(shape->features, features);
+	weir_features_unpack(shape->features | (spec->trace ? WEIR_FEATURE_TRACE : 0), features);
 	r = r ?: set_constant(o, "weir_features", features, sizeof(features));
 	r = r ?: set_number(o, "weir_hits_slot", shape->hits_slot);
 	r = r ?: set_number(o, "weir_entry_mask", shape->entry_sets - 1);
@@ -253,6 +255,25 @@ static int share_maps(struct bpf_object *o, const struct datapath *d)
 	return 0;
 }
 
+static struct bpf_map *trace_map(struct bpf_object *o, const char *name)
+{
+	return bpf_object__find_map_by_name(o, name);
+}
+
+/* Have it trace all packets, for ever, within the usual budget. */
+static int start_trace(struct bpf_object *o, uint32_t period)
+{
+	struct weir_trace trace = {.until_ns = UINT64_MAX, .period = period, .factor = 20};
+	const uint32_t zero = 0;
+	int r = trace_filter_parse("", NULL, &trace.filters[0], NULL);
+
+	trace.filters[1] = trace.filters[0];
+	if (r == 0 && bpf_map_update_elem(bpf_map__fd(trace_map(o, "weir_trace")), &zero, &trace,
+					  BPF_ANY) < 0)
+		r = -errno;
+	return r;
+}
+
 static int prepare(struct bpf_object *o, const struct datapath *d, const struct variant_spec *spec)
 {
 	struct bpf_map *lru = bpf_object__find_map_by_name(o, "bench_lru");
@@ -260,6 +281,8 @@ static int prepare(struct bpf_object *o, const struct datapath *d, const struct 
 	int r = set_constants(o, d, spec);
 
 	r = r ?: share_maps(o, d);
+	r = r ?: bpf_map__set_max_entries(trace_map(o, "weir_trace_cpu"), d->program.cpus);
+	r = r ?: bpf_map__set_max_entries(trace_map(o, "weir_traces"), WEIR_TRACE_RING_BYTES);
 	if (lru)
 		r = r ?: bpf_map__set_max_entries(lru, datapath_sources(d));
 	bpf_object__for_each_program(program, o)
@@ -275,13 +298,16 @@ int variant_load(const struct datapath *d, const struct variant_spec *spec, stru
 		 int *ret_program_fd, struct fault *reterr)
 {
 	size_t size;
-	const void *elf =
-		spec->lru ? variants_lru_bpf__elf_bytes(&size) : variants_bpf__elf_bytes(&size);
+	const void *elf = spec->lru	   ? variants_lru_bpf__elf_bytes(&size)
+			  : spec->untraced ? variants_untraced_bpf__elf_bytes(&size)
+					   : variants_bpf__elf_bytes(&size);
 	struct bpf_object *o = bpf_object__open_mem(elf, size, NULL);
 	struct bpf_program *program;
 	int r = o ? prepare(o, d, spec) : -errno;
 
 	r = r ?: bpf_object__load(o);
+	if (r == 0 && spec->trace)
+		r = start_trace(o, spec->trace);
 	program = o ? bpf_object__find_program_by_name(o, spec->program) : NULL;
 	if (r == 0 && !program)
 		r = -ENOENT;

@@ -44,6 +44,8 @@ int variant_apply_lists(struct datapath *d, uint32_t entries, struct fault *rete
 struct variant_spec {
 	const char *program; /* "bench_full": see variants.bpf.c */
 	bool lru;	     /* state in an LRU hash, and the exact clock */
+	bool untraced;	     /* without the code of traces */
+	uint32_t trace;	     /* traced: one packet in so many is looked at; 0: it is not */
 	uint32_t sources;    /* drawn at random; 0: the packet's own */
 	bool listed;	     /* those of variant_listed(), not from VARIANT_UNLISTED_BASE on */
 };
