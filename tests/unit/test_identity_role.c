@@ -9,10 +9,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "api/route.h"
 #include "base/cleanup.h"
 #include "identity/role.h"
-
-enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8, SECRET = 16 };
 
 static const struct {
 	const char *method, *path, *operation;

@@ -5,9 +5,8 @@
 
 #include "api/etag.h"
 #include "api/internal.h"
+#include "api/route.h"
 #include "base/text.h"
-
-enum { READ, CHANGE, ALWAYS, KIND = 3, STEP_UP = 4, STEP_UP_IF = 8, SECRET = 16, ONCE = 32 };
 
 static const struct route {
 	const char *method, *path, *operation;
