@@ -167,10 +167,12 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
-FUZZ_API := $(addprefix $(BUILD)/,user/api/api.o user/api/entry.o user/api/authorize.o user/api/etag.o user/api/fields.o user/api/idempotency.o user/api/body.o user/api/keys.o user/api/sessions.o user/api/reply.o user/api/correlate.o user/api/meter.o user/api/routes.o user/api/version.o user/api/versions.o user/api/migrate.o user/api/lists.o user/api/source.o user/api/explain.o user/api/explain_events.o \
-	user/api/policy.o user/api/history.o user/api/audit.o user/api/anchor.o user/api/seal.o user/api/limits.o user/api/tenants.o user/api/flags.o \
-	user/api/connections.o user/api/panic.o user/api/governance.o user/api/risk.o user/api/report.o user/api/openapi.o \
-	$(addprefix tests/fuzz/fake_,engine.o http.o keys.o log.o))
+FUZZ_HANDLERS := anchor api audit authorize body connections correlate entry etag explain \
+	explain_events fields flags governance history idempotency keys limits lists meter migrate \
+	openapi panic policy reply report risk routes rules seal sessions source tenants usage version \
+	versions
+FUZZ_API := $(FUZZ_HANDLERS:%=$(BUILD)/user/api/%.o) \
+	$(patsubst %,$(BUILD)/tests/fuzz/fake_%.o,engine http keys log)
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk trace audit identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
