@@ -118,6 +118,9 @@ check 'and why' shows "block $LOUD for 90s, why"
 keys Enter
 check 'the source is blocked, and so long' wait_for 10 blocked_for_90s
 check 'what is known of it says so' shows 'is on the block list: all its packets are dropped'
+keys e
+check 'and stage by stage why' shows 'weir explain '"$LOUD"
+check 'with the entry that decides' shows 'blocked'
 keys Escape Escape b
 check 'who thinks better of it' shows 'for how long'
 keys Escape

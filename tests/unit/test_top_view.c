@@ -97,7 +97,8 @@ static void numbers_are_sorted_as_numbers_and_addresses_as_such(void **state)
 
 #define LIMITS(passed, dropped)                                                                            \
 	"{\"items\": [{\"name\": \"web\", \"unit\": \"packets\", \"rate\": \"10/s\", \"in_force\": true, " \
-	"\"passed\": " passed ", \"dropped\": " dropped ", \"state\": {\"level\": \"none\"}}]}"
+	"\"passed\": " passed ", \"dropped\": " dropped                                                    \
+	", \"state\": {\"level\": \"none\", \"since\": null}}]}"
 
 static void what_limits_do_is_what_changed_between_two_answers(void **state)
 {

@@ -59,6 +59,7 @@ struct top {
 	char *text; /* shown instead of the table, until escape */
 	char title[2 * VIEW_CELL_SIZE];
 	char about[VIEW_CELL_SIZE]; /* the address that @text is about and follows; "" = none */
+	const char *command;	    /* that says it: source or explain */
 };
 
 static const char help_text[] =
@@ -204,18 +205,19 @@ static void end_text(struct top *x)
 	*x->about = '\0';
 }
 
-/* All that is known of an address, and from now on, until escape. */
-static void show_source(struct top *x, const char *address)
+/* What @command says of an address, and from now on, until escape. */
+static void show_address(struct top *x, const char *command, const char *address)
 {
-	const char *const words[] = {"source", address, NULL};
+	const char *const words[] = {command, address, NULL};
 	size_t skipped = x->text ? x->frame.skipped : 0;
 	char title[2 * VIEW_CELL_SIZE], *said;
 	int exit;
 
 	said = run(x, &exit, words);
-	snprintf(title, sizeof(title), "weir source %s", address);
+	snprintf(title, sizeof(title), "weir %s %s", command, address);
 	show_text(x, said, title);
 	x->frame.skipped = skipped;
+	x->command = command;
 	if (address != x->about)
 		snprintf(x->about, sizeof(x->about), "%s", address);
 }
@@ -239,7 +241,7 @@ static void open_row(struct top *x)
 	if (x->frame.options.tab == VIEW_PREFIXES)
 		open_tab(x, VIEW_SOURCES, row->cells[0].text);
 	else if (x->frame.options.tab == VIEW_SOURCES)
-		show_source(x, row->cells[0].text);
+		show_address(x, "source", row->cells[0].text);
 	else
 		show_row(x, row);
 }
@@ -406,9 +408,11 @@ static void explain(struct top *x)
 {
 	const struct view_row *row = selected_row(x);
 
-	if (row && x->frame.options.tab == VIEW_SOURCES && !x->text)
-		show_source(x, row->cells[0].text);
-	else if (!*x->about)
+	if (*x->about)
+		show_address(x, "explain", x->about);
+	else if (row && x->frame.options.tab == VIEW_SOURCES && !x->text)
+		show_address(x, "explain", row->cells[0].text);
+	else
 		say(x, false, "select a source to have it explained");
 }
 
@@ -485,7 +489,7 @@ static void take(struct top *x)
 		x->last.body = json_incref(x->before.body);
 	make_view(x);
 	if (*x->about && answers.status)
-		show_source(x, x->about);
+		show_address(x, x->command, x->about);
 }
 
 static void make_footer(struct top *x)

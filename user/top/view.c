@@ -183,7 +183,7 @@ static void put_rule_state(struct view_row *row)
 	if (!member_bool(row->item, "in_force"))
 		return put_text(&row->cells[6],
 				member_bool(row->item, "flag_off") ? "flag off" : "not now");
-	if (*level && strcmp(level, "none") != 0)
+	if (json_is_string(json_object_get(state, "since")))
 		return put_text(&row->cells[6], "sources: %s", level);
 	if (json_is_object(adaptive))
 		return put_text(&row->cells[6], "at %.1f %%",
