@@ -63,8 +63,8 @@ struct weir_cpu {
 	struct weir_charge charges[WEIR_LIMITS_PER_PACKET];
 	/* One that is to be answered, on its way from the limiter to the program that does. */
 	__u64 packet[WEIR_PACKET_BYTES / 8];
-	__u8 reason;	   /* enum weir_reason */
-	__u8 timed;	   /* this one is, see weir/timing.h */
+	__u8 reason; /* enum weir_reason */
+	__u8 timed;  /* this one is, see weir/timing.h */
 	__u16 _pad;
 	__u32 generation;  /* of the policy that decided */
 	__u32 timing_left; /* packets until the next one is timed */
