@@ -139,7 +139,7 @@ static void a_plan_with_changes_is_exit_10(void **state)
 	assert_string_equal(f->out, "{\"change_count\":1,\"base\":7}\n");
 	assert_int_equal(run(f, "policy", "apply", "--dry-run"), CLI_DIFFERENT);
 	stop(f);
-	assert_has(f->requests[2], "POST /v1/policy/plan HTTP");
+	assert_has(f->requests[2], "POST /v1/policy/plan?dry_run=true HTTP");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
