@@ -31,6 +31,7 @@ struct trace_stream {
 	const char *cause;	/* why it is to end; NULL: it is not */
 	struct engine_actor by; /* who wants it to */
 	char by_name[64];
+	struct correlation by_correlation;
 	uint64_t left;			/* packets that are still to be shown; UINT64_MAX: no end */
 	uint64_t packets;		/* shown */
 	uint64_t lost;			/* as it was told last */
@@ -299,13 +300,19 @@ void handle_trace(struct call *c)
 void handle_trace_end(struct call *c)
 {
 	struct trace_stream *t = c->api->tracing->stream;
+	struct fault f = {0};
 
 	if (!t || t->cause)
 		return reply_problem(c, 404, "trace.none", "nobody traces");
+	if (engine_proceed(&c->actor, &f, "end the trace that there is") < 0)
+		return reply_fault(c, &f);
 	t->cause = "asked";
 	t->by = c->actor;
 	snprintf(t->by_name, sizeof(t->by_name), "%s", c->actor.username);
 	t->by.username = t->by_name;
+	t->by_correlation = c->correlation;
+	t->by.request_id = t->by_correlation.request_id;
+	t->by.trace_id = t->by_correlation.trace_id;
 	wake(t);
 	reply_json(c, 200, json_pack("{s:I}", "packets", (json_int_t)t->packets));
 }
