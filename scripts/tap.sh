@@ -11,10 +11,10 @@ passed=0 failed=0 skipped=0
 count_tap() {
 	local ok not_ok skip plan log=$3
 
-	skip=$(grep -cE '^ *(not )?ok .*# *SKIP' "$log") # cmocka says "not ok" of these
-	ok=$(grep -E '^ *ok ' "$log" | grep -cvE '# *SKIP')
-	not_ok=$(grep -E '^ *not ok ' "$log" | grep -cvE '# *SKIP')
-	plan=$(grep -oE '^ *1\.\.[0-9]+' "$log" | awk '{ n += substr($1, 4) } END { print n + 0 }')
+	skip=$(grep -acE '^ *(not )?ok .*# *SKIP' "$log") # cmocka says "not ok" of these
+	ok=$(grep -aE '^ *ok ' "$log" | grep -acvE '# *SKIP')
+	not_ok=$(grep -aE '^ *not ok ' "$log" | grep -acvE '# *SKIP')
+	plan=$(grep -aoE '^ *1\.\.[0-9]+' "$log" | awk '{ n += substr($1, 4) } END { print n + 0 }')
 	if [[ $not_ok == 0 && $2 != 0 ]] || [[ -n $plan && $plan -gt $((ok + not_ok + skip)) ]]; then
 		not_ok=$((not_ok + 1))
 		echo "not ok - $1 ended early, status $2" >>"$log"
@@ -26,8 +26,8 @@ count_tap() {
 	[[ $not_ok == 0 ]] || printf ', %d FAILED' "$not_ok"
 	[[ $skip == 0 ]] || printf ', %d skipped' "$skip"
 	echo
-	[[ $not_ok == 0 ]] || grep -vE '^ *ok ' "$log" | sed 's/^/    /' | tail -60
-	grep -E '^ *(not )?ok .*# *SKIP' "$log" | sed 's/^/    /'
+	[[ $not_ok == 0 ]] || grep -avE '^ *ok ' "$log" | sed 's/^/    /' | tail -60
+	grep -aE '^ *(not )?ok .*# *SKIP' "$log" | sed 's/^/    /'
 }
 
 # tap_summary PASSED FAILED SKIPPED - "N passed, N failed[, N skipped]"
