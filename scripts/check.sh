@@ -56,7 +56,7 @@ check_files() {
 
 	while read -r file; do
 		case $file in
-		LICENSE | *.md | *.json | .gitignore | .clang-format | .editorconfig) continue ;;
+		LICENSE | *.md | *.json | *.png | .gitignore | .clang-format | .editorconfig) continue ;;
 		tests/data/* | tests/fuzz/seeds/*) continue ;;
 		esac
 		head -3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause' ||
