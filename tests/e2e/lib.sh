@@ -94,6 +94,25 @@ exits() { # STATUS COMMAND...
 	((status == $1))
 }
 
+# subtests NAME COMMAND... - its TAP, as tests of this script.
+subtests() {
+	local line
+
+	"${@:2}" >"$LAB_DIR/tap" 2>&1 || true
+	while IFS= read -r line; do
+		case $line in
+		'ok '* | 'not ok '*)
+			tests=$((tests + 1))
+			[[ $line == ok* ]] || failures=$((failures + 1))
+			echo "${line%% [0-9]*} $tests - ${line#* - }"
+			;;
+		1..*) ;;
+		*) echo "# ${line#\# }" ;;
+		esac
+	done <"$LAB_DIR/tap"
+	check "$1 ran to its end" grep -q '^1\.\.' "$LAB_DIR/tap"
+}
+
 # wait_for SECONDS COMMAND... - until it succeeds; fails after so long.
 wait_for() {
 	local deadline=$((SECONDS + $1 + 1))

@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The dashboards of scripts/grafana: their rules, and every expression asked of a real Prometheus that scrapes a real daemon under an
+# attack. With DASHBOARDS=full (make test-dashboards) also Grafana's own types, and a picture of each in build/dashboards/.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly LISTEN=127.0.0.1:9477 PROMETHEUS=127.0.0.1:9490
+readonly MODULES=$PWD/build/grafana PICTURES=$PWD/build/dashboards
+readonly PACKAGES='@grafana/schema@11.6.16 @grafana/data@13.2.2 @grafana/ui@13.2.2 react@19 react-dom@19 rxjs@7 esbuild@0.25 typescript@5.7'
+
+# Something of everything that has metrics of its own, and a limit that the attack is over.
+policy_of_everything() { # BURST
+	echo 198.51.100.9 >"$LAB_DIR/feed.txt"
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		metrics: {top_sources: 5, timing: 1/4}
+		safety: {watchdog: {drop_ratio: 100%}}
+		flags: {strict: {enabled: true}}
+		lists:
+		  block:
+		    entries: [198.18.5.0/24]
+		    feeds: [{name: feed, file: $LAB_DIR/feed.txt}]
+		services:
+		  echo: {proto: icmp}
+		limits:
+		  - {name: per-source, scope: source, rate: 10/s, burst: $1, flag: strict}
+		  - {name: trial, scope: source, rate: 5/s, burst: 5, shadow: true}
+		  - {name: open, scope: source, open_connections: 10}
+		  - {name: load, scope: source, service: echo, rate: 1k/s, adaptive: {target: {posted: 10}, min: 10%, max: 100%, increase: 5%, decrease: 50%, interval: 1s}}
+		  - {name: all, scope: global, rate: 100k/s, burst: 200k}
+		tenants:
+		  acme: {dst: $LAB_HOST4, quota: {packets: {day: 1G}}}
+		audit:
+		  export: [{name: siem, format: ndjson, to: "file:$LAB_DIR/export"}]
+	YAML
+}
+
+start_clients() { # that keep to the limits, to the end of the lab
+	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:80" --base 198.18.6.0 --sources 200 --rate 800 \
+		--seconds 600 --json >"$LAB_DIR/clients"
+}
+
+start_attack() { # to the end of the lab
+	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:80" --base 198.18.4.0 --sources 100 --rate 5000 \
+		--seconds 600 --json >"$LAB_DIR/flood"
+}
+
+start_prometheus() {
+	mkdir "$LAB_DIR/prometheus"
+	cp scripts/prometheus/*.rules.yml "$LAB_DIR/prometheus"
+	sed -e 's/15s/1s/' -e "s/127.0.0.1:9477/$LISTEN/" scripts/prometheus/prometheus.yml >"$LAB_DIR/prometheus/prometheus.yml"
+	lab_spawn host prometheus --config.file="$LAB_DIR/prometheus/prometheus.yml" \
+		--storage.tsdb.path="$LAB_DIR/prometheus/data" --web.listen-address="$PROMETHEUS" \
+		--enable-feature=exemplar-storage >"$LAB_DIR/prometheus/log" 2>&1
+}
+
+# has EXPRESSION - Prometheus knows something that it is true of.
+has() {
+	[[ $(lab_host curl -fsS "http://$PROMETHEUS/api/v1/query" --data-urlencode "query=$1" | jq '.data.result | length') -gt 0 ]]
+}
+
+# So long that rates are what they will be, and that something happened: an attack, a policy that was applied, a request.
+seen() {
+	local expression
+
+	weir status >/dev/null
+	for expression in 'count_over_time(up{job="weir"}[30s]) > 6' 'changes(weir_policy_generation[30s]) > 0' \
+		'rate(weir_packets_total{reason="over_packets"}[5s]) > 100' 'sum(rate(weir_api_requests_total[5s])) > 0' \
+		'weir_top_source_packets_per_second > 0' 'weir_audit_checkpoint_time_seconds > 0'; do
+		has "$expression" || {
+			echo "$SECONDS s: not yet: $expression"
+			return 1
+		}
+	done
+}
+
+queries() {
+	if ! command -v prometheus >/dev/null; then
+		skip 'what dashboards ask has answers' 'prometheus is not installed'
+		return
+	fi
+	policy_of_everything 10
+	start_weir --metrics-listen "$LISTEN"
+	start_prometheus
+	start_clients
+	check 'Prometheus scrapes the daemon' wait_for 20 has 'rate(weir_packets_total[5s]) > 0'
+	[[ ! ${DASHBOARDS:-} ]] || wait_for 40 has 'count_over_time(up[60s]) > 20' # that a picture shows what was before
+	start_attack
+	policy_of_everything 11
+	check 'a policy is applied meanwhile' weir policy apply
+	check 'and Prometheus sees what dashboards are to show' wait_for 20 seen
+	flood --to "$LAB_HOST4:80" --base 198.18.5.0 --sources 10 --packets 1000 >/dev/null
+	subtests query.js lab_host timeout 60 node tests/dashboards/query.js "http://$PROMETHEUS"
+	[[ ${DASHBOARDS:-} != full ]] || full
+}
+
+# Pages of text name commands; those are to be copied, and have to exist.
+named_commands() {
+	local command
+
+	while read -r command; do
+		# shellcheck disable=SC2086 # a word each
+		check "weir $command is a command" weir $command --help
+	done < <(jq -r '.panels[] | select(.type == "text").options.content' scripts/grafana/dashboards/*.json |
+		sed -nE 's/^weir ([a-z]+)( (list|search|tail))?( .*)?$/\1\2/p' | sort -u)
+}
+
+have_packages() {
+	[[ -d $MODULES/node_modules/@grafana/ui && -d $MODULES/node_modules/typescript ]] && return
+	mkdir -p "$MODULES"
+	echo '{"private": true}' >"$MODULES/package.json"
+	# shellcheck disable=SC2086 # a word each
+	(cd "$MODULES" && timeout 400 npm install --no-audit --no-fund --silent $PACKAGES) >"$LAB_DIR/npm" 2>&1
+}
+
+# What only make test-dashboards does.
+full() {
+	if ! have_packages; then
+		skip 'types and pictures' 'npm cannot install what they need'
+		return
+	fi
+	export NODE_PATH=$MODULES/node_modules
+	subtests types.js timeout 120 node tests/dashboards/types.js "$MODULES/types"
+	if ! command -v chromium >/dev/null; then
+		skip 'pictures' 'there is no chromium'
+		return
+	fi
+	mkdir -p "$PICTURES"
+	check 'Prometheus knows the last minute' wait_for 60 has 'count_over_time(up[120s]) > 60'
+	subtests render.js lab_host timeout 300 node tests/dashboards/render.js "http://$PROMETHEUS" "$PICTURES"
+}
+
+need_root
+if ! command -v node >/dev/null; then
+	skip 'dashboards' 'needs node'
+	finish
+fi
+subtests lint.js timeout 60 node tests/dashboards/lint.js
+named_commands
+queries
+finish
