@@ -70,7 +70,7 @@ FUZZ_TOOLS := $(BUILD)/tests/fuzz/parse_kernel $(BUILD)/tests/fuzz/seeds
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo run test abi-test test-api test-gap test-kernels test-tamper unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
+.PHONY: all demo run test abi-test test-api test-dashboards test-gap test-kernels test-tamper unit bench fault-tests fuzz fuzz-build fuzz-targets fuzz-tools fmt lint install help clean \
 	setup san
 
 all: setup ## build build/weir
@@ -219,6 +219,10 @@ test-api: all ## REQUESTS=100000 SEED=1: the API against its description, with s
 	@$(MAKE) --no-print-directory -s SAN=1 build/san/weir
 	$(Q)WEIR=$(CURDIR)/build/san/weir REQUESTS=$(or $(REQUESTS),100000) SEED=$(SEED) tests/e2e/89-contract.sh
 	$(Q)WEIR=$(CURDIR)/build/san/weir tests/e2e/88-abuse.sh
+
+test-dashboards: all ## the dashboards against a real Prometheus and Grafana's types; pictures in build/dashboards/
+	@$(MAKE) --no-print-directory $(BUILD)/tests/tools/flood
+	$(Q)DASHBOARDS=full tests/e2e/93-dashboards.sh
 
 test-tamper: all ## LOGS=10000 SEED=1: what is done to audit logs, and what their writers die of, at length
 	@$(MAKE) --no-print-directory $(UNIT_TESTS) $(TOOLS)
