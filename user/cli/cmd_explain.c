@@ -205,7 +205,7 @@ static int print_events(const struct cli *cli, const json_t *answer)
 
 static void say_cause(const struct cli *cli, const json_t *cause)
 {
-	const json_t *reason = json_object_get(json_object_get(cause, "details"), "reason");
+	const char *reason = member_text(json_object_get(cause, "details"), "reason");
 	char time[RENDER_TIME_SIZE];
 
 	if (!json_is_object(cause))
@@ -213,10 +213,8 @@ static void say_cause(const struct cli *cli, const json_t *cause)
 	render_time(member_text(cause, "timestamp"), time);
 	fputc('\n', cli->out);
 	cli_say(cli, "behind it: %s by %s at %s%s%s, event %s", member_text(cause, "event_type"),
-		member_text(json_object_get(cause, "actor"), "username"), time,
-		json_is_string(reason) ? ": " : "",
-		json_is_string(reason) ? json_string_value(reason) : "",
-		member_text(cause, "event_id"));
+		member_text(json_object_get(cause, "actor"), "username"), time, *reason ? ": " : "",
+		reason, member_text(cause, "event_id"));
 }
 
 static void say_way_out(const struct cli *cli, const json_t *answer)

@@ -33,7 +33,8 @@ static int print_view(const struct cli *cli, enum view_tab tab, const struct vie
 			 columns[c].title);
 		end[c] = titles[c];
 	}
-	fprintf(cli->out, "\n%s\n", view_title(tab));
+	if (!cli->tsv)
+		fprintf(cli->out, "\n%s\n", view_title(tab));
 	table_init(&t, end[0], end[1], end[2], end[3], end[4], end[5], end[6], NULL);
 	for (size_t i = 0; i < v->count && i < ROWS_MAX; i++)
 		for (size_t c = 0; c < count; c++)
