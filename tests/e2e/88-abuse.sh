@@ -53,7 +53,10 @@ done <"$LAB_DIR/tap"
 check 'all of that was done' grep -q '^1\.\.' "$LAB_DIR/tap"
 after=$(resident_kib)
 echo "# memory at most: $before KiB before, $after KiB after"
-check 'bodies of 1 GiB are not kept in memory' test $((after - before)) -lt 100000
+# A build with sanitizers keeps 256 MiB of what was freed.
+allowed=100000
+[[ $WEIR != */san/* ]] || allowed=400000
+check 'bodies of 1 GiB are not kept in memory' test $((after - before)) -lt $allowed
 check 'the daemon says that it refused connections, once a minute' \
 	test "$(grep -c 'connections were refused' "$LAB_DIR/daemon.log")" -le 4 -a \
 	"$(grep -c 'connections were refused' "$LAB_DIR/daemon.log")" -ge 1
