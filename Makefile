@@ -172,7 +172,7 @@ FUZZ_HANDLERS := anchor api audit authorize body connections correlate entry eta
 	openapi panic policy reply report risk routes rules seal sessions source tenants usage version \
 	versions
 FUZZ_API := $(FUZZ_HANDLERS:%=$(BUILD)/user/api/%.o) \
-	$(patsubst %,$(BUILD)/tests/fuzz/fake_%.o,engine http keys log)
+	$(patsubst %,$(BUILD)/tests/fuzz/fake_%.o,datapath engine http keys log)
 FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk trace audit identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 

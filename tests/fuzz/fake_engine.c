@@ -316,26 +316,6 @@ struct datapath *engine_datapath(const struct engine *e)
 	return NULL;
 }
 
-uint32_t datapath_generation(const struct datapath *d)
-{
-	(void)d;
-	return 1;
-}
-
-const struct weir_limit *datapath_limits(const struct datapath *d, size_t *ret_count)
-{
-	(void)d;
-	*ret_count = 0;
-	return NULL;
-}
-
-const char *datapath_slot_name(const struct datapath *d, uint16_t slot)
-{
-	(void)d;
-	(void)slot;
-	return "";
-}
-
 int64_t engine_usage_today(void)
 {
 	return 20778;
@@ -355,47 +335,6 @@ int engine_usage_read(struct engine *e, const char *tenant, int64_t first, int64
 	(*ret)[1] = (struct engine_usage){.day = last - 1, .since = last - 1};
 	*ret_count = 2;
 	return 0;
-}
-
-uint64_t datapath_quota_used(const struct datapath *d, uint32_t limit, uint32_t tenant)
-{
-	(void)d;
-	return limit + tenant;
-}
-
-int datapath_read_bucket(const struct datapath *d, const struct weir_limit *limit,
-			 const uint8_t source[static 16], struct datapath_bucket *ret)
-{
-	(void)d;
-	(void)limit;
-	(void)source;
-	(void)ret;
-	return -ENOENT;
-}
-
-/* Whatever the program could say of a frame. */
-int datapath_judge(struct datapath *d, const struct twin_question *question,
-		   struct twin_verdict *ret, struct fault *reterr)
-{
-	unsigned int reason = question->frame[question->length - 1] % WEIR_REASON_MAX;
-
-	(void)d;
-	if (!reason_exists(reason))
-		return fault(reterr, -EBUSY, "datapath.twin", "not now");
-	*ret = (struct twin_verdict){
-		.verdict = question->frame[0] % WEIR_VERDICT_MAX,
-		.reason = reason,
-		.refused = TWIN_NO_LIMIT,
-		.generation = 1,
-		.listed = true,
-		.entry = {.bits = 128},
-	};
-	return 0;
-}
-
-const char *twin_finding_to_str(enum twin_finding finding)
-{
-	return finding == TWIN_NOT_MEANT ? "not_meant" : "had_room";
 }
 
 const struct engine_link *engine_link(const struct engine *e, size_t index)
@@ -506,11 +445,6 @@ int engine_services(const struct engine *e, struct sockets_service **ret, size_t
 	return fault(reterr, -ECANCELED, "connections.unavailable", "there is no kernel");
 }
 
-uint64_t sockets_quantile_us(const __u64 buckets[static WEIR_SOCKET_BUCKETS], unsigned int permille)
-{
-	return buckets[0] + permille;
-}
-
 int engine_connections_kill(struct engine *e, const struct engine_connections_kill *kill,
 			    const struct engine_actor *actor, struct engine_connections_killed *ret,
 			    struct fault *reterr)
@@ -618,34 +552,6 @@ int engine_flag_unset(struct engine *e, const char *name, const struct engine_ac
 	e->changes++;
 	*ret_persisted = true;
 	return 0;
-}
-
-double datapath_cells_busy(const struct datapath *d)
-{
-	(void)d;
-	return 0;
-}
-
-uint32_t datapath_sources(const struct datapath *d)
-{
-	(void)d;
-	return 0;
-}
-
-void datapath_read_limit_count(const struct datapath *d, uint16_t slot,
-			       struct weir_limit_count *ret)
-{
-	(void)d;
-	(void)slot;
-	*ret = (struct weir_limit_count){0};
-}
-
-int datapath_entry_hits(const struct datapath *d, const struct prefix *prefix, uint64_t *ret)
-{
-	(void)d;
-	(void)prefix;
-	(void)ret;
-	return -ENOENT;
 }
 
 json_t *json_list_count(const struct engine *e, enum list_kind kind)
