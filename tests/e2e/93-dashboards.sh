@@ -5,8 +5,9 @@
 # attack. With DASHBOARDS=full (make test-dashboards) also Grafana's own types, and a picture of each in build/dashboards/.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/e2e/prometheus.sh
+. tests/e2e/prometheus.sh
 
-readonly LISTEN=127.0.0.1:9477 PROMETHEUS=127.0.0.1:9490
 readonly MODULES=$PWD/build/grafana PICTURES=$PWD/build/dashboards
 readonly PACKAGES='@grafana/schema@11.6.16 @grafana/data@13.2.2 @grafana/ui@13.2.2 react@19 react-dom@19 rxjs@7 esbuild@0.25 typescript@5.7'
 
@@ -48,20 +49,6 @@ start_attack() { # to the end of the lab
 		--seconds 600 --json >"$LAB_DIR/flood"
 }
 
-start_prometheus() {
-	mkdir "$LAB_DIR/prometheus"
-	cp scripts/prometheus/*.rules.yml "$LAB_DIR/prometheus"
-	sed -e 's/15s/1s/' -e "s/127.0.0.1:9477/$LISTEN/" scripts/prometheus/prometheus.yml >"$LAB_DIR/prometheus/prometheus.yml"
-	lab_spawn host prometheus --config.file="$LAB_DIR/prometheus/prometheus.yml" \
-		--storage.tsdb.path="$LAB_DIR/prometheus/data" --web.listen-address="$PROMETHEUS" \
-		--enable-feature=exemplar-storage >"$LAB_DIR/prometheus/log" 2>&1
-}
-
-# has EXPRESSION - Prometheus knows something that it is true of.
-has() {
-	[[ $(lab_host curl -fsS "http://$PROMETHEUS/api/v1/query" --data-urlencode "query=$1" | jq '.data.result | length') -gt 0 ]]
-}
-
 # So long that rates are what they will be, and that something happened: an attack, a policy that was applied, a request.
 seen() {
 	local expression
@@ -70,7 +57,7 @@ seen() {
 	for expression in 'count_over_time(up{job="weir"}[30s]) > 6' 'changes(weir_policy_generation[30s]) > 0' \
 		'rate(weir_packets_total{reason="over_packets"}[5s]) > 100' 'sum(rate(weir_api_requests_total[5s])) > 0' \
 		'weir_top_source_packets_per_second > 0' 'weir_audit_checkpoint_time_seconds > 0'; do
-		has "$expression" || {
+		has_data "$expression" || {
 			echo "$SECONDS s: not yet: $expression"
 			return 1
 		}
@@ -86,8 +73,8 @@ queries() {
 	start_weir --metrics-listen "$LISTEN"
 	start_prometheus
 	start_clients
-	check 'Prometheus scrapes the daemon' wait_for 20 has 'rate(weir_packets_total[5s]) > 0'
-	[[ ! ${DASHBOARDS:-} ]] || wait_for 40 has 'count_over_time(up[60s]) > 20' # that a picture shows what was before
+	check 'Prometheus scrapes the daemon' wait_for 20 has_data 'rate(weir_packets_total[5s]) > 0'
+	[[ ! ${DASHBOARDS:-} ]] || wait_for 40 has_data 'count_over_time(up[60s]) > 20' # that a picture shows what was before
 	start_attack
 	policy_of_everything 11
 	check 'a policy is applied meanwhile' weir policy apply
@@ -129,7 +116,7 @@ full() {
 		return
 	fi
 	mkdir -p "$PICTURES"
-	check 'Prometheus knows the last minute' wait_for 60 has 'count_over_time(up[120s]) > 60'
+	check 'Prometheus knows the last minute' wait_for 60 has_data 'count_over_time(up[120s]) > 60'
 	subtests render.js lab_host timeout 300 node tests/dashboards/render.js "http://$PROMETHEUS" "$PICTURES"
 }
 

@@ -5,8 +5,9 @@
 # and the rules of scripts/prometheus against a real Prometheus that scrapes this daemon.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/e2e/prometheus.sh
+. tests/e2e/prometheus.sh
 
-readonly LISTEN=127.0.0.1:9477 PROMETHEUS=127.0.0.1:9490 RULES=scripts/prometheus
 readonly OPENMETRICS='Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
 readonly SERIES_MAX=4000
 
@@ -80,16 +81,6 @@ scrape() { # [HEADER]
 	curl -fsS --unix-socket "$WEIR_SOCKET" ${1:+-H "$1"} http://weir/v1/metrics
 }
 
-# ask QUERY - what Prometheus says to an expression: how many series.
-ask() {
-	lab_host curl -fsS "http://$PROMETHEUS/api/v1/query" --data-urlencode "query=$1" |
-		jq '.data.result | length'
-}
-
-has_data() {
-	(($(ask "$1") > 0))
-}
-
 # They are found anew every ten seconds.
 has_busiest() {
 	weir metrics | grep '^weir_top_source_packets_per_second{network="198.18.4.0/24"} [1-9]'
@@ -151,15 +142,6 @@ all_healthy() {
 
 recorded() {
 	jq -r '.data.groups[].rules[] | select(.type == "recording") | .name' <"$LAB_DIR/rules.json"
-}
-
-start_prometheus() {
-	mkdir "$LAB_DIR/prometheus"
-	cp "$RULES"/*.rules.yml "$LAB_DIR/prometheus"
-	sed -e 's/15s/1s/' -e "s/127.0.0.1:9477/$LISTEN/" "$RULES/prometheus.yml" >"$LAB_DIR/prometheus/prometheus.yml"
-	lab_spawn host prometheus --config.file="$LAB_DIR/prometheus/prometheus.yml" \
-		--storage.tsdb.path="$LAB_DIR/prometheus/data" --web.listen-address="$PROMETHEUS" \
-		--enable-feature=exemplar-storage >"$LAB_DIR/prometheus/log" 2>&1
 }
 
 rules_with_data() {
