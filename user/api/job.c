@@ -7,10 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "api/internal.h"
+#include "base/clock.h"
+#include "engine/recorder.h"
 
-#define JOB_NICE 10 /* whoever asks can wait; packets and their records cannot */
+#define JOB_NICE	10 /* whoever asks can wait; packets and their records cannot */
+#define RECORDS_WAIT_NS (2 * NSEC_PER_SEC)
+
+/* Whether the records of before are on disk, or never will be. The job and who says so may each end first. */
+struct job_records {
+	atomic_bool settled;
+	atomic_uint owners;
+};
 
 struct line {
 	struct job *running, *waiting; /* the one that waits longest first */
@@ -73,6 +83,43 @@ bool job_is_cancelled(void *job)
 	       (poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR));
 }
 
+static void records_leave(struct job_records *records)
+{
+	if (records && atomic_fetch_sub(&records->owners, 1) == 1)
+		free(records);
+}
+
+static void on_settled(bool durable, void *userdata)
+{
+	struct job_records *records = userdata;
+
+	(void)durable;
+	atomic_store(&records->settled, true);
+	records_leave(records);
+}
+
+static struct job_records *records_watch(struct recorder *recorder)
+{
+	struct job_records *records = calloc(1, sizeof(*records));
+
+	if (!records)
+		return NULL;
+	atomic_init(&records->owners, 2);
+	if (recorder_when_durable(recorder, on_settled, records) < 0)
+		on_settled(false, records);
+	return records;
+}
+
+static void wait_for_records(struct job *j)
+{
+	const struct timespec pause = {.tv_nsec = NSEC_PER_MSEC};
+	uint64_t until_ns = clock_monotonic_ns() + RECORDS_WAIT_NS;
+
+	while (j->records && !atomic_load(&j->records->settled) &&
+	       clock_monotonic_ns() < until_ns && !job_is_cancelled(j))
+		nanosleep(&pause, NULL);
+}
+
 static void wake_loop(void *userdata)
 {
 	struct job *j = userdata;
@@ -94,6 +141,7 @@ static void *run(void *userdata)
 	struct job *j = userdata;
 
 	setpriority(PRIO_PROCESS, 0, JOB_NICE); /* of this thread, and of those that it starts */
+	wait_for_records(j);
 	j->ran = !job_is_cancelled(j);
 	if (j->ran)
 		j->run(j);
@@ -130,6 +178,7 @@ static void refuse(struct call *c, const char *code, const char *words)
 static void job_free(struct job *j)
 {
 	flow_done(&j->flow);
+	records_leave(j->records);
 	j->free(j);
 }
 
@@ -278,6 +327,7 @@ void job_start(struct call *c, struct job *j)
 	j->fd = http_client_fd(c->request);
 	j->uid = c->actor.uid;
 	flow_init(&j->flow, wake_loop, j);
+	j->records = records_watch(engine_recorder(c->engine));
 	if (line->running_count < most[j->kind].running) {
 		if (begin(line, j) < 0) {
 			refuse(c, "api.busy", "the daemon has no thread for this");

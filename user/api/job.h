@@ -3,6 +3,9 @@
  * Work for a client that reads files, on a thread of its own: the loop goes on with other requests meanwhile. A few at a
  * time, the next ones wait in line, and who comes to a line that is full is told to come again. A client that goes away,
  * or a daemon that stops, cancels. The answer is sent when the job is done, or, of a job that streams, while it is made.
+ *
+ * A job finds in the audit log what was recorded before it was asked for, that somebody asks included: it begins when all
+ * of that is on disk, which is an instant. Only where the disk does not take it a job begins without.
  */
 #ifndef API_JOB_H
 #define API_JOB_H
@@ -18,6 +21,7 @@
 
 struct api;
 struct call;
+struct job_records;
 
 enum job_kind {
 	JOB_READ,   /* a page of records, counts: seconds */
@@ -52,6 +56,7 @@ struct job {
 	int fd; /* the client's */
 	uid_t uid;
 	struct flow flow;
+	struct job_records *records; /* of before; NULL: nobody says when they are on disk */
 	bool open, over;   /* the thread's: it streams; it is done. Guarded by the lock of jobs */
 	bool ran;	   /* it was not cancelled before */
 	bool answered;	   /* finish() was called, or it never will be */

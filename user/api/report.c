@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A report of the audit log: minutes of work for a large one, by a job. Who has it made is recorded first, and that is
- * durable before the report goes out.
+ * A report of the audit log: minutes of work for a large one, by a job. Who has it made is recorded first, so the report
+ * has that, and it is durable before the report goes out.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api/internal.h"
 #include "api/job.h"
 #include "audit/note.h"
 #include "base/clock.h"
-#include "engine/recorder.h"
 #include "report/report.h"
-
-#define RECORD_WAIT_NS (2 * NSEC_PER_SEC)
-
-/* Whether the record of a report is on disk. The job and who says so may each end first. */
-struct kept {
-	atomic_bool is;
-	atomic_uint owners;
-};
-
-static void kept_leave(struct kept *k)
-{
-	if (k && atomic_fetch_sub(&k->owners, 1) == 1)
-		free(k);
-}
-
-static void on_kept(bool durable, void *userdata)
-{
-	struct kept *k = userdata;
-
-	(void)durable;
-	atomic_store(&k->is, true);
-	kept_leave(k);
-}
 
 struct report_job {
 	struct job job;
@@ -46,28 +20,15 @@ struct report_job {
 	enum report_format format;
 	char host[256], made_by[64];
 	char *checkpoint; /* what the options borrow */
-	struct kept *kept;
 	json_t *report;
 	struct text body;
 	struct fault fault; /* err 0: it has an answer */
 };
 
-/* A report has the record of its being made. That is an instant, unless the disk fails: then it goes without. */
-static void wait_for_record(struct report_job *r)
-{
-	const struct timespec pause = {.tv_nsec = NSEC_PER_MSEC};
-	uint64_t until_ns = clock_monotonic_ns() + RECORD_WAIT_NS;
-
-	while (r->kept && !atomic_load(&r->kept->is) && clock_monotonic_ns() < until_ns &&
-	       !job_is_cancelled(r))
-		nanosleep(&pause, NULL);
-}
-
 static void run_report(struct job *job)
 {
 	struct report_job *r = (struct report_job *)job;
 
-	wait_for_record(r);
 	if (report_make(&r->options, &r->report, &r->fault) < 0)
 		return;
 	report_put(&r->body, r->format, r->report);
@@ -97,7 +58,6 @@ static void free_report(struct job *job)
 
 	json_decref(r->report);
 	text_done(&r->body);
-	kept_leave(r->kept);
 	free(r->checkpoint);
 	free(r);
 }
@@ -148,16 +108,6 @@ static int read_report(struct call *c, struct report_job *r, struct fault *reter
 	return error ?: record_it(c, r, reterr);
 }
 
-static void watch_record(struct call *c, struct report_job *r)
-{
-	r->kept = calloc(1, sizeof(*r->kept));
-	if (!r->kept)
-		return;
-	atomic_init(&r->kept->owners, 2);
-	if (recorder_when_durable(engine_recorder(c->engine), on_kept, r->kept) < 0)
-		on_kept(false, r->kept);
-}
-
 void handle_audit_report(struct call *c)
 {
 	struct report_job *r = calloc(1, sizeof(*r));
@@ -175,7 +125,6 @@ void handle_audit_report(struct call *c)
 	}
 	gethostname(r->host, sizeof(r->host) - 1);
 	snprintf(r->made_by, sizeof(r->made_by), "%s", c->actor.username);
-	watch_record(c, r);
 	r->options.dir = engine_audit_dir(c->engine);
 	r->options.opener = engine_audit_opener(c->engine);
 	r->options.host = r->host;
