@@ -27,7 +27,7 @@ count_tap() {
 	[[ $skip == 0 ]] || printf ', %d skipped' "$skip"
 	echo
 	[[ $not_ok == 0 ]] || grep -avE '^ *ok ' "$log" | sed 's/^/    /' | tail -60
-	grep -aE '^ *(not )?ok .*# *SKIP' "$log" | sed 's/^/    /'
+	grep -aE '^ *(not )?ok .*# *SKIP' "$log" | sed -E 's/^ *(not )?/    /'
 }
 
 # tap_summary PASSED FAILED SKIPPED - "N passed, N failed[, N skipped]"

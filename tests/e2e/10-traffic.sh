@@ -50,7 +50,7 @@ write_policy enforce
 start_weir
 wait_for 5 fetch 198.18.0.2 >/dev/null
 
-check 'a first start has nothing to complain of' refuse has_record '.severity >= 4'
+check 'a first start has nothing to complain of' refuse is_recorded '.severity >= 4'
 check 'a page is served over IPv4' fetch 198.18.0.2
 check 'a page is served over IPv6' fetch 2001:db8::2 "http://[$LAB_HOST6]/"
 check 'ping works over IPv4' ping_from 198.18.0.2 "$LAB_HOST4"

@@ -344,8 +344,8 @@ refusals() {
 		-d '{"percent": 5}' http://weir/v1/flags/probe | jq -r .code)" = request.member
 	check 'nothing has changed' test "$(weir flags list -o json):$(status .policy.generation)" = \
 		"$before:$generation"
-	check 'each is a record, with its reason' test "$(records '.event_type == "flag.set" and
-		.outcome == "failure" and (.details.error | length > 0)' | wc -l)" -ge 6
+	check 'each is a record, with its reason' has_records 8 '.event_type == "flag.set" and
+		.outcome == "failure" and (.details.error | length > 0)'
 	check 'as many as a flag takes' weir flags target probe --sources \
 		"$(seq -s, -f '198.18.20.%g' 1 32)"
 	weir flags unset probe >/dev/null

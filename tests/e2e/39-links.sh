@@ -52,6 +52,13 @@ recorded() { # EVENT FILTER
 	wait_for 5 last_record "$1" "$2" >/dev/null
 }
 
+adopted() { # INTERFACE...
+	local last
+
+	last=$(records '.event_type == "system.adopt"' 20 | tail -n "$#" | jq -r .resource.id)
+	[[ $(sort <<<"$last") == $(printf '%s\n' "$@" | sort) ]]
+}
+
 # ms_until COMMAND... - how long it takes to become true, in ms: MS.
 ms_until() {
 	local began
@@ -330,10 +337,7 @@ several() {
 	check 'the policy holds on them' enforcing
 	stop_weir KILL || true
 	start_weir --iface "$LAB_IF_HOST,two0,three.0"
-	check 'the next daemon adopts each of them' test \
-		"$(records '.event_type == "system.adopt"' 20 | tail -n 3 | jq -r .resource.id |
-			sort | tr '\n' ' ')" = "$(printf '%s\n' "$LAB_IF_HOST" two0 three.0 | sort |
-			tr '\n' ' ')"
+	check 'the next daemon adopts each of them' wait_for 5 adopted "$LAB_IF_HOST" two0 three.0
 	lab_host ip link del two0
 	check 'one that is deleted is missed' wait_for 1 link_is two0 '.state == "absent"'
 	check 'and the others are not' link_is three.0 '.state == "attached"'

@@ -84,7 +84,7 @@ YAML
 start_weir
 flood --to "$LAB_HOST4:9" --base 198.18.6.1 --packets 2000 >/dev/null
 weir block 198.18.6.1 --reason 'flood <b>of today</b>' >/dev/null
-wait_for 12 has_record '.event_type == "ratelimit.dropped"'
+has_record '.event_type == "ratelimit.dropped"'
 check 'a report of the running daemon is made' \
 	weir audit report --days 1 --framework soc2 --file "$LAB_DIR/live.html"
 check 'it was recorded before, with its range' has_record \

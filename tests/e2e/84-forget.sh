@@ -63,8 +63,8 @@ sleep 6 # events are kept from the first full window on
 flood --to "$LAB_HOST4:9" --base 198.18.4.0 --sources 4 --packets 20000 >/dev/null
 weir block "$WHO" --reason "rude, like $OTHER" >/dev/null
 weir block 198.18.9.9 --reason 'somebody else' >/dev/null
-wait_for 15 has_record '.event_type == "ratelimit.dropped"'
-wait_for 15 has_record '.event_type == "traffic.evidence"'
+has_record '.event_type == "ratelimit.dropped"'
+has_record '.event_type == "traffic.evidence"'
 
 # An archive that has them, too: lists are rewritten, traffic is left.
 weir retention set lists 1s >/dev/null

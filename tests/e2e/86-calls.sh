@@ -125,7 +125,7 @@ reading() {
 	for ((i = 0; i < 30; i++)); do
 		weir lists >/dev/null
 	done
-	check 'reading makes no record each time' refuse has_record \
+	check 'reading makes no record each time' refuse is_recorded \
 		'.event_type == "api.request" and .resource.id == "listLists"'
 	stop_weir
 	start_weir

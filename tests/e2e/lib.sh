@@ -244,9 +244,29 @@ records() {
 		jq -c "select($1)"
 }
 
-# has_record FILTER
-has_record() {
+# is_recorded FILTER - by now.
+is_recorded() {
 	[[ $(records "$1") ]]
+}
+
+# are_recorded COUNT FILTER
+are_recorded() {
+	local count
+
+	count=$(records "$2" | wc -l)
+	echo "$count of $1 such records"
+	[[ $count == "$1" ]]
+}
+
+# has_record FILTER - there is one, or will be. A record that no answer waited for is written within milliseconds, one
+# of a window of packets when that ends.
+has_record() {
+	wait_for 20 is_recorded "$1"
+}
+
+# has_records COUNT FILTER
+has_records() {
+	wait_for 20 are_recorded "$@"
 }
 
 # dropped_in_chain - packets that the chain accounts for: of windows, and of losses.
