@@ -99,21 +99,21 @@ static __always_inline int pass_unexamined(struct xdp_md *ctx, struct weir_cpu *
 /* Behind the network headers; who is decided before the limits is asked whose he is for the count only. */
 static __always_inline int judge(struct xdp_md *ctx, const struct weir_policy *policy,
 				 struct weir_cpu *cpu, struct packet *packet,
-				 struct parse_payload *payload, int timing)
+				 struct parse_payload *payload)
 {
 	int reason = lists_check(cpu, packet);
 
-	timing_stage(timing, cpu, WEIR_STAGE_LISTS);
+	timing_stage(cpu, WEIR_STAGE_LISTS);
 	if (reason == WEIR_NEXT) {
 		reason = transport_check(ctx, packet, payload);
-		timing_stage(timing, cpu, WEIR_STAGE_TRANSPORT);
+		timing_stage(cpu, WEIR_STAGE_TRANSPORT);
 	} else if (trace_is_due(cpu)) {
 		/* Who traces wants to see the ports of what a list decides, too. */
 		parse_transport_thoroughly(ctx, packet, payload);
 	}
 	if (reason == WEIR_NEXT) {
 		reason = limits_check(policy, cpu, packet);
-		timing_stage(timing, cpu, WEIR_STAGE_LIMITS);
+		timing_stage(cpu, WEIR_STAGE_LIMITS);
 		return reason;
 	}
 	if (settings_has(WEIR_FEATURE_USAGE))
@@ -127,7 +127,7 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	struct parse_payload payload = {};
 	struct weir_cpu *cpu = cpu_own();
 	const struct weir_policy *policy;
-	int reason, action, timing;
+	int reason, action;
 
 	if (!cpu)
 		return XDP_PASS; /* a CPU that was not there when the maps were made */
@@ -137,13 +137,13 @@ static __always_inline int ingress(struct xdp_md *ctx)
 	if (mode_now(policy) == WEIR_MODE_OFF)
 		return pass_unexamined(ctx, cpu, &packet, WEIR_REASON_OFF);
 
-	timing = timing_begin(cpu, policy);
+	timing_begin(cpu, policy);
 	reason = network_check(ctx, &packet, &payload);
-	timing_stage(timing, cpu, WEIR_STAGE_NETWORK);
+	timing_stage(cpu, WEIR_STAGE_NETWORK);
 	if (reason == WEIR_NEXT)
-		reason = judge(ctx, policy, cpu, &packet, &payload, timing);
+		reason = judge(ctx, policy, cpu, &packet, &payload);
 	action = verdict_exit(ctx, cpu, policy, &packet, reason);
-	timing_end(timing, cpu);
+	timing_end(cpu);
 	return action;
 }
 

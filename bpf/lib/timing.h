@@ -100,26 +100,29 @@ __noinline int timing_finish(void)
 	return 0;
 }
 
-/** Whether packets are timed, to be handed to the two below: so it is loaded once, and the verifier knows it still. */
-static __always_inline int timing_begin(struct weir_cpu *cpu, const struct weir_policy *policy)
+static __always_inline void timing_begin(struct weir_cpu *cpu, const struct weir_policy *policy)
 {
 	if (!settings_has(WEIR_FEATURE_TIMING))
-		return 0;
+		return;
 	cpu->timed = 0;
 	if (cpu->timing_left-- <= 1)
 		timing_start((__u32)policy->timing);
-	return 1;
 }
 
-static __always_inline void timing_stage(int timing, const struct weir_cpu *cpu, __u32 stage)
+static __always_inline int timing_is_on(const struct weir_cpu *cpu)
 {
-	if (timing && *(volatile const __u8 *)&cpu->timed)
+	return settings_has(WEIR_FEATURE_TIMING) && *(volatile const __u8 *)&cpu->timed;
+}
+
+static __always_inline void timing_stage(const struct weir_cpu *cpu, __u32 stage)
+{
+	if (timing_is_on(cpu))
 		timing_stamp(stage);
 }
 
-static __always_inline void timing_end(int timing, const struct weir_cpu *cpu)
+static __always_inline void timing_end(const struct weir_cpu *cpu)
 {
-	if (timing && *(volatile const __u8 *)&cpu->timed)
+	if (timing_is_on(cpu))
 		timing_finish();
 }
 

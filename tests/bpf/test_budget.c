@@ -22,6 +22,7 @@
 #include "bpf/connections.skel.h"
 #include "bpf/limiter.skel.h"
 #include "bpf/watchdog.skel.h"
+#include "datapath/fold.h"
 
 #define BUDGET "tests/data/verifier-budget"
 
@@ -87,6 +88,7 @@ static void check_limiter(uint32_t enabled, const char *features)
 	struct limiter_bpf *skeleton = limiter_bpf__open();
 
 	assert_non_null(skeleton);
+	fold_register();
 	weir_features_unpack(enabled, (__u8 *)(uintptr_t)skeleton->rodata->weir_features);
 	assert_int_equal(limiter_bpf__load(skeleton), 0);
 	check(skeleton->progs.weir_ingress, features);

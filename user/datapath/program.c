@@ -16,6 +16,7 @@
 #include "base/fault_point.h"
 #include "base/text.h"
 #include "bpf/limiter.skel.h"
+#include "datapath/fold.h"
 #include "datapath/internal.h"
 
 /* libbpf talks; the last thing it complained about explains a refusal better than the errno does. */
@@ -319,6 +320,7 @@ int program_load(const char *pin_dir, const struct program *from, const struct s
 		return fault(reterr, cpus, "datapath.load", "cannot count the CPUs: %s",
 			     strerror(-cpus));
 	p.cpus = (unsigned int)cpus;
+	fold_register();
 	libbpf_set_print(keep_complaint);
 	last_complaint[0] = '\0';
 	p.skeleton = limiter_bpf__open();
