@@ -6,7 +6,7 @@
 
 passed=0 failed=0 skipped=0
 
-# count_tap NAME STATUS LOG - count the lines of a TAP stream and print them as one line, with what
+# count_tap NAME STATUS LOG [SECONDS] - count the lines of a TAP stream and print them as one line, with what
 # explains failures and skips below. A program that dies, or prints a plan and stops short, has failed.
 count_tap() {
 	local ok not_ok skip plan log=$3
@@ -25,6 +25,7 @@ count_tap() {
 	printf '%-48s %4d passed' "$1" "$ok"
 	[[ $not_ok == 0 ]] || printf ', %d FAILED' "$not_ok"
 	[[ $skip == 0 ]] || printf ', %d skipped' "$skip"
+	[[ ${4:-0} == 0 ]] || printf ' in %d s' "$4"
 	echo
 	[[ $not_ok == 0 ]] || grep -avE '^ *ok ' "$log" | sed 's/^/    /' | tail -60
 	grep -aE '^ *(not )?ok .*# *SKIP' "$log" | sed -E 's/^ *(not )?/    /'
