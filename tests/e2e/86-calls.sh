@@ -49,6 +49,13 @@ correlation() {
 	check 'so has the record of what was changed: the entry of the list' \
 		has_record '.event_type == "list.add" and .details.request_id == "job-7.retry_2" and
 			.details.trace_id == "'$TRACE'"'
+	api PUT /v1/panic -d '{"mode": "monitor", "reason": "a try"}' -H 'X-Request-ID: job-8' \
+		-H "traceparent: 00-$TRACE-00f067aa0ba902b7-01"
+	check 'what the daemon logs of a request has both' grep -q "msg=\"PANIC: .* request_id=job-8 trace_id=$TRACE\$" \
+		"$LAB_DIR/daemon.log"
+	check 'and the record' has_record '.event_type == "panic.set" and .details.request_id == "job-8"'
+	api DELETE /v1/panic
+	check 'and no other line' refuse grep -q 'msg="the panic switch is cleared".*request_id=job-8' "$LAB_DIR/daemon.log"
 	api GET /v1/absent
 	check 'an ID is made where there is none' header X-Request-ID '[0-9a-f]{32}'
 	# shellcheck disable=SC2016 # jq has variables, too

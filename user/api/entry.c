@@ -11,6 +11,7 @@
 #include "api/internal.h"
 #include "audit/hash.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine/recorder.h"
 
 /* A page in somebody's browser must not be able to use their rights: no browser sends these requests
@@ -256,7 +257,9 @@ void entry_completed(const struct http_response *response, void *api)
 		return;
 	n->call.status = response->status;
 	n->call.duration_us = (clock_monotonic_ns() - n->began_ns) / 1000;
+	log_set_request(n->correlation.request_id, n->correlation.trace_id);
 	engine_called(a->engine, &n->call);
+	log_set_request(NULL, NULL);
 	meter_count(&a->meter, &(struct meter_request){
 				       .operation = n->call.operation,
 				       .status = n->call.status,
@@ -288,8 +291,10 @@ void entry_control(const struct http_request *request, struct http_response *res
 		  &c.correlation);
 	c.actor.request_id = c.correlation.request_id;
 	c.actor.trace_id = c.correlation.trace_id;
+	log_set_request(c.correlation.request_id, c.correlation.trace_id);
 	answer(&c);
 	note_call(&c, began_ns);
+	log_set_request(NULL, NULL);
 }
 
 void entry_metrics(const struct http_request *request, struct http_response *response, void *api)

@@ -11,6 +11,7 @@
 
 #include "api/internal.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine/recorder.h"
 
 #define JOB_NICE	10 /* whoever asks can wait; packets and their records cannot */
@@ -141,6 +142,7 @@ static void *run(void *userdata)
 	struct job *j = userdata;
 
 	setpriority(PRIO_PROCESS, 0, JOB_NICE); /* of this thread, and of those that it starts */
+	log_set_request(j->correlation.request_id, j->correlation.trace_id);
 	wait_for_records(j);
 	j->ran = !job_is_cancelled(j);
 	if (j->ran)
@@ -223,10 +225,12 @@ static void answer(struct job *j)
 
 	j->answered = true;
 	c.headers = c.response->header_count;
+	log_set_request(c.correlation.request_id, c.correlation.trace_id);
 	if (j->ran)
 		j->finish(&c, j);
 	else
 		refuse(&c, "api.cancelled", "the daemon stops, or has no thread for this");
+	log_set_request(NULL, NULL);
 	if (streams(j) && c.response->status == 200) {
 		j->sent = true;
 		c.response->stream = read_stream;

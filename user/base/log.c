@@ -11,6 +11,9 @@
 
 static bool as_json;
 static enum log_level lowest_level = LOG_INFO;
+static _Thread_local struct {
+	const char *id, *trace_id;
+} request;
 
 static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
@@ -28,6 +31,12 @@ void log_set_json(bool json)
 void log_set_level(enum log_level lowest)
 {
 	lowest_level = lowest;
+}
+
+void log_set_request(const char *request_id, const char *trace_id)
+{
+	request.id = request_id;
+	request.trace_id = trace_id;
 }
 
 static bool needs_quotes(const char *value)
@@ -59,6 +68,14 @@ static void put_pair(struct text *line, const char *key, const char *value)
 		text_puts(line, value);
 }
 
+static void put_request(struct text *line)
+{
+	if (request.id && *request.id)
+		put_pair(line, "request_id", request.id);
+	if (request.trace_id && *request.trace_id)
+		put_pair(line, "trace_id", request.trace_id);
+}
+
 void log_write(enum log_level level, const char *message, ...)
 {
 	int saved_errno = errno;
@@ -85,6 +102,7 @@ void log_write(enum log_level level, const char *message, ...)
 		put_pair(&line, key, value ? value : "");
 	}
 	va_end(ap);
+	put_request(&line);
 	if (line.truncated)
 		/* A cut line would not be JSON any more; say what happened instead. */
 		line.length = (size_t)snprintf(buffer, sizeof(buffer) - 2,

@@ -23,6 +23,12 @@ void log_set_level(enum log_level lowest);
  */
 void log_write(enum log_level level, const char *message, ...) __attribute__((sentinel));
 
+/**
+ * Whose request this thread works on from now on: each of its lines ends with request_id and trace_id, those of them that
+ * are not "". Both are borrowed. NULL, NULL: nobody's.
+ */
+void log_set_request(const char *request_id, const char *trace_id);
+
 /* The macros count the arguments into pairs and add the sentinel. */
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__, NULL)
 #define log_info(...)  log_write(LOG_INFO, __VA_ARGS__, NULL)

@@ -51,10 +51,17 @@ static const char *override_str(uint8_t byte)
 	return byte ? policy_mode_str((enum weir_mode)WEIR_OVERRIDE_MODE(byte)) : "none";
 }
 
-static void record_panic(struct engine *e, const struct weir_panic_note *note, uint64_t missing)
+/* @asker: whose request it is that a daemon did, NULL: nobody's. */
+static void record_panic(struct engine *e, const struct weir_panic_note *note, uint64_t missing,
+			 const struct engine_actor *asker)
 {
 	const struct engine_actor actor = {
-		.uid = note->uid, .username = note->username, .role = "admin"};
+		.uid = note->uid,
+		.username = note->username,
+		.role = "admin",
+		.request_id = asker && note->by_daemon ? asker->request_id : NULL,
+		.trace_id = asker && note->by_daemon ? asker->trace_id : NULL,
+	};
 	struct audit_details details = {0};
 	struct audit_record record = {
 		.event = note->panic ? AUDIT_EVENT_PANIC_SET : AUDIT_EVENT_PANIC_CLEARED,
@@ -90,7 +97,7 @@ static bool note_may_come(struct engine *e, uint64_t n)
 	return now_ns - e->safety.note_waits_ns < NOTE_WAITS_NS;
 }
 
-static void collect_panic(struct engine *e)
+static void collect_panic(struct engine *e, const struct engine_actor *asker)
 {
 	const struct weir_panic *notes = panic_notes(e->datapath);
 	struct safety_log *log = &e->safety.panic;
@@ -99,7 +106,7 @@ static void collect_panic(struct engine *e)
 
 	while (log->submitted < __atomic_load_n(&notes->taken, __ATOMIC_ACQUIRE)) {
 		if (panic_note(e->datapath, log->submitted + 1, &note)) {
-			record_panic(e, &note, missing);
+			record_panic(e, &note, missing, asker);
 			missing = 0;
 		} else if (note_may_come(e, log->submitted + 1)) {
 			break;
@@ -164,7 +171,7 @@ void safety_start(struct engine *e)
 
 	log->recorded = &panic_notes(e->datapath)->recorded;
 	log->submitted = *log->recorded;
-	collect_panic(e);
+	collect_panic(e, NULL);
 }
 
 void safety_tick(struct engine *e)
@@ -172,7 +179,7 @@ void safety_tick(struct engine *e)
 	/* A timer on its way while the watchdog was switched off may have had the last word. */
 	if (!e->policy->safety.has_watchdog && datapath_live(e->datapath)->watchdog)
 		watchdog_set(e->datapath, NULL, NULL);
-	collect_panic(e);
+	collect_panic(e, NULL);
 	collect_watchdog(e);
 }
 
@@ -263,7 +270,7 @@ int engine_panic_set(struct engine *e, int mode, const char *reason,
 			   mode < 0 ? "" : policy_mode_str((enum weir_mode)mode)) < 0)
 		return -EINPROGRESS;
 	panic_set(e->datapath, &request);
-	collect_panic(e);
+	collect_panic(e, actor);
 	return 0;
 }
 
