@@ -48,7 +48,7 @@
 
 #define IMPORT_OPTIONS                                                                             \
 	CLI_ONLINE, CLI_TAKES(FORMAT), CLI_TAKES(FILE), CLI_TAKES(AS), CLI_TAKES(APPLY),           \
-		CLI_TAKES(FORCE), CLI_TAKES(STRICT)
+		CLI_TAKES(FORCE), CLI_TAKES(DRY_RUN), CLI_TAKES(STRICT)
 
 #define TRACE_OPTIONS                                                                              \
 	CLI_ONLINE, CLI_TAKES(SAMPLE), CLI_TAKES(COUNT), CLI_TAKES(SNAP), CLI_TAKES(PCAP),         \

@@ -116,6 +116,11 @@ sqlite3 "$LAB_DIR/fail2ban.sqlite3" "CREATE TABLE bips(ip TEXT, jail TEXT, timeo
 	INSERT INTO bips VALUES('$BANNED', 'sshd', $(date +%s), 3600), ('198.18.81.2', 'sshd', 1000000000, 600)"
 import fail2ban - <"$LAB_DIR/fail2ban.sqlite3" >"$LAB_DIR/said" 2>&1 || true
 check 'a database on a pipe is refused in words' grep -q 'has to be a file' "$LAB_DIR/said"
+check 'what --apply would do can be asked' test 'would apply 1 entries' = \
+	"$(import fail2ban "$LAB_DIR/fail2ban.sqlite3" --apply --dry-run 2>/dev/null)"
+check 'what stands against it is refused, with the reason' exits 5 \
+	env SSH_CONNECTION="$BANNED 50022 $LAB_HOST4 22" "$WEIR" import fail2ban "$LAB_DIR/fail2ban.sqlite3" --apply --dry-run
+check 'and nothing is changed by that' test "$(echoes_from "$BANNED")" -gt 0
 check 'bans of fail2ban are applied' import fail2ban "$LAB_DIR/fail2ban.sqlite3" --apply
 check 'and hold' test "$(echoes_from "$BANNED")" = 0
 # shellcheck disable=SC2016 # jq's own variables

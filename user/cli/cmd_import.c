@@ -92,10 +92,31 @@ static int print_summary(const struct cli *cli, const struct import *i, const ch
 	return render_json(cli, summary);
 }
 
-static int apply_entry(const struct cli *cli, const struct import *i, const struct import_entry *e)
+/* What came of an entry that the daemon was only asked about: of one that it would refuse, why. */
+static int count_refused(const struct cli *cli, const struct client_response *response,
+			 size_t *refused)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	const json_t *item;
+	size_t i;
+	int exit = ask_decode(cli, response, &answer);
+
+	if (exit != CLI_OK || !member_bool(answer, "refused"))
+		return exit;
+	(*refused)++;
+	json_array_foreach (json_object_get(answer, "safety"), i, item) {
+		cli_talk(cli, "would be refused: %s: %s [%s]", member_text(answer, "cidr"),
+			 member_text(item, "detail"), member_text(item, "code"));
+	}
+	return CLI_OK;
+}
+
+static int apply_entry(const struct cli *cli, const struct import *i, const struct import_entry *e,
+		       size_t *refused)
 {
 	_cleanup_(client_response_done) struct client_response response = {0};
 	_cleanup_(json_decrefp) json_t *body = NULL;
+	int exit;
 	_cleanup_free_ char *text = NULL;
 	char cidr[PREFIX_TEXT_SIZE], ttl[32], path[64];
 	struct client_request request = {
@@ -112,13 +133,33 @@ static int apply_entry(const struct cli *cli, const struct import *i, const stru
 		return cli_fail(cli, CLI_FAILED, "cli.memory", "out of memory", NULL);
 	request.body = text;
 	request.length = strlen(text);
-	return ask(cli, &request, &response);
+	exit = ask(cli, &request, &response);
+	if (exit == CLI_OK && ask_is_dry(cli, request.method))
+		return count_refused(cli, &response, refused);
+	return exit;
+}
+
+static int say_applied(const struct cli *cli, const struct import *i, size_t done, size_t refused)
+{
+	bool dry_run = ask_is_dry(cli, "POST");
+
+	if (cli->json)
+		return print_summary(cli, i, dry_run ? "would_apply" : "applied",
+				     json_integer((json_int_t)(done - refused)));
+	if (!dry_run) {
+		cli_say(cli, "%zu entries are applied", done);
+		return CLI_OK;
+	}
+	cli_say(cli, "would apply %zu entries", done - refused);
+	cli_talk(cli, "nothing was changed");
+	return CLI_OK;
 }
 
 /* Allow first: nobody is to be blocked for a moment who is an exception. */
 static int apply(const struct cli *cli, struct import *i)
 {
-	size_t done = 0;
+	size_t done = 0, refused = 0;
+	int exit;
 
 	if (i->count > APPLY_MAX)
 		return cli_fail(cli, CLI_FAILED, "import.apply",
@@ -129,12 +170,12 @@ static int apply(const struct cli *cli, struct import *i)
 			 i->limits[n].text);
 	for (unsigned int kind = 0; kind < LIST_KIND_MAX; kind++) {
 		for (size_t n = 0; n < i->count; n++) {
-			int exit = CLI_OK;
-
 			if (i->entries[n].kind != kind)
 				continue;
-			exit = apply_entry(cli, i, &i->entries[n]);
+			exit = apply_entry(cli, i, &i->entries[n], &refused);
 			if (exit != CLI_OK) {
+				if (ask_is_dry(cli, "POST"))
+					return exit;
 				cli_talk(cli, "%zu of %zu entries were applied before", done,
 					 i->count);
 				return exit;
@@ -143,10 +184,8 @@ static int apply(const struct cli *cli, struct import *i)
 		}
 	}
 	print_notes(cli, i);
-	if (cli->json)
-		return print_summary(cli, i, "applied", json_integer((json_int_t)done));
-	cli_say(cli, "%zu entries are applied", done);
-	return CLI_OK;
+	exit = say_applied(cli, i, done, refused);
+	return exit ?: refused ? CLI_CONFLICT : CLI_OK;
 }
 
 static int hand_out(const struct cli *cli, struct import *i, const char *format)
@@ -194,6 +233,8 @@ static int check_options(const struct cli *cli, enum import_tool *ret_tool,
 		return cli_usage(cli, "--apply writes nothing: no --format, no --file");
 	if (!cli_value(cli, CLI_OPTION_APPLY, NULL) && cli_value(cli, CLI_OPTION_FORCE, NULL))
 		return cli_usage(cli, "--force takes --apply");
+	if (!cli_value(cli, CLI_OPTION_APPLY, NULL) && cli_value(cli, CLI_OPTION_DRY_RUN, NULL))
+		return cli_usage(cli, "--dry-run takes --apply: without it nothing is changed");
 	return CLI_OK;
 }
 
