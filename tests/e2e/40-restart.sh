@@ -119,7 +119,7 @@ killed_under_load() {
 killed_again_and_again() {
 	local round
 
-	flood_on_all_cpus 20
+	flood_on_all_cpus 120 # until it is killed
 	for round in 1 2 3 4 5; do
 		sleep "0.$((RANDOM % 10))" # any moment will do
 		stop_weir KILL || true

@@ -56,7 +56,7 @@ netstat_counter() {
 # start_flood HOST BASE PREFIX_BITS - SYNs from 65,536 sources, until stop_flood
 start_flood() {
 	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --json --proto syn --to "$1:80" \
-		--base "$2" --source-prefix "$3" --sources 65536 --rate "$FLOOD_PPS" --seconds 30 \
+		--base "$2" --source-prefix "$3" --sources 65536 --rate "$FLOOD_PPS" --seconds 300 \
 		>"$LAB_DIR/flood.json"
 	FLOOD_PID=$LAB_PID
 	wait_for 5 queue_is_full "$1"
