@@ -59,6 +59,18 @@ send() { # SOURCE COUNT [PORT]
 	flood --to "$LAB_HOST4:${3:-9}" --base "$1" --packets "$2" >/dev/null
 }
 
+# refuses_capture STATUS FILE [OPTION...] - and whatever was in the file before still is.
+refuses_capture() {
+	local before
+
+	before=$(cat "$2" 2>&1 || true)
+	exits "$1" weir trace --pcap "$2" "${@:3}" && [[ $(cat "$2" 2>&1 || true) == "$before" ]]
+}
+
+echo 'of yesterday' >"$LAB_DIR/old.pcapng"
+check 'a capture that nobody answers leaves no file' refuses_capture 6 "$LAB_DIR/new.pcapng"
+check 'and keeps one that is there' refuses_capture 6 "$LAB_DIR/old.pcapng"
+
 policy <<-YAML
 	apiVersion: weir/v1
 	mode: enforce
@@ -70,6 +82,12 @@ policy <<-YAML
 YAML
 start_weir
 check 'nobody pays while nobody traces' is_not_traced
+
+check 'nor does one whose filter is refused' refuses_capture 1 "$LAB_DIR/new.pcapng" src nonsense
+check 'one that cannot be written says so, and ends its trace' \
+	grep -q "cannot open '/nonexistent/new.pcapng'" <(weir trace --pcap /nonexistent/new.pcapng 2>&1)
+check 'which is on record' has_record '.event_type == "trace.ended" and .details.cause == "gone"'
+check 'and nobody pays for it' wait_for 10 is_not_traced
 
 trace -o ndjson src 198.18.0.0/16
 send $BLOCKED 20
@@ -117,7 +135,7 @@ check 'the stream says so meanwhile' jq -se 'any(.type == "lost")' "$LINES"
 trace -o ndjson
 kill -KILL "$TRACE_PID"
 check 'a client that is killed ends its trace' wait_for 10 is_not_traced
-check 'which is on record' has_record '.event_type == "trace.ended" and .details.cause == "gone"'
+check 'which is on record, too' has_records 2 '.event_type == "trace.ended" and .details.cause == "gone"'
 
 trace -o ndjson
 stop_weir KILL || true

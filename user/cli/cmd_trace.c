@@ -30,7 +30,8 @@
 
 struct job {
 	const struct cli *cli;
-	FILE *file; /* of the capture; NULL: none */
+	const char *name; /* of the capture; NULL: none; "-": standard output */
+	FILE *file; /* NULL until the daemon traces: who is refused leaves no file behind, and keeps an old one */
 	struct pcapng pcap;
 	struct text line; /* of the answer, what has no end yet */
 	json_t *end;	  /* the last line */
@@ -161,15 +162,15 @@ static bool take_line(struct job *j, const char *text, size_t length)
 	if (!line)
 		ok = fault(&j->fault, -EBADMSG, "trace.answer", "the daemon's answer is no JSON") ==
 		     0;
-	else if (strcmp(type, "packet") == 0 && j->file)
+	else if (strcmp(type, "packet") == 0 && j->name)
 		ok = capture_packet(j, line);
 	else if (strcmp(type, "packet") == 0 && !j->cli->json)
 		print_packet(j->cli, line);
-	if (strcmp(type, "lost") == 0 && !j->cli->json && !j->file)
+	if (strcmp(type, "lost") == 0 && !j->cli->json && !j->name)
 		print_lost(j->cli, line);
 	if (strcmp(type, "lost") == 0 || strcmp(type, "end") == 0)
 		j->lost = number_of(line, "over_budget") + number_of(line, "lost");
-	if (j->cli->json && !j->file && strcmp(type, "heartbeat") != 0)
+	if (j->cli->json && !j->name && strcmp(type, "heartbeat") != 0)
 		fprintf(j->cli->out, "%.*s\n", (int)length, text);
 	if (strcmp(type, "end") == 0) {
 		json_decref(j->end);
@@ -179,10 +180,29 @@ static bool take_line(struct job *j, const char *text, size_t length)
 	return ok;
 }
 
+static bool open_capture(struct job *j)
+{
+	int fd;
+
+	if (strcmp(j->name, "-") == 0) {
+		j->file = stdout;
+		return true;
+	}
+	/* Packets are nobody else's business. */
+	fd = open(j->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	j->file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!j->file)
+		fault(&j->fault, -errno, "trace.write", "cannot open '%.200s' for the capture: %s",
+		      j->name, strerror(errno));
+	return j->file;
+}
+
 static bool take(const char *data, size_t length, void *userdata)
 {
 	struct job *j = userdata;
 
+	if (j->name && !j->file && !open_capture(j))
+		return false;
 	while (length) {
 		const char *end = memchr(data, '\n', length);
 		size_t size = end ? (size_t)(end - data) : length;
@@ -367,35 +387,17 @@ static int run(struct job *j, const char *path)
 	return CLI_OK;
 }
 
-/* "-": standard output. */
-static int open_capture(struct job *j, const char *name)
-{
-	int fd;
-
-	if (!name)
-		return CLI_OK;
-	if (strcmp(name, "-") == 0) {
-		j->file = stdout;
-		return CLI_OK;
-	}
-	/* Packets are nobody else's business. */
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	j->file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (j->file)
-		return CLI_OK;
-	return cli_fail(j->cli, CLI_FAILED, "trace.write", "cannot open the file of the capture",
-			strerror(errno));
-}
-
 int cmd_trace(struct cli *cli)
 {
 	_cleanup_(text_done) struct text path = {.growing = true};
-	struct job j = {.cli = cli, .line.growing = true};
+	struct job j = {
+		.cli = cli,
+		.name = cli_value(cli, CLI_OPTION_PCAP, NULL),
+		.line.growing = true,
+	};
 	uint32_t snap;
 	int exit = make_path(cli, &path, &snap);
 
-	if (exit == CLI_OK)
-		exit = open_capture(&j, cli_value(cli, CLI_OPTION_PCAP, NULL));
 	if (exit != CLI_OK)
 		return exit;
 	if (cli->json)
@@ -403,7 +405,7 @@ int cmd_trace(struct cli *cli)
 	if (cli->timeout_ms < TIMEOUT_MIN_MS)
 		cli->timeout_ms = TIMEOUT_MIN_MS;
 	signal(SIGPIPE, SIG_IGN);
-	if (j.file)
+	if (j.name)
 		pcapng_init(&j.pcap, snap);
 	start_watching(&j);
 	exit = run(&j, path.data);
