@@ -16,6 +16,7 @@
 #define PROTOCOL_TCP   6
 #define PROTOCOL_UDP   17
 #define HEADER_UNSET   0xffff
+#define STATE_LISTEN   10
 
 /* Inode number of the network namespace whose packets count. */
 const volatile __u32 weir_netns = 0;
@@ -24,6 +25,9 @@ const volatile __u32 weir_first_reason = 2;
 /* What the tracepoints of this kernel tell: the socket that a packet was for (6.11), and why a reset is sent (6.10). */
 const volatile __u32 weir_tells_socket = 0;
 const volatile __u32 weir_tells_reset = 0;
+/* "Nobody listens", and "who listens has no room"; 0 = this kernel has no such reason. */
+const volatile __u32 weir_no_socket = 0;
+const volatile __u32 weir_no_room = 0;
 
 /* Where the kernel frees packets, not frames, for an XDP program: on veth, and in the generic mode. 0 = there is none. */
 const volatile __u64 weir_xdp_begin[WEIR_DROP_XDP_PLACES] = {};
@@ -219,6 +223,17 @@ static __always_inline int is_by_xdp(__u64 place)
 	return 0;
 }
 
+/*
+ * The end of a handshake by a cookie that finds no room is said to find no socket, although it did. One
+ * by a half-open connection has the right reason.
+ */
+static __always_inline __u32 reason_at(const struct sock *sk, __u32 reason)
+{
+	return weir_no_room && reason == weir_no_socket && sk->__sk_common.skc_state == STATE_LISTEN
+		       ? weir_no_room
+		       : reason;
+}
+
 SEC("tp_btf/kfree_skb")
 int weir_drop(__u64 *arguments)
 {
@@ -232,8 +247,10 @@ int weir_drop(__u64 *arguments)
 	if (weir_tells_socket) {
 		const struct sock *sk = (const struct sock *)arguments[3];
 
-		if (sk)
+		if (sk) {
 			netns = netns_of(sk);
+			flow.key.reason = reason_at(sk, flow.key.reason);
+		}
 	}
 	if (!netns)
 		netns = netns_of_skb(skb);

@@ -173,6 +173,8 @@ static int configure(struct drops *d, struct fault *reterr)
 		return fault(reterr, -EOPNOTSUPP, "drops.load",
 			     "the kernel does not say why it drops packets: that takes Linux 5.17");
 	d->skeleton->rodata->weir_first_reason = value_of(d, "CONSUMED", 1) + 1;
+	d->skeleton->rodata->weir_no_socket = value_of(d, "NO_SOCKET", 0);
+	d->skeleton->rodata->weir_no_room = value_of(d, DROPS_NO_ROOM, 0);
 	if (stat("/proc/thread-self/ns/net", &netns) < 0)
 		return fault(reterr, -errno, "drops.load", "cannot tell our network namespace: %s",
 			     strerror(errno));
@@ -306,4 +308,9 @@ const char *drops_reason(const struct drops *d, enum weir_drop_kind kind, uint32
 		if (d->names[i].reason == reason && d->names[i].of_reset == of_reset)
 			return d->names[i].text;
 	return "";
+}
+
+bool drops_tells_no_room(const struct drops *d)
+{
+	return d->skeleton->rodata->weir_no_room && d->skeleton->rodata->weir_tells_socket;
 }

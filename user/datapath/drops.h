@@ -15,6 +15,9 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 
+/* Of the end of a handshake for which a listener has no room. */
+#define DROPS_NO_ROOM "TCP_LISTEN_OVERFLOW"
+
 struct drops;
 
 struct drops_count {
@@ -52,5 +55,7 @@ void drops_read_stats(const struct drops *d, struct drops_stats *ret);
  * those of subsystems, too) and of resets (enum sk_rst_reason).
  */
 const char *drops_reason(const struct drops *d, enum weir_drop_kind kind, uint32_t reason);
+/** Whether all of these have that reason (Linux 6.15); before, the kernel gives none. */
+bool drops_tells_no_room(const struct drops *d);
 
 #endif

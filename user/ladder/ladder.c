@@ -301,15 +301,41 @@ static void add_rest(const struct ladder *l, struct ladder_table *t)
 	add_row(t, &row);
 }
 
-static void add_stack(const struct ladder *l, struct ladder_table *t)
+/*
+ * A listener counts the SYNs that it refuses together with the ends of handshakes that it has no room for. Only these
+ * have a reason: what is left are the SYNs. They stay out of the sum where that cannot be told.
+ */
+static void add_refused(const struct ladder *l, const struct stack_counts *now,
+			struct ladder_table *t)
 {
-	struct stack_counts now;
+	struct ladder_row row = {
+		.layer = LADDER_SOCKET,
+		.protocol = IPPROTO_TCP,
+		.counted = true,
+		.packets = now->counts[STACK_LISTEN_DROPS] - l->stack.counts[STACK_LISTEN_DROPS],
+		.reason = LADDER_SYN_REFUSED,
+		.words = "a listener had no room: its listen() backlog, net.core.somaxconn, "
+			 "net.ipv4.tcp_max_syn_backlog",
+	};
+	uint64_t ends = 0;
 
-	stack_read(&now);
+	if (l->drops && !drops_tells_no_room(l->drops))
+		return;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->rows[i].counted && strcmp(t->rows[i].reason, DROPS_NO_ROOM) == 0)
+			ends += t->rows[i].packets;
+	/* They were read one after the other. */
+	row.packets -= ends < row.packets ? ends : row.packets;
+	add_row(t, &row);
+}
+
+static void add_stack(const struct ladder *l, const struct stack_counts *now,
+		      struct ladder_table *t)
+{
 	for (enum stack_counter i = 0; i < STACK_COUNTER_MAX; i++) {
 		struct ladder_row row = {
 			.layer = LADDER_SOCKET,
-			.packets = now.counts[i] - l->stack.counts[i],
+			.packets = now->counts[i] - l->stack.counts[i],
 			.words = stack_words(i),
 		};
 
@@ -335,13 +361,16 @@ int ladder_read(const struct ladder *l, struct ladder_table *ret)
 {
 	_cleanup_free_ struct drops_count *counts = NULL;
 	struct ladder_table t = {0};
+	struct stack_counts stack;
 	size_t count = 0;
-	int r = l->drops ? drops_read(l->drops, &counts, &count) : 0;
+	int r;
 
+	stack_read(&stack);
+	r = l->drops ? drops_read(l->drops, &counts, &count) : 0;
 	if (r < 0)
 		return r;
 	t.rows = calloc(count + l->iface_count * NIC_COUNTERS_MAX + WEIR_COUNTS +
-				STACK_COUNTER_MAX + 2,
+				STACK_COUNTER_MAX + 3,
 			sizeof(*t.rows));
 	if (!t.rows)
 		return -ENOMEM;
@@ -350,7 +379,8 @@ int ladder_read(const struct ladder *l, struct ladder_table *ret)
 	add_drops(l, counts, count, &t);
 	if (l->drops)
 		add_rest(l, &t);
-	add_stack(l, &t);
+	add_refused(l, &stack, &t);
+	add_stack(l, &stack, &t);
 	qsort(t.rows, t.count, sizeof(*t.rows), compare_rows);
 	*ret = t;
 	return 0;

@@ -6,16 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Our name for what the kernel has none for: a SYN that it calls consumed. */
+#define LADDER_SYN_REFUSED "SYN_REFUSED"
+
 /* X(constant, in which group of /proc/net/{snmp,netstat}, name there, words) */
-#define STACK_COUNTERS(X)                                                                                      \
-	X(UDP_RCVBUF, "Udp", "RcvbufErrors",                                                                   \
-	  "of IPv4; the kernel's own count of SOCKET_RCVBUFF and more")                                        \
-	X(UDP_MEMORY, "Udp", "MemErrors", "of IPv4; the kernel's own count of PROTO_MEM")                      \
-	X(LISTEN_OVERFLOWS, "TcpExt", "ListenOverflows",                                                       \
-	  "the application does not accept fast enough: its listen() backlog, net.core.somaxconn")             \
-	X(LISTEN_DROPS, "TcpExt", "ListenDrops",                                                               \
-	  "handshakes refused by a listener; a SYN among them has no reason of its own and is not in the sum") \
-	X(TCP_BACKLOG, "TcpExt", "TCPBacklogDrop", "the kernel's own count of SOCKET_BACKLOG")                 \
+#define STACK_COUNTERS(X)                                                                          \
+	X(UDP_RCVBUF, "Udp", "RcvbufErrors",                                                       \
+	  "of IPv4; the kernel's own count of SOCKET_RCVBUFF and more")                            \
+	X(UDP_MEMORY, "Udp", "MemErrors", "of IPv4; the kernel's own count of PROTO_MEM")          \
+	X(LISTEN_OVERFLOWS, "TcpExt", "ListenOverflows",                                           \
+	  "the application does not accept fast enough: its listen() backlog, net.core.somaxconn") \
+	X(LISTEN_DROPS, "TcpExt", "ListenDrops",                                                   \
+	  "handshakes refused by a listener, at their beginning or end: " LADDER_SYN_REFUSED       \
+	  " and TCP_LISTEN_OVERFLOW")                                                              \
+	X(TCP_BACKLOG, "TcpExt", "TCPBacklogDrop", "the kernel's own count of SOCKET_BACKLOG")     \
 	X(TCP_QUEUE, "TcpExt", "TCPRcvQDrop", "no room in the queue of a connection")
 
 enum stack_counter {
