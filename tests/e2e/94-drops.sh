@@ -211,5 +211,33 @@ lab_host python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DG
 check 'what another network namespace drops is not counted here' test "$(lost)" = "$before"
 check 'but that it is dropped there is known' test "$(weir drops -o json | jq '.kernel.elsewhere > 0')" = true
 
+# is_running - the program that the kernel runs for each packet that it drops.
+is_running() {
+	local id
+
+	while read -r _ id; do
+		[[ $(bpftool -j prog show id "$id" | jq -r .name) != weir_drop ]] || return 0
+	done < <(grep -hs '^prog_id:' "/proc/$WEIR_PID/fdinfo"/*)
+	return 1
+}
+
+says_off() {
+	weir drops -o json | jq -e '(.kernel.counted | not) and (.kernel.trouble | test("kernel_drops"))'
+}
+
+check 'the program that counts drops of the kernel runs unless the policy says otherwise' is_running
+sed -i '$a metrics: {kernel_drops: false}' "$LAB_DIR/policy.yaml"
+weir policy apply >/dev/null
+check 'a policy can do without' refuse is_running
+check 'which the table says' says_off
+check 'to people, too' grep -q 'not counted: the policy says so' <(weir drops 2>&1)
+check 'and the doctor, who finds nothing wrong in it' grep -q '^ok *drops .*kernel_drops' <(weir doctor)
+send 7001 198.18.6.1 5
+check 'then what the kernel drops is in no sum' test "$(lost)" = 0
+sed -i '$d' "$LAB_DIR/policy.yaml"
+weir policy apply >/dev/null
+send 7001 198.18.6.1 7
+check 'with the next one it is counted again, from then on' row_is kernel NETFILTER_DROP 7
+
 stop_weir
 finish

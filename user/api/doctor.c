@@ -131,7 +131,10 @@ static void add_watching(const struct call *c, struct doctor_report *report)
 	const struct ladder *l = engine_ladder(c->engine);
 	const struct fault *connections = engine_connections_trouble(c->engine);
 
-	if (!l || ladder_trouble(l)->err)
+	if (l && ladder_is_off(l))
+		doctor_add(report, "drops", DOCTOR_OK, "",
+			   "what the kernel drops is not counted: %.250s", ladder_trouble(l)->text);
+	else if (!l || ladder_trouble(l)->err)
 		doctor_add(report, "drops", DOCTOR_WARN, "a kernel of 5.17 or later, with BTF",
 			   "weir drops lacks what the kernel drops: %.250s",
 			   l ? ladder_trouble(l)->text : "out of memory");

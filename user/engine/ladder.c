@@ -13,13 +13,27 @@
 
 #define EXAMPLES_MAX 16 /* peers in a record */
 
-void ladder_start(struct engine *e)
+static void begin(struct engine *e)
 {
-	if (ladder_open(e->datapath, e->options.ifaces, e->options.iface_count, &e->ladder) < 0)
+	if (ladder_open(e->datapath, e->options.ifaces, e->options.iface_count,
+			e->policy->metrics.kernel_drops, &e->ladder) < 0)
 		log_warn("no memory to watch who drops packets");
-	else if (ladder_trouble(e->ladder)->err)
+	else if (ladder_trouble(e->ladder)->err && !ladder_is_off(e->ladder))
 		log_warn("what the kernel drops is not counted", "error",
 			 ladder_trouble(e->ladder)->text);
+}
+
+void ladder_take_policy(struct engine *e)
+{
+	if (!e->ladder || ladder_is_off(e->ladder) != e->policy->metrics.kernel_drops)
+		return;
+	ladder_close(take_ptr(e->ladder));
+	begin(e);
+}
+
+void ladder_start(struct engine *e)
+{
+	begin(e);
 	if (sockets_open(&e->sockets, &e->sockets_trouble) < 0)
 		log_warn("connections are not watched", "error", e->sockets_trouble.text);
 }

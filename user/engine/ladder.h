@@ -65,6 +65,8 @@ int engine_connections_kill(struct engine *e, const struct engine_connections_ki
 
 /** Watch from now on. What cannot be watched is said in the log, and is no failure. */
 void ladder_start(struct engine *e);
+/** Another policy is in force. Whether drops of the kernel are counted is switched by beginning anew. */
+void ladder_take_policy(struct engine *e);
 void ladder_stop(struct engine *e);
 
 #endif

@@ -118,5 +118,6 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	export_take_policy(e);
 	governance_take_policy(e);
 	usage_take_policy(e);
+	ladder_take_policy(e);
 	return 0;
 }

@@ -99,7 +99,7 @@ static enum ladder_layer layer_of(const char *reason)
 }
 
 int ladder_open(const struct datapath *d, const char *const *ifaces, size_t iface_count,
-		struct ladder **ret)
+		bool kernel, struct ladder **ret)
 {
 	_cleanup_(ladder_closep) struct ladder *l = calloc(1, sizeof(*l));
 
@@ -121,7 +121,11 @@ int ladder_open(const struct datapath *d, const char *const *ifaces, size_t ifac
 			l->nics[l->nic_count++] = (struct begun){ifindex, counters[n]};
 	}
 	stack_read(&l->stack);
-	drops_open(&l->drops, &l->trouble);
+	if (kernel)
+		drops_open(&l->drops, &l->trouble);
+	else
+		fault(&l->trouble, -ECANCELED, "drops.off",
+		      "the policy says so (metrics.kernel_drops: false)");
 	datapath_read_counts(d, l->xdp);
 	l->since_ns = clock_real_ns();
 	*ret = take_ptr(l);
@@ -141,6 +145,11 @@ void ladder_close(struct ladder *l)
 const struct fault *ladder_trouble(const struct ladder *l)
 {
 	return &l->trouble;
+}
+
+bool ladder_is_off(const struct ladder *l)
+{
+	return l->trouble.err == -ECANCELED;
 }
 
 uint64_t ladder_since_ns(const struct ladder *l)

@@ -57,15 +57,17 @@ struct ladder;
 
 /**
  * Begin to count. @ifaces are those whose NIC is looked at, @d counts for XDP. Where the kernel refuses the counter of its
- * drops, the ladder lacks these rungs: ladder_trouble(). -ENOMEM.
+ * drops, or @kernel says to do without, the ladder lacks these rungs: ladder_trouble(). -ENOMEM.
  */
 int ladder_open(const struct datapath *d, const char *const *ifaces, size_t iface_count,
-		struct ladder **ret);
+		bool kernel, struct ladder **ret);
 void ladder_close(struct ladder *l);
 DEFINE_CLEANUP(struct ladder *, ladder_close)
 
 /** Why drops of the kernel are not counted; err 0: they are. */
 const struct fault *ladder_trouble(const struct ladder *l);
+/** Because nobody wants them to be; code drops.off. */
+bool ladder_is_off(const struct ladder *l);
 /** Since when is counted, CLOCK_REALTIME. */
 uint64_t ladder_since_ns(const struct ladder *l);
 

@@ -368,6 +368,7 @@ struct policy_audit {
 struct policy_metrics {
 	uint32_t timing;     /* one packet of so many is timed; 0 = none */
 	uint8_t top_sources; /* networks that send most; 0 = none */
+	bool kernel_drops;   /* what the kernel drops is counted */
 };
 
 #define POLICY_EXPORTS_MAX	 8

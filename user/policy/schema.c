@@ -254,6 +254,7 @@ int schema_read(const struct node *root, struct policy *policy, struct policy_re
 	policy->other = POLICY_PASS;
 	policy->fragments = POLICY_LIMIT;
 	policy->sources = WEIR_SOURCES_DEFAULT;
+	policy->metrics.kernel_drops = true;
 	safety_begin(&policy->safety);
 	limit_begin(&policy->fragment_limit);
 	memcpy(policy->fragment_limit.name, POLICY_FRAGMENTS, sizeof(POLICY_FRAGMENTS));
