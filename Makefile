@@ -54,7 +54,7 @@ module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
 
-BPF_OBJECTS := limiter connections watchdog drops sockets
+BPF_OBJECTS := limiter connections watchdog drops sockets listener
 TEST_BPF_OBJECTS := counting events flood reference replies steps
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bpf/test_*.c))

@@ -23,8 +23,13 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	__u8 sysctl_tcp_syncookies;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -45,7 +50,25 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u32 sk_ack_backlog, sk_max_ack_backlog; /* of one that listens */
 	__u16 sk_protocol;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct request_sock_queue {
+	atomic_t qlen;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct minmax_sample {
@@ -57,6 +80,7 @@ struct minmax {
 };
 
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	__u32 srtt_us, mdev_us; /* eight times, and four times */
 	struct minmax rtt_min;
 	__u64 bytes_received, bytes_acked;

@@ -45,6 +45,15 @@ struct syncookie_tcp {
 _Static_assert(sizeof(struct syncookie_tcp) == sizeof(struct wire_tcp) + SYNCOOKIE_OPTIONS_MASK + 1,
 	       "the kernel is given no more than there is");
 
+/*
+ * A twin of the program (user/datapath/twin.c) asks nobody, as the listener would take note: .rodata says so, and .data
+ * has what it is told instead, and what it would have asked about. Otherwise this is no code.
+ */
+const volatile __u32 weir_twin = 0;
+volatile __s64 weir_twin_told = SYNCOOKIE_NOT_WANTED;
+__u8 weir_twin_tuple[sizeof(struct bpf_sock_tuple)] SEC(".data") = {0};
+volatile __u32 weir_twin_asked SEC(".data") = 0; /* bytes of it */
+
 struct syncookie_answer {
 	struct wire_tcp tcp;
 	__be32 mss;
@@ -84,11 +93,16 @@ static __always_inline __s64 syncookie_ask(struct xdp_md *ctx, struct bpf_sock_t
 					   __u32 tuple_size, void *ip, __u32 ip_size,
 					   struct syncookie_tcp *syn, __u32 tcp_size)
 {
-	struct bpf_sock *listener =
-		bpf_skc_lookup_tcp(ctx, tuple, tuple_size, (__u64)BPF_F_CURRENT_NETNS, 0);
 	__u32 options = tcp_size - (__u32)sizeof(syn->tcp);
+	struct bpf_sock *listener;
 	__s64 cookie;
 
+	if (weir_twin) {
+		__builtin_memcpy(weir_twin_tuple, tuple, sizeof(*tuple));
+		weir_twin_asked = tuple_size;
+		return weir_twin_told;
+	}
+	listener = bpf_skc_lookup_tcp(ctx, tuple, tuple_size, (__u64)BPF_F_CURRENT_NETNS, 0);
 	if (!listener)
 		return SYNCOOKIE_NO_LISTENER;
 	/* It is within bounds, but older verifiers forget those of a value that was on the stack. */

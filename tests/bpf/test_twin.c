@@ -13,15 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <weir/connection.h>
 #include <weir/key.h>
 
 #include "../lib/runner.h"
+#include "../lib/sockets.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/words.h"
@@ -280,13 +284,28 @@ static void list_some(void)
 	runner_list(&runner, LIST_ALLOW, "2001:db8:2::/48", WEIR_FOREVER);
 }
 
+/* Port 80 of a network namespace of our own, where every SYN that is asked about gets a cookie. */
+static int listen_for_cookies(void)
+{
+	const struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(80)};
+	int fd;
+
+	assert_int_equal(sockets_leave(), 0);
+	sockets_set_cookies("2");
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 4096), 0);
+	return fd;
+}
+
 static void what_is_explained_is_what_happens_and_nothing_moves(void **state)
 {
 	uint64_t random = 20261121, now_ns = clock_monotonic_ns();
+	int listener = listen_for_cookies();
 	struct packets_frame frame;
 	struct twin_verdict told;
 	struct world world = {0};
-	unsigned int refused = 0;
+	unsigned int refused = 0, answered = 0;
 
 	(void)state;
 	_Static_assert(ARRAY_SIZE(policies) * PER_POLICY == PACKETS, "ten thousand");
@@ -307,10 +326,14 @@ static void what_is_explained_is_what_happens_and_nothing_moves(void **state)
 		compare(&world, parts);
 		send_it(frame.data, frame.length, &told);
 		refused += told.verdict != WEIR_VERDICT_PASS;
+		answered += told.cookie == LISTENER_WANTS;
 	}
 	forget(&world);
 	take_clock(false);
-	print_message("%u of %u packets were refused\n", refused, PACKETS);
+	close(listener);
+	print_message("%u of %u packets were refused, %u answered by a cookie\n", refused, PACKETS,
+		      answered);
+	assert_in_range(answered, 5, PACKETS);
 	assert_in_range(refused, PACKETS / 10, PACKETS * 9 / 10);
 }
 
@@ -684,6 +707,54 @@ static void modes_quotas_and_cookies_are_named(void **state)
 	assert_true(told.asks_cookie);
 }
 
+/* Nobody is asked by who explains, and the kernel by who sends: both come to the same. */
+static void expect_cookie(const char *words, unsigned int verdict, enum listener_cookie cookie)
+{
+	struct twin_verdict told;
+
+	expect_reason(words, verdict, WEIR_REASON_SYN_COOKIE, &told);
+	assert_true(told.asks_cookie);
+	if (told.cookie != cookie)
+		fail_msg("%s: %s, not %s", words, listener_cookie_to_str(told.cookie),
+			 listener_cookie_to_str(cookie));
+}
+
+static void what_comes_of_a_cookie_is_what_the_listener_would_do(void **state)
+{
+	char policy[200], syn[64], syn6[64];
+	struct twin_verdict told;
+	unsigned int port;
+	int listener, client;
+
+	(void)state;
+	assert_int_equal(sockets_leave(), 0);
+	listener = sockets_listen(&port);
+	snprintf(policy, sizeof(policy),
+		 RUNNER_UNLIMITED
+		 "services: {web: {proto: tcp, dport: [9, %u], syn_cookies: always}}\n",
+		 port);
+	snprintf(syn, sizeof(syn), "tcp " S " > " D ":%u syn", port);
+	snprintf(syn6, sizeof(syn6), "tcp 2001:db8::9 > [2001:db8:1::1]:%u syn", port);
+	runner_policy(&runner, policy);
+	expect_cookie("tcp " S " > " D ":9 syn", WEIR_VERDICT_PASS, LISTENER_NONE);
+	sockets_set_cookies("0");
+	expect_cookie(syn, WEIR_VERDICT_PASS, LISTENER_OFF);
+	sockets_set_cookies("1");
+	expect_cookie(syn, WEIR_VERDICT_PASS, LISTENER_HAS_ROOM);
+	sockets_set_cookies("2");
+	expect_cookie(syn, WEIR_VERDICT_REPLY, LISTENER_WANTS);
+	expect_cookie(syn6, WEIR_VERDICT_REPLY, LISTENER_WANTS);
+	snprintf(syn, sizeof(syn), "tcp " S " > " D ":%u ack", port);
+	expect_reason(syn, WEIR_VERDICT_PASS, WEIR_REASON_UNLIMITED, &told);
+	assert_false(told.asks_cookie);
+	assert_int_equal(listen(listener, 0), 0);
+	client = sockets_connect("127.0.0.1", 0, port);
+	assert_true(client >= 0);
+	expect_cookie(syn6, WEIR_VERDICT_PASS, LISTENER_IS_FULL);
+	close(client);
+	close(listener);
+}
+
 static void as_many_open_connections_as_may_be_are_named(void **state)
 {
 	struct weir_conn_set set = {0};
@@ -744,6 +815,8 @@ int main(void)
 		cmocka_unit_test_setup(each_kind_of_entry_is_named, set_up),
 		cmocka_unit_test_setup(no_room_for_a_source_is_said, set_up),
 		cmocka_unit_test_setup(modes_quotas_and_cookies_are_named, set_up),
+		cmocka_unit_test_setup(what_comes_of_a_cookie_is_what_the_listener_would_do,
+				       set_up),
 		cmocka_unit_test_setup(as_many_open_connections_as_may_be_are_named, set_up),
 		cmocka_unit_test(no_reason_is_left_out),
 	};

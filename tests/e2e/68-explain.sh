@@ -17,6 +17,10 @@ line_of() { # FILE PATTERN
 	grep -n "$2" "$1" | cut -d: -f1
 }
 
+listens() { # PORT
+	[[ $(lab_host ss -Hltn "sport = :$1") ]]
+}
+
 counted() {
 	weir status -o json | jq -c '[.packets, .reasons]'
 	weir lists block -o json | jq -c '[.items[] | [.cidr, .hits]]'
@@ -41,7 +45,7 @@ policy <<-YAML
 	    entries:
 	      - {cidr: $POLICED/31, reason: 'as agreed'}
 	    feeds: [{name: scanners, file: $LAB_DIR/feed.txt, format: plain}]
-	services: {web: {proto: tcp, dport: 80}}
+	services: {web: {proto: tcp, dport: 80}, shop: {proto: tcp, dport: 8080, syn_cookies: always}}
 	limits:
 	  - {name: web, scope: source, service: web, algorithm: fixed_window, rate: 5/h}
 	  - {name: watched, scope: source, service: web, rate: 1/m, burst: 2, shadow: true}
@@ -99,6 +103,18 @@ check 'the rule stands there with its line' grep -q "refused .*policy.yaml:$(lin
 	<<<"$(weir explain "tcp $GREEDY > $LAB_HOST4:80")"
 check 'what is no packet is refused, and the word named' grep -q "'sin' is none of syn" \
 	<<<"$(weir explain "tcp $GREEDY > $LAB_HOST4:80 sin" 2>&1)"
+check 'a SYN that nobody listens for gets no cookie' asked "tcp $INNOCENT > $LAB_HOST4:8080 syn" \
+	'.verdict == "pass" and .reason == "syn_cookie" and .cookie == "no_listener"'
+lab_spawn host python3 -c "import signal, socket
+s = socket.create_server(('$LAB_HOST4', 8080))
+signal.pause()"
+wait_for 10 listens 8080
+check 'one whose listener has room does not either, and is told so' \
+	grep -q 'no SYN cookie: the listener has room' <<<"$(weir explain "tcp $INNOCENT > $LAB_HOST4:8080 syn")"
+lab_host sysctl -qw net.ipv4.tcp_syncookies=2
+check 'one whose listener wants it is answered with one' asked "tcp $INNOCENT > $LAB_HOST4:8080 syn" \
+	'.verdict == "reply" and .cookie == "answered" and .refused_by == "shop/cookies"'
+kill "$LAB_PID"
 weir panic monitor --reason 'exercise' >/dev/null
 check 'the panic switch is named' asked "$LISTED" \
 	'.verdict == "would_drop" and .mode.because == "panic" and .mode.panic.reason == "exercise"'

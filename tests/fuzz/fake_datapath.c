@@ -56,6 +56,7 @@ int datapath_judge(struct datapath *d, const struct twin_question *question,
 		.verdict = question->frame[0] % WEIR_VERDICT_MAX,
 		.reason = reason,
 		.refused = TWIN_NO_LIMIT,
+		.asks_cookie = reason == WEIR_REASON_SYN_COOKIE,
 		.generation = 1,
 		.listed = true,
 		.entry = {.bits = 128},
@@ -66,6 +67,11 @@ int datapath_judge(struct datapath *d, const struct twin_question *question,
 const char *twin_finding_to_str(enum twin_finding finding)
 {
 	return finding == TWIN_NOT_MEANT ? "not_meant" : "had_room";
+}
+
+const char *listener_cookie_to_str(enum listener_cookie cookie)
+{
+	return cookie == LISTENER_UNKNOWN ? "unknown" : "answered";
 }
 
 uint64_t sockets_quantile_us(const __u64 buckets[static WEIR_SOCKET_BUCKETS], unsigned int permille)

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/cleanup.h"
 #include "base/words.h"
+#include "datapath/listener.h"
 #include "explain/packet.h"
 #include "explain/path.h"
 
@@ -293,6 +294,24 @@ static void the_wait_is_that_of_the_slowest_limit_that_drops(void **state)
 	assert_int_equal(explain_wait_ns(&verdict, limits), 0);
 }
 
+static void a_listener_wants_a_cookie_while_it_has_no_room_for_a_half_open_connection(void **state)
+{
+	static const struct {
+		struct weir_listener found; /* state, cookies, half-open, waiting, backlog */
+		enum listener_cookie cookie;
+	} rows[] = {
+		{{0, 0, 0, 0, 0, 0}, LISTENER_NONE},	 {{1, 2, 0, 0, 0, 0}, LISTENER_NONE},
+		{{10, 0, 9, 0, 4, 0}, LISTENER_OFF},	 {{10, 1, 3, 0, 4, 0}, LISTENER_HAS_ROOM},
+		{{10, 1, 4, 0, 4, 0}, LISTENER_UNKNOWN}, {{10, 1, 5, 0, 4, 0}, LISTENER_WANTS},
+		{{10, 1, 5, 4, 4, 0}, LISTENER_WANTS},	 {{10, 1, 5, 5, 4, 0}, LISTENER_IS_FULL},
+		{{10, 2, 0, 0, 4, 0}, LISTENER_WANTS},	 {{10, 2, 0, 5, 4, 0}, LISTENER_IS_FULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(listener_judge(&rows[i].found), rows[i].cookie);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +324,8 @@ int main(void)
 		cmocka_unit_test(a_captured_frame_is_read_with_its_addresses),
 		cmocka_unit_test(a_frame_may_be_as_long_as_a_jumbo_one),
 		cmocka_unit_test(a_reason_is_given_by_one_stage_and_the_way_ends_there),
+		cmocka_unit_test(
+			a_listener_wants_a_cookie_while_it_has_no_room_for_a_half_open_connection),
 		cmocka_unit_test(the_wait_is_that_of_the_slowest_limit_that_drops),
 	};
 

@@ -353,11 +353,12 @@ static json_t *json_answer(struct call *c, const struct asked *a)
 
 	address_format(source, text);
 	return json_pack(
-		"{s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"{s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:s?, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
 		"s:o, s:o, s:o, s:o}",
 		"packet", json_packet(a), "assumed", json_assumed(a), "source", text, "verdict",
 		verdict_to_str(v->verdict), "reason", reason_to_str(v->reason), "words",
-		explain_reason_words(v->reason), "asks_cookie", v->asks_cookie, "generation",
+		explain_reason_words(v->reason), "asks_cookie", v->asks_cookie, "cookie",
+		v->asks_cookie ? listener_cookie_to_str(v->cookie) : NULL, "generation",
 		(json_int_t)v->generation, "mode", json_mode(e), "interfaces",
 		json_interface(e, a->packet.iface), "stages", json_stages(v), "matched",
 		json_matched(v), "lists", json_entries(e, source), "tenant", json_tenant(e, v),

@@ -20,6 +20,17 @@ static const struct {
 	{"reply", "is dropped and answered"},
 };
 
+static const struct {
+	const char *cookie, *words;
+} cookies[] = {
+	{"unknown", "unless the listener wants a SYN cookie: then it is answered with one"},
+	{"no_listener", "with no SYN cookie: nobody listens there, or it belongs to a connection"},
+	{"off", "with no SYN cookie: net.ipv4.tcp_syncookies is 0"},
+	{"has_room", "with no SYN cookie: the listener has room for half-open connections"},
+	{"no_room", "with no SYN cookie: too many connections wait to be accepted"},
+	{"answered", "with a SYN cookie, as the listener wants it"},
+};
+
 static void put_assumed(const json_t *answer, char *ret, size_t size)
 {
 	const json_t *item;
@@ -47,9 +58,9 @@ static void say_verdict(const struct cli *cli, const json_t *answer)
 	cli_say(cli, "%s%s", *packet ? packet : "the frame", assumed);
 	cli_say(cli, "%s: %s (%s)", words, member_text(answer, "words"),
 		member_text(answer, "reason"));
-	if (member_bool(answer, "asks_cookie"))
-		cli_say(cli,
-			"unless the listener wants a SYN cookie: then it is answered with one");
+	for (size_t i = 0; i < ARRAY_SIZE(cookies); i++)
+		if (strcmp(member_text(answer, "cookie"), cookies[i].cookie) == 0)
+			cli_say(cli, "%s", cookies[i].words);
 }
 
 /* "policy.yaml:12", or "-". */

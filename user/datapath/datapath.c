@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "bpf/limiter.skel.h"
 #include "datapath/internal.h"
+#include "datapath/listener.h"
 #include "datapath/migrate.h"
 #include "datapath/pins.h"
 
@@ -60,6 +61,7 @@ void datapath_close(struct datapath *d)
 	watchdog_close(d);
 	panic_close(d);
 	twin_free(d->twin);
+	listener_close(d->listener);
 	program_done(&d->program);
 	grace_close(d->grace);
 	entries_done(&d->entries);

@@ -24,6 +24,7 @@ struct bpf_link;
 struct bpf_map;
 struct connections_bpf;
 struct limiter_bpf;
+struct listener;
 struct ring_buffer;
 struct twin;
 
@@ -82,7 +83,8 @@ struct link {
 
 struct datapath {
 	struct program program;
-	struct twin *twin; /* of this program; NULL: nobody has asked */
+	struct twin *twin;	   /* of this program; NULL: nobody has asked */
+	struct listener *listener; /* likewise */
 	struct grace *grace;
 	char base_dir[PATH_MAX]; /* what the operator named; links are pinned there */
 	char pin_dir[PATH_MAX];	 /* below it: of maps and program */

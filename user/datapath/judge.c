@@ -91,6 +91,7 @@ static int run(struct judging *j)
 
 	for (unsigned int i = 0; i < t->cpus; i++)
 		prepare_cpu(t, i, &p->cpu[i]);
+	t->skeleton->data->weir_twin_asked = 0;
 	t->skeleton->data->weir_test_coarse_ns = p->skeleton->data->weir_test_coarse_ns;
 	t->skeleton->data->weir_test_exact_ns = p->skeleton->data->weir_test_exact_ns;
 	r = fault_point(NULL, "twin.run");
@@ -381,25 +382,30 @@ static int find_limits(struct judging *j, uint64_t *ret_applies)
 	return r;
 }
 
-/* The run ended where an answer was wanted and nobody answers: for a cookie, nobody shall. */
+/* The run ended where the kernel would have been asked for a cookie: if it would have given one, once more with that. */
 static int go_on(struct judging *j, struct twin_verdict *ret)
 {
-	int r, e;
+	struct limiter_bpf__data *data = j->twin->skeleton->data;
+	int64_t refusal = data->weir_twin_told;
+	int r;
 
-	if (!j->twin->may_ask_cookie || j->twin->cpu[j->cpu].reason == WEIR_REASON_MAX)
+	if (!data->weir_twin_asked)
 		return 0;
-	ret->asks_cookie = ret->reason == WEIR_REASON_SYN_COOKIE;
-	if (ret->asks_cookie)
+	ret->asks_cookie = true;
+	if (j->d->listener || listener_open(&j->d->listener) == 0)
+		ret->cookie =
+			listener_ask(j->d->listener, data->weir_twin_tuple, data->weir_twin_asked);
+	if (ret->cookie != LISTENER_WANTS)
 		return 0;
 	r = copy_cells(j);
-	r = r ?: twin_set_answers(j->twin, true);
 	if (r < 0)
 		return r;
+	data->weir_twin_told = 0; /* any cookie */
 	r = run(j);
-	e = twin_set_answers(j->twin, false);
+	data->weir_twin_told = refusal;
 	if (r == 0)
 		read_run(j, ret);
-	return r ?: e;
+	return r;
 }
 
 static int judge(struct judging *j, struct twin_verdict *ret)

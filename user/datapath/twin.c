@@ -117,15 +117,16 @@ static int map_own(struct twin *t)
 	return 0;
 }
 
-int twin_set_answers(const struct twin *t, bool answers)
+/* The exit goes on to answer. */
+static int join_answers(const struct twin *t)
 {
-	int map = bpf_map__fd(t->skeleton->maps.weir_answers);
 	int program = bpf_program__fd(t->skeleton->progs.weir_answer);
 	uint32_t zero = 0;
 
-	if (answers)
-		return bpf_map_update_elem(map, &zero, &program, BPF_ANY) < 0 ? -errno : 0;
-	return bpf_map_delete_elem(map, &zero) < 0 ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(t->skeleton->maps.weir_answers), &zero, &program,
+				   BPF_ANY) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int load(struct twin *t, const struct program *p)
@@ -134,6 +135,7 @@ static int load(struct twin *t, const struct program *p)
 	int r = choose_maps(t, p);
 
 	memcpy(t->skeleton->rodata, live->rodata, sizeof(*live->rodata));
+	t->skeleton->rodata->weir_twin = true;
 	t->skeleton->rodata->weir_cell_mask = t->cell_sets - 1;
 	r = r ?: fault_point(NULL, "twin.load");
 	r = r ?: limiter_bpf__load(t->skeleton);
@@ -142,8 +144,7 @@ static int load(struct twin *t, const struct program *p)
 				   live->progs.weir_ingress);
 	r = r ?: check_apart(t->skeleton, t->skeleton->progs.weir_answer, live->progs.weir_answer);
 	r = r ?: map_own(t);
-	t->may_ask_cookie = p->shape.features & WEIR_FEATURE_COOKIES;
-	return r ?: t->may_ask_cookie ? 0 : twin_set_answers(t, true);
+	return r ?: join_answers(t);
 }
 
 int twin_make(struct datapath *d, uint32_t sets, struct fault *reterr)

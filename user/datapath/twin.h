@@ -19,6 +19,7 @@
 #include "base/address.h"
 #include "base/fault.h"
 #include "datapath/datapath.h"
+#include "datapath/listener.h"
 
 #define TWIN_FRAME_MIN 14   /* bytes; the kernel runs no shorter one */
 #define TWIN_FRAME_MAX 9216 /* a jumbo frame */
@@ -49,9 +50,10 @@ struct twin_limit {
 struct twin_verdict {
 	unsigned int verdict; /* enum weir_verdict */
 	unsigned int reason;  /* enum weir_reason */
-	/* The kernel would be asked for a SYN cookie, which answers the SYN while the listener wants that. It is not
-	 * asked here, as it would note that. The verdict is what it is without. */
+	/* The kernel would be asked for a SYN cookie. It is not asked here, as the listener would take note: the verdict is the
+	 * one that goes with this, or if it is not known, the one without. */
 	bool asks_cookie;
+	enum listener_cookie cookie;
 	uint32_t generation; /* 0 = no policy */
 	uint32_t refused;    /* number of the limit that did, or TWIN_NO_LIMIT */
 	uint32_t tenant;     /* number; 0 = none, or it was not looked for */

@@ -10,7 +10,6 @@ struct twin {
 	struct limiter_bpf *skeleton;
 	uint32_t cell_sets; /* found by hash */
 	unsigned int cpus;
-	bool may_ask_cookie; /* then its exit has nobody who answers, unless it is known that it asks none */
 	struct weir_cell_set *cells;
 	struct weir_cpu *cpu;
 	struct weir_limit_count *before; /* the run, WEIR_LIMIT_SLOTS for each CPU */
@@ -18,7 +17,4 @@ struct twin {
 
 /** Have a twin of the program as it is, with @sets cells' sets found by hash, or as many as it has. */
 int twin_make(struct datapath *d, uint32_t sets, struct fault *reterr);
-/** Whether the exit may go on to answer. To end that takes a while: the kernel waits for whoever is on the way. */
-int twin_set_answers(const struct twin *t, bool answers);
-
 #endif
