@@ -39,10 +39,9 @@ int weir_listen(struct xdp_md *ctx)
 
 	weir_found = (struct weir_listener){0};
 	__builtin_memcpy(&tuple, weir_tuple, sizeof(tuple));
-	sk = bpf_skc_lookup_tcp(ctx, &tuple,
-				weir_tuple_size == WEIR_TUPLE_IP4 ? WEIR_TUPLE_IP4
-								  : WEIR_TUPLE_BYTES,
-				(__u64)BPF_F_CURRENT_NETNS, 0);
+	sk = bpf_skc_lookup_tcp(
+		ctx, &tuple, weir_tuple_size == WEIR_TUPLE_IP4 ? WEIR_TUPLE_IP4 : WEIR_TUPLE_BYTES,
+		(__u64)BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return XDP_PASS;
 	weir_found.state = sk->state;

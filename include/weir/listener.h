@@ -12,10 +12,11 @@
 #define WEIR_TUPLE_IP4	 12
 
 struct weir_listener {
-	__u32 state;		/* enum of the kernel's TCP states; 0 = there is no socket */
-	__u32 cookies;		/* net.ipv4.tcp_syncookies; what follows is there if it listens */
-	__u32 half_open;	/* connections that it waits for */
-	__u32 waiting, backlog; /* connections that the application has not accepted; it may be one more */
+	__u32 state;	 /* enum of the kernel's TCP states; 0 = there is no socket */
+	__u32 cookies;	 /* net.ipv4.tcp_syncookies; what follows is there if it listens */
+	__u32 half_open; /* connections that it waits for */
+	__u32 waiting,
+		backlog; /* connections that the application has not accepted; it may be one more */
 	__u32 _pad;
 };
 WEIR_LAYOUT(struct weir_listener, 24);

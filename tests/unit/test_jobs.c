@@ -61,6 +61,11 @@ static void finish_slow(struct call *c, struct job *job)
 	reply_json(c, 200, json_pack("[s]", "slow"));
 }
 
+static void run_nothing(struct job *job)
+{
+	(void)job;
+}
+
 /* "begun", then what the path says: nothing more, too much, or nothing and then an end that is none. */
 static void run_stream(struct job *job)
 {
@@ -117,7 +122,10 @@ static void handle(const struct http_request *request, struct http_response *res
 		.kind = JOB_READ, .run = run_slow, .finish = finish_slow, .free = free_slow};
 	s->fixture = f;
 	s->patient = strcmp(request->path, "/patient") == 0;
-	if (strcmp(request->path, "/slow") != 0 && !s->patient) {
+	if (strcmp(request->path, "/sockets") == 0) {
+		s->job.kind = JOB_SOCKETS;
+		s->job.run = run_nothing;
+	} else if (strcmp(request->path, "/slow") != 0 && !s->patient) {
 		s->job.kind = JOB_EXPORT;
 		s->job.run = run_stream;
 		s->job.finish = finish_stream;
@@ -287,6 +295,8 @@ static void fill_the_line(struct fixture *f)
 	assert(strstr(answer, "api.busy"));
 	hear(ask(f, "/fast"), answer);
 	assert(strstr(answer, "\"fast\""));
+	hear(ask(f, "/sockets"), answer); /* they have a line of their own */
+	assert(strstr(answer, "200 OK"));
 	for (unsigned int i = 0; i < READS; i++)
 		sem_post(&f->go);
 	for (unsigned int i = 0; i < READS; i++) {

@@ -39,7 +39,11 @@ struct jobs {
 static const struct {
 	unsigned int running, waiting;
 	const char *full;
+	bool no_log; /* it need not wait for records */
 } most[JOB_KIND_MAX] = {
+	[JOB_SOCKETS] = {JOB_SOCKETS_MAX, JOB_SOCKETS_WAITING,
+			 "too many lists of connections are being made: ask again in a second",
+			 .no_log = true},
 	[JOB_READ] =
 		{JOB_READS_MAX, JOB_READS_WAITING,
 		 "too many questions about the audit log are being answered: ask again in a second"},
@@ -331,7 +335,8 @@ void job_start(struct call *c, struct job *j)
 	j->fd = http_client_fd(c->request);
 	j->uid = c->actor.uid;
 	flow_init(&j->flow, wake_loop, j);
-	j->records = records_watch(engine_recorder(c->engine));
+	if (!most[j->kind].no_log)
+		j->records = records_watch(engine_recorder(c->engine));
 	if (line->running_count < most[j->kind].running) {
 		if (begin(line, j) < 0) {
 			refuse(c, "api.busy", "the daemon has no thread for this");

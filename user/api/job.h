@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Work for a client that reads files, on a thread of its own: the loop goes on with other requests meanwhile. A few at a
+ * Work for a client that reads files, or much of the kernel, on a thread of its own: the loop goes on with other requests meanwhile. A few at a
  * time, the next ones wait in line, and who comes to a line that is full is told to come again. A client that goes away,
  * or a daemon that stops, cancels. The answer is sent when the job is done, or, of a job that streams, while it is made.
  *
- * A job finds in the audit log what was recorded before it was asked for, that somebody asks included: it begins when all
+ * A job that reads the audit log finds there what was recorded before it was asked for, that somebody asks included: it begins when all
  * of that is on disk, which is an instant. Only where the disk does not take it a job begins without.
  */
 #ifndef API_JOB_H
@@ -24,16 +24,19 @@ struct call;
 struct job_records;
 
 enum job_kind {
-	JOB_READ,   /* a page of records, counts: seconds */
-	JOB_REPORT, /* minutes */
-	JOB_EXPORT, /* it streams, for as long as the client takes */
-	JOB_TAIL,   /* it streams, until the client goes away */
+	JOB_READ,    /* a page of records, counts: seconds */
+	JOB_SOCKETS, /* reads no log, but all sockets of the host: a moment */
+	JOB_REPORT,  /* minutes */
+	JOB_EXPORT,  /* it streams, for as long as the client takes */
+	JOB_TAIL,    /* it streams, until the client goes away */
 	JOB_KIND_MAX
 };
 
 /* So many run at a time, and so many wait for them. */
 #define JOB_READS_MAX	    2
 #define JOB_READS_WAITING   16
+#define JOB_SOCKETS_MAX	    1
+#define JOB_SOCKETS_WAITING 16
 #define JOB_REPORTS_MAX	    1
 #define JOB_REPORTS_WAITING 0
 #define JOB_EXPORTS_MAX	    4

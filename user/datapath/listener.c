@@ -19,9 +19,9 @@ struct listener {
 const char *listener_cookie_to_str(enum listener_cookie cookie)
 {
 	static const char *const words[] = {
-		[LISTENER_UNKNOWN] = "unknown",	   [LISTENER_NONE] = "no_listener",
-		[LISTENER_OFF] = "off",		   [LISTENER_HAS_ROOM] = "has_room",
-		[LISTENER_IS_FULL] = "no_room",	   [LISTENER_WANTS] = "answered",
+		[LISTENER_UNKNOWN] = "unknown", [LISTENER_NONE] = "no_listener",
+		[LISTENER_OFF] = "off",		[LISTENER_HAS_ROOM] = "has_room",
+		[LISTENER_IS_FULL] = "no_room", [LISTENER_WANTS] = "answered",
 	};
 
 	_Static_assert(ARRAY_SIZE(words) == LISTENER_COOKIE_MAX, "an answer has no word");

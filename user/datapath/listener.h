@@ -11,12 +11,12 @@
 #include "base/cleanup.h"
 
 enum listener_cookie {
-	LISTENER_UNKNOWN,     /* cannot be told here, or it is about to change */
-	LISTENER_NONE,	      /* nobody listens, or there is such a connection already */
-	LISTENER_OFF,	      /* net.ipv4.tcp_syncookies is 0 */
-	LISTENER_HAS_ROOM,    /* for another half-open connection: it needs none */
-	LISTENER_IS_FULL,     /* too many wait to be accepted: it takes nobody */
-	LISTENER_WANTS,	      /* a cookie */
+	LISTENER_UNKNOWN,  /* cannot be told here, or it is about to change */
+	LISTENER_NONE,	   /* nobody listens, or there is such a connection already */
+	LISTENER_OFF,	   /* net.ipv4.tcp_syncookies is 0 */
+	LISTENER_HAS_ROOM, /* for another half-open connection: it needs none */
+	LISTENER_IS_FULL,  /* too many wait to be accepted: it takes nobody */
+	LISTENER_WANTS,	   /* a cookie */
 	LISTENER_COOKIE_MAX,
 };
 
