@@ -4,7 +4,7 @@
 # Measures weir beside what else there is: one JSON object per line on stdout, a table on stderr.
 # `bench.sh [NAME...]`: testrun (ns per packet of the program and its variants), veth (packets per
 # second, made and received on one CPU), load (seconds for lists), audit (records and events per second), api (requests per
-# second, and how long an answer takes), or
+# second, and how long an answer takes), scrape (of metrics), or
 # single benches such as veth/limit_64k; all by default. Candidates take turns and medians are reported; on a machine that does
 # other things too, trust the ratios.
 
@@ -448,10 +448,10 @@ check_names() {
 
 	for name in "$@"; do
 		case $name in
-		testrun | veth | load | audit | api | testrun/* | load/* | audit/* | api/*) ;;
+		testrun | veth | load | audit | api | scrape | testrun/* | load/* | audit/* | api/* | scrape/*) ;;
 		*)
 			grep -qx -- "$name" <(names) ||
-				die "there is no '$name': testrun, veth, load, audit, api, or one of" \
+				die "there is no '$name': testrun, veth, load, audit, api, scrape, or one of" \
 					"$(names | xargs)"
 			;;
 		esac
@@ -476,6 +476,9 @@ main() {
 	fi
 	if ((!$#)) || [[ " $*" == *' api'* ]]; then
 		bench_api
+	fi
+	if wanted scrape/1m; then
+		tests/bench/scrape.sh | emit
 	fi
 	table <"$work/results" >&2
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# How long a scrape takes while a million sources are tracked: api/scrape_1m, milliseconds from the request to the last byte,
-# as Prometheus asks (over TCP, OpenMetrics): the median, the best and the worst of 51. Prints a JSON line. By hand, as root:
-# tests/bench/scrape.sh
+# How long a scrape takes while a million sources are tracked: scrape/1m, milliseconds from the request to the last byte,
+# as Prometheus asks (over TCP, OpenMetrics): the median, the best and the worst of 51. Prints a JSON line; scripts/bench.sh
+# runs it.
 
 set -euo pipefail
 
@@ -52,5 +52,6 @@ jq -cn --slurpfile times "$LAB_DIR/times" \
 	--argjson tracked "$(awk '/^weir_cells_busy_ratio / {ratio = $2} /^weir_sources_max / {sets = $2}
 		END {printf "%.0f", ratio * sets * 4}' "$LAB_DIR/metrics")" \
 	--argjson series "$(sed -n 's/^weir_metrics_series //p' "$LAB_DIR/metrics")" \
-	'{bench: "api/scrape_1m", value: ($times[$times | length / 2 | floor] * 1000), unit: "ms",
-	  best: ($times[0] * 1000), worst: ($times[-1] * 1000), tracked: $tracked, series: $series}'
+	'def ms: . * 1e6 | round / 1e3;
+	 {bench: "scrape/1m", value: ($times[$times | length / 2 | floor] | ms), unit: "ms",
+	  best: ($times[0] | ms), worst: ($times[-1] | ms), tracked: $tracked, series: $series}'
