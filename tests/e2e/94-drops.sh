@@ -40,10 +40,12 @@ def drain(s):
         return count
 
 listener = socket.create_server((sys.argv[1], 8002), backlog=2)
+merged = socket.create_server((sys.argv[1], 8006))
 sockets = [bind(7002, 8192), bind(7003), bind(7004)]
 print("ready", flush=True)
 sys.stdin.readline()
 print(*[drain(s) for s in sockets], flush=True)
+sys.stdin.readline()
 PYTHON
 
 # Datagrams whose checksum is wrong: short ones, which the kernel checks at once, and long ones, which it checks when they are read.
@@ -211,6 +213,28 @@ lab_host python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DG
 check 'what another network namespace drops is not counted here' test "$(lost)" = "$before"
 check 'but that it is dropped there is known' test "$(weir drops -o json | jq '.kernel.elsewhere > 0')" = true
 
+# out_is COUNT - packets of this host's own that netfilter dropped: rows that are no part of the sum.
+out_is() {
+	weir drops -o json | jq -e --argjson n "$1" '[.items[] | select(.reason == "NETFILTER_DROP" and .direction == "out")] |
+		all(.counted | not) and (map(.packets) | add) == $n'
+}
+
+before=$(lost)
+lab_host nft add chain ip filter output '{ type filter hook output priority 0; }'
+lab_host nft add rule ip filter output udp dport 7005 drop
+lab_host python3 - "$LAB_CLIENT4" <<-'PYTHON'
+	import socket, sys
+
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	for _ in range(5):
+	    try:
+	        s.sendto(b"x", (sys.argv[1], 7005))
+	    except PermissionError:
+	        pass
+PYTHON
+check 'what this host sends and drops itself has a row' out_is 5
+check 'and is no packet that came in' test "$(lost)" = "$before"
+
 # is_running - the program that the kernel runs for each packet that it drops.
 is_running() {
 	local id
@@ -238,6 +262,33 @@ sed -i '$d' "$LAB_DIR/policy.yaml"
 weir policy apply >/dev/null
 send 7001 198.18.6.1 7
 check 'with the next one it is counted again, from then on' row_is kernel NETFILTER_DROP 7
+
+# frames - that the client has sent.
+frames() {
+	lab_client ip -j -s link show "$LAB_IF_CLIENT" | jq '.[0].stats64.tx.packets'
+}
+
+# Of a connection of which nothing but the handshake comes through, two frames.
+each_frame_is_lost() { # LOST_BEFORE FRAMES_BEFORE
+	local after
+
+	after=$(lost)
+	echo "$(($(frames) - $2)) frames, $((after - $1)) lost"
+	((after - $1 >= 10 && after - $1 == $(frames) - $2 - 2))
+}
+
+lab_host nft add rule ip filter input tcp dport 8006 meta length '>' 100 drop
+before=$(lost) sent=$(frames)
+lab_client python3 - "$LAB_HOST4" <<-'PYTHON'
+	import socket, sys
+
+	s = socket.create_connection((sys.argv[1], 8006), 10)
+	s.setblocking(False)
+	s.send(b"x" * 100000)
+PYTHON
+check 'a packet that GRO merged on the way in counts as the frames that it was made of' \
+	wait_for 10 each_frame_is_lost "$before" "$sent"
+echo end >&"${SOCKETS[1]}"
 
 stop_weir
 finish
