@@ -255,6 +255,7 @@ weir policy apply >/dev/null
 check 'a policy can do without' refuse is_running
 check 'which the table says' says_off
 check 'to people, too' grep -q 'not counted: the policy says so' <(weir drops 2>&1)
+check 'and to who watches' grep -q 'not counted: the policy says so' <(timeout 2 "$WEIR" drops --watch 2>&1)
 check 'and the doctor, who finds nothing wrong in it' grep -q '^ok *drops .*kernel_drops' <(weir doctor)
 send 7001 198.18.6.1 5
 check 'then what the kernel drops is in no sum' test "$(lost)" = 0

@@ -95,9 +95,17 @@ static int print_flows(const struct cli *cli, const json_t *flows)
 	return table_print(&t, cli);
 }
 
-static int print_all(const struct cli *cli, const json_t *answer)
+static void say_if_uncounted(const struct cli *cli, const json_t *answer)
 {
 	const json_t *kernel = json_object_get(answer, "kernel");
+
+	if (!member_bool(kernel, "counted"))
+		cli_talk(cli, "what the kernel drops is not counted: %s",
+			 member_text(kernel, "trouble"));
+}
+
+static int print_all(const struct cli *cli, const json_t *answer)
+{
 	char since[RENDER_TIME_SIZE];
 	int exit = print_rows(cli, answer, NULL);
 
@@ -108,9 +116,7 @@ static int print_all(const struct cli *cli, const json_t *answer)
 	render_time(member_text(answer, "since"), since);
 	cli_talk(cli, "%" PRIu64 " packets that came in are lost since %s",
 		 member_u64(answer, "lost"), since);
-	if (!member_bool(kernel, "counted"))
-		cli_talk(cli, "what the kernel drops is not counted: %s",
-			 member_text(kernel, "trouble"));
+	say_if_uncounted(cli, answer);
 	return exit;
 }
 
@@ -125,6 +131,8 @@ static int watch(struct cli *cli, const char *path)
 
 		if (exit == CLI_OK && answer && last)
 			exit = print_rows(cli, answer, last);
+		else if (exit == CLI_OK && answer)
+			say_if_uncounted(cli, answer);
 		if (answer) {
 			json_decref(last);
 			last = answer;
