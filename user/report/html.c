@@ -32,31 +32,45 @@ static void end(struct text *t)
 	text_puts(t, "</section>");
 }
 
-/* Titles end with NULL; those that begin with ">" are of numbers. */
-static void put_head(struct text *t, const char *const *titles)
+/* A column of a table: its title, and how a row's member stands in it. The last one has no title. */
+struct column {
+	const char *title;
+	const char *key;
+	/* NULL: a bar, as long as the member is of the largest of all rows. */
+	void (*put)(struct text *t, const json_t *row, const char *key);
+};
+
+#define LINES " class=lines" /* six columns of the style's widths, the first of times */
+
+static uint64_t largest(const json_t *rows, const char *key)
 {
-	text_puts(t, "><thead><tr>");
-	for (; *titles; titles++)
-		text_printf(t, **titles == '>' ? "<th class=n>%s</th>" : "<th>%s</th>",
-			    *titles + (**titles == '>'));
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (page_count(json_array_get(rows, i), key) > most)
+			most = page_count(json_array_get(rows, i), key);
+	return most;
+}
+
+static void put_table(struct text *t, const char *class, const struct column *columns,
+		      const json_t *rows)
+{
+	text_printf(t, "<table%s><thead><tr>", class);
+	for (const struct column *c = columns; c->title; c++)
+		text_printf(t, "<th%s>%s</th>", c->put == page_cell_number ? " class=n" : "",
+			    c->title);
 	text_puts(t, "</tr></thead><tbody>");
-}
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
 
-static void begin_table(struct text *t, const char *const *titles)
-{
-	text_puts(t, "<table");
-	put_head(t, titles);
-}
-
-/* The same with columns of the style's widths, whatever stands in them: six, the first of times. */
-static void begin_lines(struct text *t, const char *const *titles)
-{
-	text_puts(t, "<table class=lines");
-	put_head(t, titles);
-}
-
-static void end_table(struct text *t)
-{
+		text_puts(t, "<tr>");
+		for (const struct column *c = columns; c->title; c++)
+			if (c->put)
+				c->put(t, row, c->key);
+			else
+				page_bar(t, page_count(row, c->key), largest(rows, c->key));
+		text_puts(t, "</tr>");
+	}
 	text_puts(t, "</tbody></table>");
 }
 
@@ -69,6 +83,17 @@ static void put_left_out(struct text *t, const json_t *list)
 	text_puts(t, "<p class=note>The newest are shown; ");
 	page_number(t, left_out);
 	text_puts(t, " older ones are in the log.</p>");
+}
+
+static void put_list(struct text *t, const char *class, const struct column *columns,
+		     const json_t *list)
+{
+	const json_t *rows = json_object_get(list, "lines");
+
+	if (!json_array_size(rows))
+		return text_puts(t, NONE);
+	put_table(t, class, columns, rows);
+	put_left_out(t, list);
 }
 
 static void put_cover(struct text *t, const json_t *report)
@@ -115,11 +140,16 @@ static void put_tile(struct text *t, uint64_t number, const char *words)
 
 static void put_gaps(struct text *t, const json_t *report)
 {
-	static const char *const titles[] = {"Time (UTC)", "Event",    "On", "Why",
-					     ">Packets",   ">Records", NULL};
+	static const struct column columns[] = {
+		{"Time (UTC)", "time", page_cell_time},
+		{"Event", "type", page_cell},
+		{"On", "id", page_cell},
+		{"Why", "reason", page_cell},
+		{"Packets", "packets", page_cell_number},
+		{"Records", "records", page_cell_number},
+		{0},
+	};
 	const json_t *gaps = json_object_get(report, "gaps");
-	const json_t *events = json_object_get(gaps, "events");
-	const json_t *all = json_object_get(events, "lines");
 
 	begin(t, report, "", "Gaps and losses",
 	      "What this report cannot tell, because it was not recorded or not protected.");
@@ -131,25 +161,7 @@ static void put_gaps(struct text *t, const json_t *report)
 	text_puts(t, "<li><b>");
 	page_seconds(t, page_count(gaps, "daemon_stopped_seconds"));
 	text_puts(t, "</b>without a daemon between an orderly stop and the next start</li></ul>");
-	if (!json_array_size(all)) {
-		text_puts(t, NONE);
-		return end(t);
-	}
-	begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *line = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell_time(t, json_object_get(line, "time"));
-		page_cell(t, page_member(line, "type"));
-		page_cell(t, page_member(line, "id"));
-		page_cell(t, page_member(line, "reason"));
-		page_cell_number(t, page_count(line, "packets"));
-		page_cell_number(t, page_count(line, "records"));
-		text_puts(t, "</tr>");
-	}
-	end_table(t);
-	put_left_out(t, events);
+	put_list(t, "", columns, json_object_get(gaps, "events"));
 	end(t);
 }
 
@@ -177,61 +189,49 @@ static void put_figures(struct text *t, const json_t *report)
 	end(t);
 }
 
+static void put_blocked_after(struct text *t, const json_t *row, const char *key)
+{
+	text_puts(t, "<td>");
+	if (json_object_get(row, key))
+		page_seconds(t, page_count(row, key));
+	else
+		text_puts(t, "&ndash;");
+	text_puts(t, "</td>");
+}
+
 static void put_sources(struct text *t, const json_t *report)
 {
-	static const char *const titles[] = {"Source",	      ">Packets",    "",
-					     ">Windows",      "First (UTC)", "Last (UTC)",
-					     "Blocked after", NULL};
+	static const struct column columns[] = {
+		{"Source", "name", page_cell_source},
+		{"Packets", "packets", page_cell_number},
+		{"", "packets", NULL},
+		{"Windows", "events", page_cell_number},
+		{"First (UTC)", "first", page_cell_time},
+		{"Last (UTC)", "last", page_cell_time},
+		{"Blocked after", "blocked_after_seconds", put_blocked_after},
+		{0},
+	};
 	const json_t *all = json_object_get(report, "top_sources");
-	uint64_t most = page_count(json_array_get(all, 0), "packets");
 
 	begin(t, report, "", "Sources with the most packets dropped",
 	      "Blocked after: from the first drop to an entry of an operator on the block list.");
-	if (!json_array_size(all))
-		text_puts(t, NONE);
-	else
-		begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *s = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell_source(t, page_member(s, "name"));
-		page_cell_number(t, page_count(s, "packets"));
-		page_bar(t, page_count(s, "packets"), most);
-		page_cell_number(t, page_count(s, "events"));
-		page_cell_time(t, json_object_get(s, "first"));
-		page_cell_time(t, json_object_get(s, "last"));
-		text_puts(t, "<td>");
-		if (json_object_get(s, "blocked_after_seconds"))
-			page_seconds(t, page_count(s, "blocked_after_seconds"));
-		else
-			text_puts(t, "&ndash;");
-		text_puts(t, "</td></tr>");
-	}
 	if (json_array_size(all))
-		end_table(t);
+		put_table(t, "", columns, all);
+	else
+		text_puts(t, NONE);
 	end(t);
 }
 
 static void put_counts(struct text *t, const char *title, const json_t *all)
 {
-	const char *const titles[] = {title, ">Records", "", NULL};
-	uint64_t most = 0;
+	const struct column columns[] = {
+		{title, "name", page_cell},
+		{"Records", "events", page_cell_number},
+		{"", "events", NULL},
+		{0},
+	};
 
-	for (size_t i = 0; i < json_array_size(all); i++)
-		if (page_count(json_array_get(all, i), "events") > most)
-			most = page_count(json_array_get(all, i), "events");
-	begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *item = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell(t, page_member(item, "name"));
-		page_cell_number(t, page_count(item, "events"));
-		page_bar(t, page_count(item, "events"), most);
-		text_puts(t, "</tr>");
-	}
-	end_table(t);
+	put_table(t, "", columns, all);
 }
 
 static void put_events(struct text *t, const json_t *report)
@@ -265,12 +265,25 @@ static void put_spread(struct text *t, const char *what, const json_t *spread)
 	text_puts(t, "</dd>");
 }
 
+static void put_response_time(struct text *t, const json_t *row, const char *key)
+{
+	text_puts(t, "<td>");
+	if (*page_member(row, "response"))
+		page_seconds(t, page_count(row, key));
+	text_puts(t, "</td>");
+}
+
 static void put_detections(struct text *t, const json_t *report)
 {
-	static const char *const titles[] = {"Time (UTC)",  "Detection", "On", ">Risk",
-					     "Next change", "After",	 NULL};
-	const json_t *detections = json_object_get(report, "detections");
-	const json_t *all = json_object_get(detections, "lines");
+	static const struct column columns[] = {
+		{"Time (UTC)", "time", page_cell_time},
+		{"Detection", "type", page_cell},
+		{"On", "id", page_cell},
+		{"Risk", "score", page_cell_number},
+		{"Next change", "response", page_cell},
+		{"After", "response_seconds", put_response_time},
+		{0},
+	};
 	const json_t *response = json_object_get(report, "response");
 
 	begin(t, report, "", "Detections and response",
@@ -280,37 +293,26 @@ static void put_detections(struct text *t, const json_t *report)
 	put_spread(t, "First drop to block", json_object_get(response, "first_drop_to_block"));
 	put_spread(t, "Detection to next change", json_object_get(response, "detection_to_change"));
 	text_puts(t, "</dl>");
-	if (!json_array_size(all)) {
-		text_puts(t, NONE);
-		return end(t);
-	}
-	begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *line = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell_time(t, json_object_get(line, "time"));
-		page_cell(t, page_member(line, "type"));
-		page_cell(t, page_member(line, "id"));
-		page_cell_number(t, page_count(line, "score"));
-		page_cell(t, page_member(line, "response"));
-		text_puts(t, "<td>");
-		if (*page_member(line, "response"))
-			page_seconds(t, page_count(line, "response_seconds"));
-		text_puts(t, "</td></tr>");
-	}
-	end_table(t);
-	put_left_out(t, detections);
+	put_list(t, "", columns, json_object_get(report, "detections"));
 	end(t);
 }
 
-/* Why, and what was said of it by whom it is about. */
-static void put_reason(struct text *t, const json_t *line)
+static void put_on(struct text *t, const json_t *row, const char *key)
 {
-	const json_t *statements = json_object_get(line, "statements");
+	text_puts(t, "<td><bdi>");
+	page_text(t, page_member(row, "resource"));
+	text_puts(t, " ");
+	page_text(t, page_member(row, key));
+	text_puts(t, "</bdi></td>");
+}
+
+/* Why, and what was said of it by whom it is about. */
+static void put_reason(struct text *t, const json_t *row, const char *key)
+{
+	const json_t *statements = json_object_get(row, "statements");
 
 	text_puts(t, "<td><bdi>");
-	page_text(t, page_member(line, "reason"));
+	page_text(t, page_member(row, key));
 	text_puts(t, "</bdi>");
 	for (size_t i = 0; i < json_array_size(statements); i++) {
 		text_puts(t, "<br>Statement: <bdi>");
@@ -320,57 +322,43 @@ static void put_reason(struct text *t, const json_t *line)
 	text_puts(t, "</td>");
 }
 
+static void put_outcome(struct text *t, const json_t *row, const char *key)
+{
+	const char *outcome = page_member(row, key);
+
+	text_puts(t, strcmp(outcome, "success") == 0 ? "<td>" : "<td class=denied>");
+	page_text(t, outcome);
+	text_puts(t, "</td>");
+}
+
 /* Who did what on what, and what came of it. */
 static void put_lines(struct text *t, const json_t *list)
 {
-	static const char *const titles[] = {"Time (UTC)", "Who",     "What", "On",
-					     "Why",	   "Outcome", NULL};
-	const json_t *all = json_object_get(list, "lines");
+	static const struct column columns[] = {
+		{"Time (UTC)", "time", page_cell_time},
+		{"Who", "actor", page_cell},
+		{"What", "type", page_cell},
+		{"On", "id", put_on},
+		{"Why", "reason", put_reason},
+		{"Outcome", "outcome", put_outcome},
+		{0},
+	};
 
-	if (!json_array_size(all))
-		return text_puts(t, NONE);
-	begin_lines(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *line = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell_time(t, json_object_get(line, "time"));
-		page_cell(t, page_member(line, "actor"));
-		page_cell(t, page_member(line, "type"));
-		text_puts(t, "<td><bdi>");
-		page_text(t, page_member(line, "resource"));
-		text_puts(t, " ");
-		page_text(t, page_member(line, "id"));
-		text_puts(t, "</bdi></td>");
-		put_reason(t, line);
-		text_printf(t, "<td%s>",
-			    strcmp(page_member(line, "outcome"), "success") == 0 ? ""
-										 : " class=denied");
-		page_text(t, page_member(line, "outcome"));
-		text_puts(t, "</td></tr>");
-	}
-	end_table(t);
-	put_left_out(t, list);
+	put_list(t, LINES, columns, list);
 }
 
 static void put_people(struct text *t, const char *title, const json_t *all)
 {
-	const char *const titles[] = {title, ">Records", "First (UTC)", "Last (UTC)", NULL};
+	const struct column columns[] = {
+		{title, "name", page_cell},
+		{"Records", "events", page_cell_number},
+		{"First (UTC)", "first", page_cell_time},
+		{"Last (UTC)", "last", page_cell_time},
+		{0},
+	};
 
-	if (!json_array_size(all))
-		return;
-	begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *item = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell(t, page_member(item, "name"));
-		page_cell_number(t, page_count(item, "events"));
-		page_cell_time(t, json_object_get(item, "first"));
-		page_cell_time(t, json_object_get(item, "last"));
-		text_puts(t, "</tr>");
-	}
-	end_table(t);
+	if (json_array_size(all))
+		put_table(t, "", columns, all);
 }
 
 static void put_changes(struct text *t, const json_t *report)
@@ -388,45 +376,43 @@ static void put_changes(struct text *t, const json_t *report)
 
 static void put_statements(struct text *t, const json_t *report)
 {
-	static const char *const titles[] = {"Record (UTC)", "What",	"On", "Statement",
-					     "Made (UTC)",   "Request", NULL};
+	static const struct column columns[] = {
+		{"Record (UTC)", "time", page_cell_time},
+		{"What", "type", page_cell},
+		{"On", "id", page_cell},
+		{"Statement", "statement", page_cell},
+		{"Made (UTC)", "stated_at", page_cell_time},
+		{"Request", "request", page_cell},
+		{0},
+	};
 	const json_t *statements = json_object_get(report, "statements");
-	const json_t *all = json_object_get(statements, "lines");
 
-	if (!json_array_size(all))
+	if (!json_array_size(json_object_get(statements, "lines")))
 		return;
 	begin(t, report, "", "Statements beside records",
 	      "What somebody says of a record about them. The record stays as it was.");
-	begin_lines(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *line = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell_time(t, json_object_get(line, "time"));
-		page_cell(t, page_member(line, "type"));
-		page_cell(t, page_member(line, "id"));
-		page_cell(t, page_member(line, "statement"));
-		page_cell_time(t, json_object_get(line, "stated_at"));
-		page_cell(t, page_member(line, "request"));
-		text_puts(t, "</tr>");
-	}
-	end_table(t);
-	put_left_out(t, statements);
+	put_list(t, LINES, columns, statements);
 	end(t);
 }
 
 /* Words of ours, which are never longer than a column. */
-static void put_words(struct text *t, const char *words)
+static void put_words(struct text *t, const json_t *row, const char *key)
 {
 	text_puts(t, "<td class=w>");
-	page_text(t, words);
+	page_text(t, page_member(row, key));
 	text_puts(t, "</td>");
 }
 
 static void put_controls(struct text *t, const json_t *report)
 {
-	static const char *const titles[] = {
-		"Control", "Subject", ">Records", "What they show", "What they cannot show", NULL};
+	static const struct column columns[] = {
+		{"Control", "control", page_cell},
+		{"Subject", "title", put_words},
+		{"Records", "records", page_cell_number},
+		{"What they show", "shows", put_words},
+		{"What they cannot show", "cannot_show", put_words},
+		{0},
+	};
 	const json_t *framework = json_object_get(report, "framework");
 	const json_t *all = json_object_get(framework, "controls");
 
@@ -437,19 +423,7 @@ static void put_controls(struct text *t, const json_t *report)
 	text_puts(t, "<p>");
 	page_text(t, page_member(framework, "words"));
 	text_puts(t, "</p>");
-	begin_table(t, titles);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		const json_t *c = json_array_get(all, i);
-
-		text_puts(t, "<tr>");
-		page_cell(t, page_member(c, "control"));
-		put_words(t, page_member(c, "title"));
-		page_cell_number(t, page_count(c, "records"));
-		put_words(t, page_member(c, "shows"));
-		put_words(t, page_member(c, "cannot_show"));
-		text_puts(t, "</tr>");
-	}
-	end_table(t);
+	put_table(t, "", columns, all);
 	end(t);
 }
 

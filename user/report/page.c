@@ -116,27 +116,27 @@ static void put_cell(struct text *t, const char *string, size_t max)
 	text_puts(t, "</bdi></td>");
 }
 
-void page_cell(struct text *t, const char *string)
+void page_cell(struct text *t, const json_t *row, const char *key)
 {
-	put_cell(t, string, PAGE_WORD_MAX);
+	put_cell(t, page_member(row, key), PAGE_WORD_MAX);
 }
 
-void page_cell_source(struct text *t, const char *string)
+void page_cell_source(struct text *t, const json_t *row, const char *key)
 {
-	put_cell(t, string, ADDRESS_TEXT_SIZE);
+	put_cell(t, page_member(row, key), ADDRESS_TEXT_SIZE);
 }
 
-void page_cell_number(struct text *t, uint64_t number)
+void page_cell_number(struct text *t, const json_t *row, const char *key)
 {
 	text_puts(t, "<td class=n>");
-	page_number(t, number);
+	page_number(t, page_count(row, key));
 	text_puts(t, "</td>");
 }
 
-void page_cell_time(struct text *t, const json_t *time)
+void page_cell_time(struct text *t, const json_t *row, const char *key)
 {
 	text_puts(t, "<td class=t>");
-	page_time(t, time);
+	page_time(t, json_object_get(row, key));
 	text_puts(t, "</td>");
 }
 

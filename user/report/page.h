@@ -28,11 +28,11 @@ void page_seconds(struct text *t, uint64_t seconds);
 /* 1,508,211,000 as "1.5 GB". */
 void page_bytes(struct text *t, uint64_t bytes);
 
-/* Cells of a table's row. */
-void page_cell(struct text *t, const char *string);
-void page_cell_source(struct text *t, const char *string);
-void page_cell_number(struct text *t, uint64_t number);
-void page_cell_time(struct text *t, const json_t *time);
+/* The member @key of @row as a cell of a table. */
+void page_cell(struct text *t, const json_t *row, const char *key);
+void page_cell_source(struct text *t, const json_t *row, const char *key);
+void page_cell_number(struct text *t, const json_t *row, const char *key);
+void page_cell_time(struct text *t, const json_t *row, const char *key);
 
 /* Members of an object; "" and 0 if there are none. */
 const char *page_member(const json_t *object, const char *key);
