@@ -4,50 +4,15 @@
  * scopes and what is switched off. The arithmetic is tests/unit/test_algorithm.c's, the answers'
  * bytes are test_replies.c's and test_syncookies.c's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "../lib/packets.h"
-#include "../lib/runner.h"
-
-#define LAYERS(...) ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
-#define EXPECT(verdict, reason, promise, ...)                                                      \
-	expect(promise, LAYERS(__VA_ARGS__), WEIR_VERDICT_##verdict, WEIR_REASON_##reason)
 #define LIMIT(settings) RUNNER_UNLIMITED "limits:\n  - {name: a, " settings "}\n"
 #define TCP_FLAGS_AT	(14 + 20 + 13)
 #define SYN		0x02
 #define ACK		0x10
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
-
-static void expect(const char *promise, const struct packets_layer *layers, unsigned int verdict,
-		   unsigned int reason)
-{
-	struct packets_frame frame;
-
-	packets_build(layers, &frame);
-	runner_expect(&runner, promise, &frame, verdict, reason);
-}
 
 static void expect_segment(const char *promise, uint8_t flags, const char *from,
 			   unsigned int verdict, unsigned int reason)
@@ -259,18 +224,10 @@ static void windows_begin_anew(void **state)
 	}
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, set_up)
+#define TEST(name) cmocka_unit_test_setup(name, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_over_the_limit_passes_with_its_mark),
 		TEST(a_share_of_the_refused_is_answered),
@@ -287,7 +244,5 @@ int main(void)
 		TEST(windows_begin_anew),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("actions", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("actions", tests, NULL, tear_down);
+	return runner_run_group("actions", tests, NULL, close_runner);
 }

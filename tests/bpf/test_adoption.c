@@ -3,43 +3,22 @@
  * Enforcement outlives the daemon: what a second one finds in the pins that a first one left, what it
  * refuses to take over, and that nothing is left of pins that were removed.
  */
+#include "fixture.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
-
-static struct runner runner;
 
 #define POLICY                                                                                     \
 	RUNNER_UNLIMITED "limits:\n"                                                               \
 			 "  - {name: first, scope: source, rate: 1/h, burst: 9}\n"                 \
 			 "  - {name: second, scope: source, rate: 1/h, burst: 3}\n"
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 static int send(const char *source)
 {
@@ -326,18 +305,10 @@ static void removed_pins_are_gone(void **state)
 	assert_int_equal(send("192.0.2.1"), XDP_PASS);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define ADOPTION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ADOPTION_TEST(name) cmocka_unit_test_setup_teardown(name, open_runner, close_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		ADOPTION_TEST(a_second_daemon_finds_everything_as_it_was),
 		ADOPTION_TEST(a_second_daemon_goes_on_enforcing),
@@ -353,7 +324,5 @@ int main(void)
 		ADOPTION_TEST(removed_pins_are_gone),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("adoption", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("adoption", tests, NULL, NULL);
+	return runner_run_group("adoption", tests, NULL, NULL);
 }

@@ -388,20 +388,11 @@ static const char *obstacle(void)
 	return NULL;
 }
 
-static void cannot_run_here(void **state)
-{
-	print_message("skipped: %s\n", (const char *)*state);
-	skip();
-}
-
 #define ATTACH_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const char *reason = obstacle();
-	const struct CMUnitTest skipped[] = {
-		cmocka_unit_test_prestate(cannot_run_here, (void *)(uintptr_t)reason),
-	};
 	const struct CMUnitTest tests[] = {
 		ATTACH_TEST(an_attached_program_decides_what_arrives),
 		ATTACH_TEST(enforcement_outlives_the_daemon_and_ends_with_its_pins),
@@ -413,6 +404,6 @@ int main(void)
 	};
 
 	if (reason)
-		return cmocka_run_group_tests_name("attach", skipped, NULL, NULL);
+		return runner_skip_group("attach", reason);
 	return cmocka_run_group_tests_name("attach", tests, NULL, NULL);
 }

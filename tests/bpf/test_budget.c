@@ -126,23 +126,13 @@ static void the_watchdog_keeps_its_budget(void **state)
 	watchdog_bpf__destroy(skeleton);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limiter_keeps_its_budget),
 		cmocka_unit_test(the_counter_of_connections_keeps_its_budget),
 		cmocka_unit_test(the_watchdog_keeps_its_budget),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("budget", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
+	return runner_run_group("budget", tests, NULL, NULL);
 }

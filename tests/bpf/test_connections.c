@@ -548,18 +548,10 @@ static void thousands_of_connections_leave_nothing_behind(void **state)
 	assert_int_equal(s.untracked + s.full + s.lost, 0);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		TEST(connections_count_while_they_are_open),
 		TEST(each_way_of_closing_ends_a_connection),
@@ -580,7 +572,5 @@ int main(void)
 		TEST(thousands_of_connections_leave_nothing_behind),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("connections", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("connections", tests, set_up, tear_down);
+	return runner_run_group("connections", tests, set_up, tear_down);
 }

@@ -377,18 +377,10 @@ static void what_monitor_would_drop_is_told_as_that(void **state)
 	assert_int_equal(window.reason, WEIR_REASON_IP4_TRUNCATED);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 #define EVENT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		EVENT_TEST(a_drop_is_told_at_once),
 		EVENT_TEST(few_sources_are_told_apart_to_the_packet),
@@ -403,7 +395,5 @@ int main(void)
 		EVENT_TEST(what_monitor_would_drop_is_told_as_that),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("bpf_events", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("bpf_events", tests, NULL, NULL);
+	return runner_run_group("bpf_events", tests, NULL, NULL);
 }

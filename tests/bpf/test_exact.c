@@ -611,16 +611,8 @@ static void limits_at_the_edge_decide_as_the_model(void **state)
 	assert_met_all(&met);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_bucket_decides_as_the_model),
 		cmocka_unit_test(a_leaky_bucket_decides_as_the_model),
@@ -631,7 +623,5 @@ int main(void)
 		cmocka_unit_test(limits_at_the_edge_decide_as_the_model),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("exact", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("exact", tests, set_up, tear_down);
+	return runner_run_group("exact", tests, set_up, tear_down);
 }

@@ -3,50 +3,20 @@
  * Flags in the real program: for which packets a limit with a flag is there, which sources a share has, and
  * what becomes of the state when a flag is switched.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
 #include "base/clock.h"
 
 #define SOURCES 1000
 
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
-
-#define LAYERS(...)		  ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
-#define LIMITED(promise, ...)	  expect(promise, LAYERS(__VA_ARGS__), WEIR_REASON_WITHIN_LIMIT)
-#define NOT_LIMITED(promise, ...) expect(promise, LAYERS(__VA_ARGS__), WEIR_REASON_UNLIMITED)
-
-static void expect(const char *promise, const struct packets_layer *layers, unsigned int reason)
-{
-	struct packets_frame frame;
-
-	packets_build(layers, &frame);
-	runner_expect(&runner, promise, &frame, WEIR_VERDICT_PASS, reason);
-}
+#define LIMITED(...)	 EXPECT(PASS, WITHIN_LIMIT, __VA_ARGS__)
+#define NOT_LIMITED(...) EXPECT(PASS, UNLIMITED, __VA_ARGS__)
 
 /* Which of the sources 10.9.0.0 and up the only limit applies to. */
 static void find_limited(bool ret[static SOURCES])
@@ -224,18 +194,10 @@ static void switching_a_flag_keeps_the_state_of_its_limits(void **state)
 		      WEIR_REASON_OVER_PACKETS);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, set_up)
+#define TEST(name) cmocka_unit_test_setup(name, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		TEST(a_flag_at_nothing_is_for_nobody_and_at_all_for_everybody),
 		TEST(a_larger_share_has_all_sources_of_a_smaller_one),
@@ -248,7 +210,5 @@ int main(void)
 		TEST(switching_a_flag_keeps_the_state_of_its_limits),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("flags", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("flags", tests, NULL, tear_down);
+	return runner_run_group("flags", tests, NULL, close_runner);
 }

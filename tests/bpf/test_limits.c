@@ -7,54 +7,20 @@
  * A burst passes at once on one CPU (another one's coarse clock may hold its end back for a tick), so
  * the tests stay on one, and refill so slowly that no pause of the machine matters.
  */
+#include "fixture.h"
+
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
 #include "base/clock.h"
 
 #define OVERLOAD_NS (700 * NSEC_PER_MSEC)
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
-
-#define LAYERS(...) ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
-#define EXPECT(verdict, reason, promise, ...)                                                      \
-	expect(promise, LAYERS(__VA_ARGS__), WEIR_VERDICT_##verdict, WEIR_REASON_##reason)
-
-static void expect(const char *promise, const struct packets_layer *layers, unsigned int verdict,
-		   unsigned int reason)
-{
-	struct packets_frame frame;
-
-	packets_build(layers, &frame);
-	runner_expect(&runner, promise, &frame, verdict, reason);
-}
 
 static uint64_t available(const char *name, unsigned int unit, const char *source)
 {
@@ -529,18 +495,10 @@ static void newcomers_on_two_cpus_get_one_bucket_each(void **state)
 	assert_int_equal(admitted + late, NEWCOMERS * NEW_BURST);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define LIMIT_TEST(name) cmocka_unit_test_setup(name, set_up)
+#define LIMIT_TEST(name) cmocka_unit_test_setup(name, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		LIMIT_TEST(a_burst_passes_at_once_and_nothing_more),
 		LIMIT_TEST(what_one_limit_refuses_costs_the_others_nothing),
@@ -557,7 +515,5 @@ int main(void)
 		LIMIT_TEST(newcomers_on_two_cpus_get_one_bucket_each),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("limits", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("limits", tests, NULL, tear_down);
+	return runner_run_group("limits", tests, NULL, close_runner);
 }

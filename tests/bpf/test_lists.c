@@ -4,22 +4,17 @@
  * model says. Prefixes of all lengths lie within each other, so that index, table and pushed-down
  * values have something to get wrong; deadlines and a daemon that starts over are thrown in.
  */
+#include "fixture.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <weir/list.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/clock.h"
 
 #define PREFIXES  160
@@ -29,7 +24,6 @@
 
 enum want { ABSENT, BLOCKED, ALLOWED, BLOCKED_FOR_AN_HOUR, ALLOWED_FOR_AN_HOUR, EXPIRED, WANTS };
 
-static struct runner runner;
 static struct prefix prefixes[PREFIXES];
 static enum want wants[PREFIXES];
 static uint8_t addresses[ADDRESSES][16];
@@ -47,13 +41,6 @@ static int set_up(void **state)
 	runner_open(&runner);
 	runner_policy(&runner, RUNNER_UNLIMITED);
 	memset(wants, 0, sizeof(wants));
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
 	return 0;
 }
 
@@ -147,9 +134,7 @@ static void check(const uint8_t address[static 16], const char *when)
 	address_format(address, from);
 	snprintf(promise, sizeof(promise), "%s, %s", from, when);
 	if (address_is_ipv4(address))
-		packets_build(
-			(const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(.from = from), UDP()},
-			&frame);
+		packets_build(LAYERS(IP4(.from = from), UDP()), &frame);
 	else
 		packets_build(
 			(const struct packets_layer[PACKETS_LAYERS_MAX]){IP6(.from = from), UDP()},
@@ -222,8 +207,7 @@ static void expect_from(const char *from, unsigned int reason)
 {
 	struct packets_frame frame;
 
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(.from = from), UDP()},
-		      &frame);
+	packets_build(LAYERS(IP4(.from = from), UDP()), &frame);
 	runner_expect(&runner, from, &frame,
 		      reason == WEIR_REASON_BLOCKED ? WEIR_VERDICT_DROP : WEIR_VERDICT_PASS,
 		      reason);
@@ -290,18 +274,10 @@ static void a_growing_list_keeps_its_entries_and_their_hits(void **state)
 	free(upserts);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		TEST(every_address_has_the_verdict_of_what_covers_it),
 		TEST(an_empty_list_leaves_nothing_behind_that_costs_time),
@@ -309,7 +285,5 @@ int main(void)
 		TEST(a_growing_list_keeps_its_entries_and_their_hits),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("lists", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("lists", tests, NULL, NULL);
+	return runner_run_group("lists", tests, NULL, NULL);
 }

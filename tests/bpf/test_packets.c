@@ -4,18 +4,12 @@
  * at every length and split over two buffers, and thousands of bent ones, which must be read as the
  * same parser reads them on the host. After each frame exactly one counter has moved.
  */
+#include "fixture.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "../lib/host_parse.h"
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/words.h"
 
 #define MUTATIONS 20000
@@ -24,22 +18,6 @@
 #define LINEAR_MAX                                                                                 \
 	3000 /* that fits any kernel's first buffer; longer frames come in pieces anyway */
 #define SHORT_FRAME 300 /* every length of it is tried; of longer ones, the ends */
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 static int take_limits_away(void **state)
 {
@@ -200,16 +178,8 @@ static void bent_frames_are_read_as_on_the_host(void **state)
 	assert_int_equal(total, MUTATIONS);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(frames_get_their_verdicts, take_limits_away),
 		cmocka_unit_test_setup(each_protocol_is_seen_behind_tags, take_limits_away),
@@ -219,7 +189,5 @@ int main(void)
 		cmocka_unit_test_setup(bent_frames_are_read_as_on_the_host, take_limits_away),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("packets", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("packets", tests, set_up, tear_down);
+	return runner_run_group("packets", tests, open_runner, close_runner);
 }

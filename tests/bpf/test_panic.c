@@ -3,38 +3,22 @@
  * The panic switch, through the real program: what each mode makes of a packet whatever the policy says,
  * with a daemon and without one, and who is noted to have done it.
  */
+#include "fixture.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "datapath/panic.h"
 
-#define LAYERS(...) ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
-#define MONITOR	    "apiVersion: weir/v1\nmode: monitor\npackets: {fragments: pass}\n"
-#define OFF	    "apiVersion: weir/v1\nmode: off\npackets: {fragments: pass}\n"
-
-static struct runner runner;
+#define MONITOR "apiVersion: weir/v1\nmode: monitor\npackets: {fragments: pass}\n"
+#define OFF	"apiVersion: weir/v1\nmode: off\npackets: {fragments: pass}\n"
 
 static int set_up(void **state)
 {
 	(void)state;
 	runner_open(&runner);
 	runner_list(&runner, LIST_BLOCK, "192.0.2.0/24", WEIR_FOREVER);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
 	return 0;
 }
 
@@ -60,10 +44,7 @@ static int set_pinned(int mode)
 
 static void expect_blocked(const char *promise, unsigned int verdict, unsigned int reason)
 {
-	struct packets_frame frame;
-
-	packets_build(LAYERS(IP4(.from = "192.0.2.9"), UDP()), &frame);
-	runner_expect(&runner, promise, &frame, verdict, reason);
+	expect(promise, LAYERS(IP4(.from = "192.0.2.9"), UDP()), verdict, reason);
 }
 
 static void the_switch_goes_before_the_policys_mode(void **state)
@@ -205,18 +186,10 @@ static void pins_that_are_not_ours_are_refused(void **state)
 	assert_int_equal(panic_mode(runner.datapath), PANIC_NONE);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define PANIC_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define PANIC_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		PANIC_TEST(the_switch_goes_before_the_policys_mode),
 		PANIC_TEST(without_a_policy_there_is_nothing_to_override),
@@ -227,7 +200,5 @@ int main(void)
 		PANIC_TEST(pins_that_are_not_ours_are_refused),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("panic", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("panic", tests, NULL, NULL);
+	return runner_run_group("panic", tests, NULL, NULL);
 }

@@ -5,12 +5,10 @@
  * period is told by the test, a fraction of a second ahead. Decision by decision, on clocks that the test brings, the
  * limits stage is compared with a model that knows only boundaries and sums.
  */
+#include "fixture.h"
+
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,11 +17,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <cmocka.h>
 #include <weir/algorithm.h>
 #include <weir/settings.h>
 
-#include "../lib/runner.h"
 #include "../lib/steps.h"
 #include "base/clock.h"
 #include "tests/lib/steps.skel.h"
@@ -33,22 +29,6 @@
 #define ACME			"198.18.1.0/24" /* where packets go to */
 #define BETA			"198.18.2.0/24"
 #define BETA_TO			"198.18.2.1"
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 static uint32_t number_of(const char *name, unsigned int unit)
 {
@@ -84,8 +64,7 @@ static unsigned int send_to(const char *to, unsigned int count)
 	struct packets_frame frame;
 	unsigned int passed = 0;
 
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(.to = to), UDP()},
-		      &frame);
+	packets_build(LAYERS(IP4(.to = to), UDP()), &frame);
 	runner_count_from_here(&runner);
 	for (unsigned int i = 0; i < count; i++)
 		passed += runner_run(&runner, frame.data, frame.length, 0) == XDP_PASS;
@@ -132,7 +111,7 @@ static void bytes_are_counted_by_the_frame_and_connections_by_syn(void **state)
 	runner_policy(&runner, TENANTS TENANT("acme", ACME, "bytes: {day: 9216B}"));
 	assert_int_equal(send(300), 9216 / 42); /* Ethernet, IPv4 and UDP */
 	runner_policy(&runner, TENANTS TENANT("acme", ACME, "connections: {month: 3}"));
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(), TCP()}, &syn);
+	packets_build(LAYERS(IP4(), TCP()), &syn);
 	for (unsigned int i = 0; i < 6; i++)
 		assert_int_equal(runner_run(&runner, syn.data, syn.length, 0),
 				 i < 3 ? XDP_PASS : XDP_DROP);
@@ -241,7 +220,7 @@ static void two_cpus_at_a_boundary_admit_exactly_the_quota(void **state)
 
 	(void)state;
 	runner_policy(&runner, TENANTS TENANT("acme", ACME, "packets: {day: 3000}"));
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(), UDP()}, &frame);
+	packets_build(LAYERS(IP4(), UDP()), &frame);
 	pthread_barrier_init(&barrier, NULL, 3);
 	for (unsigned int i = 0; i < 2; i++) {
 		senders[i] =
@@ -440,18 +419,10 @@ static void every_decision_is_the_models(void **state)
 	steps_bpf__destroy(skeleton);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define QUOTA_TEST(f) cmocka_unit_test_setup(f, set_up)
+#define QUOTA_TEST(f) cmocka_unit_test_setup(f, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		QUOTA_TEST(a_period_admits_its_quota_and_the_next_one_its_own),
 		QUOTA_TEST(bytes_are_counted_by_the_frame_and_connections_by_syn),
@@ -462,7 +433,5 @@ int main(void)
 		cmocka_unit_test(every_decision_is_the_models),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("quota", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("quota", tests, NULL, tear_down);
+	return runner_run_group("quota", tests, NULL, close_runner);
 }

@@ -454,16 +454,8 @@ static void a_mark_changes_the_dscp_and_nothing_else(void **state)
 	}
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_are_answered_by_the_reset_of_rfc_9293),
 		cmocka_unit_test(datagrams_are_told_that_they_are_prohibited),
@@ -476,7 +468,5 @@ int main(void)
 		cmocka_unit_test(a_mark_changes_the_dscp_and_nothing_else),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("replies", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("replies", tests, set_up, tear_down);
+	return runner_run_group("replies", tests, set_up, tear_down);
 }

@@ -1,33 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The sample of all packets: whatever becomes of them, one of so many is kept, and weights add up. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
 
-static struct runner runner;
 static struct datapath_samples at;
 
 struct seen {
 	uint64_t count, weight, blocked;
 	struct weir_sample last;
 };
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
 
 static int tear_down(void **state)
 {
@@ -62,10 +49,7 @@ static void send(const char *source, unsigned int count)
 {
 	struct packets_frame frame;
 
-	packets_build((const struct packets_layer[]){IP4(.from = source, .to = "203.0.113.1"),
-						     UDP(.port = 53),
-						     {0}},
-		      &frame);
+	packets_build(LAYERS(IP4(.from = source, .to = "203.0.113.1"), UDP(.port = 53)), &frame);
 	while (count--)
 		runner_run(&runner, frame.data, frame.length, 0);
 }
@@ -144,13 +128,7 @@ static void what_came_too_fast_is_counted_as_lost(void **state)
 	assert_true(lost > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-static void cannot_run_here(void **state)
-{
-	print_message("skipped: %s\n", (const char *)*state);
-	skip();
-}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_runner, tear_down)
 
 int main(void)
 {
@@ -160,15 +138,6 @@ int main(void)
 		TEST(weights_add_up_to_the_packets),
 		TEST(what_came_too_fast_is_counted_as_lost),
 	};
-	const char *obstacle = runner_obstacle();
-	char words[128];
 
-	if (obstacle) {
-		const struct CMUnitTest none[] = {
-			cmocka_unit_test_prestate(cannot_run_here, words)};
-
-		snprintf(words, sizeof(words), "%s", obstacle);
-		return cmocka_run_group_tests(none, NULL, NULL);
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return runner_run_group("samples", tests, NULL, NULL);
 }

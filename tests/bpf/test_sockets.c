@@ -248,16 +248,8 @@ static void one_that_is_gone_is_no_failure(void **state)
 	assert_int_equal(ended, 0);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(both_ends_of_a_connection_are_listed_with_their_age,
 						begin, end),
@@ -269,7 +261,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_is_gone_is_no_failure, begin, end),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("sockets", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("sockets", tests, set_up, tear_down);
+	return runner_run_group("sockets", tests, set_up, tear_down);
 }

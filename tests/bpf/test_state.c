@@ -4,17 +4,15 @@
  * there is none, tables that are replaced by larger and smaller ones while packets flow, and that what
  * is said of a bucket is what then passes.
  */
+#include "fixture.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <spawn.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,12 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 #include <weir/key.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "datapath/internal.h"
@@ -37,22 +32,6 @@
 #define SOURCES	   150 /* so few that no five of them ever share one of 1,024 sets */
 #define CROWD_FROM 0x0a000000U
 #define NEAR_FROM  0x0b000000U
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 static void policy(const char *state, const char *settings)
 {
@@ -517,18 +496,10 @@ static void a_table_is_replaced_while_packets_flow(void **state)
 	}
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, open_runner, close_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(an_idle_cell_is_taken_over),
 		STATE_TEST(a_busy_cell_is_never_taken),
@@ -542,7 +513,5 @@ int main(void)
 		STATE_TEST(a_table_is_replaced_while_packets_flow),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("state", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+	return runner_run_group("state", tests, NULL, NULL);
 }

@@ -253,16 +253,8 @@ static void the_mss_is_the_policy_s(void **state)
 	}
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_syn_for_a_listener_gets_a_cookie, want_cookies),
 		cmocka_unit_test_setup(a_syn_without_options_gets_an_answer_without, want_cookies),
@@ -274,7 +266,5 @@ int main(void)
 		cmocka_unit_test_setup(the_mss_is_the_policy_s, want_cookies),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("syncookies", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("syncookies", tests, set_up, tear_down);
+	return runner_run_group("syncookies", tests, set_up, tear_down);
 }

@@ -1,46 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What stages take: counted for the packets that the policy asks for, of the stages in their way, and never their verdict. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 #include <weir/timing.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
-
 #define LIMITED                                                                                    \
 	RUNNER_UNLIMITED "limits: [{name: all, scope: source, rate: 1M/s, burst: 1M}]\nmetrics: "
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 static void send(const char *source, unsigned int count, int action)
 {
 	struct packets_frame frame;
 
-	packets_build((const struct packets_layer[]){IP4(.from = source, .to = "203.0.113.1"),
-						     UDP(.port = 53),
-						     {0}},
-		      &frame);
+	packets_build(LAYERS(IP4(.from = source, .to = "203.0.113.1"), UDP(.port = 53)), &frame);
 	while (count--)
 		assert_int_equal(runner_run(&runner, frame.data, frame.length, 0), action);
 }
@@ -121,13 +96,7 @@ static void a_policy_that_does_not_ask_for_it_has_none(void **state)
 	assert_int_equal(timed(&t, WEIR_STAGE_BEGIN), timed(&before, WEIR_STAGE_BEGIN));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
-static void cannot_run_here(void **state)
-{
-	print_message("skipped: %s\n", (const char *)*state);
-	skip();
-}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_runner, close_runner)
 
 int main(void)
 {
@@ -137,15 +106,6 @@ int main(void)
 		TEST(what_was_counted_outlives_the_daemon),
 		TEST(a_policy_that_does_not_ask_for_it_has_none),
 	};
-	const char *obstacle = runner_obstacle();
-	char words[128];
 
-	if (obstacle) {
-		const struct CMUnitTest none[] = {
-			cmocka_unit_test_prestate(cannot_run_here, words)};
-
-		snprintf(words, sizeof(words), "%s", obstacle);
-		return cmocka_run_group_tests(none, NULL, NULL);
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return runner_run_group("timing", tests, NULL, NULL);
 }

@@ -2,20 +2,15 @@
 /*
  * Traces: what is looked for is shown, by a model of filters too; each packet is counted once; and they end by themselves.
  */
+#include "fixture.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <linux/bpf.h>
 
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/address.h"
 #include "base/cleanup.h"
 #include "base/words.h"
@@ -28,8 +23,6 @@
 			 "limits: [{name: narrow, scope: source, service: dns, rate: 1/d, "        \
 			 "burst: 1}]\n"
 #define SHOWN_MAX 64
-
-static struct runner runner;
 
 /* What was shown since forget(). */
 static struct {
@@ -51,13 +44,6 @@ static int end_trace(void **state)
 {
 	(void)state;
 	assert_int_equal(datapath_trace_end(runner.datapath, NULL), 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
 	return 0;
 }
 
@@ -550,18 +536,10 @@ static void one_that_its_daemon_left_behind_is_gone_with_the_next(void **state)
 	assert_int_equal(runner_run(&runner, frame.data, frame.length, 0), XDP_DROP);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, end_trace)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		TEST(a_packet_is_shown_with_what_became_of_it),
 		TEST(its_first_bytes_are_those_that_came_in),
@@ -577,7 +555,5 @@ int main(void)
 		TEST(one_that_its_daemon_left_behind_is_gone_with_the_next),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("trace", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("trace", tests, NULL, tear_down);
+	return runner_run_group("trace", tests, NULL, close_runner);
 }

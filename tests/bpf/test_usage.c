@@ -3,41 +3,21 @@
  * What tenants use, in the real program: counts are what was sent, on two CPUs, whoever decided the packet; and they go
  * on across policies, numbers of tenants and daemons.
  */
+#include "fixture.h"
+
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
-#include <cmocka.h>
 #include <weir/settings.h>
 
-#include "../lib/runner.h"
 #include "datapath/internal.h"
 
 #define TENANTS RUNNER_UNLIMITED "tenants:\n"
 #define ACME	"  acme: {dst: 198.18.1.0/24}\n" /* where packets go to */
 #define BETA	"  beta: {dst: 198.18.2.0/24}\n"
 #define BETA_TO "198.18.2.1"
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
 
 /* What @name had; false: nobody has ever heard of him. */
 static bool usage_of(const char *name, struct datapath_usage *ret)
@@ -52,7 +32,7 @@ static bool usage_of(const char *name, struct datapath_usage *ret)
 
 static void build_udp(const char *to, struct packets_frame *ret)
 {
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(.to = to), UDP()}, ret);
+	packets_build(LAYERS(IP4(.to = to), UDP()), ret);
 }
 
 static void offer(const struct packets_frame *frame, unsigned int count)
@@ -61,7 +41,8 @@ static void offer(const struct packets_frame *frame, unsigned int count)
 		runner_run(&runner, frame->data, frame->length, 0);
 }
 
-static void expect(const char *promise, const char *name, const struct weir_usage_count *wanted)
+static void expect_usage(const char *promise, const char *name,
+			 const struct weir_usage_count *wanted)
 {
 	struct datapath_usage got;
 
@@ -86,17 +67,18 @@ static void each_tenant_has_what_was_sent_to_it(void **state)
 	build_udp(PACKETS_TO4, &acme);
 	build_udp(BETA_TO, &beta);
 	build_udp("203.0.113.9", &nobody);
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(), TCP()}, &syn);
+	packets_build(LAYERS(IP4(), TCP()), &syn);
 	offer(&acme, 5);
 	offer(&beta, 7);
 	offer(&nobody, 3);
 	offer(&syn, 2);
-	expect("no limit is needed", "acme",
-	       &(struct weir_usage_count){.passed_packets = 7,
-					  .passed_bytes = 5 * acme.length + 2 * syn.length,
-					  .passed_connections = 2});
-	expect("each has a count", "beta",
-	       &(struct weir_usage_count){.passed_packets = 7, .passed_bytes = 7 * beta.length});
+	expect_usage("no limit is needed", "acme",
+		     &(struct weir_usage_count){.passed_packets = 7,
+						.passed_bytes = 5 * acme.length + 2 * syn.length,
+						.passed_connections = 2});
+	expect_usage(
+		"each has a count", "beta",
+		&(struct weir_usage_count){.passed_packets = 7, .passed_bytes = 7 * beta.length});
 }
 
 static void what_is_refused_is_counted_apart_whoever_refuses_it(void **state)
@@ -107,34 +89,34 @@ static void what_is_refused_is_counted_apart_whoever_refuses_it(void **state)
 	runner_policy(&runner,
 		      TENANTS "  acme: {dst: 198.18.1.0/24, quota: {packets: {day: 4}}}\n");
 	build_udp(PACKETS_TO4, &udp);
-	packets_build((const struct packets_layer[PACKETS_LAYERS_MAX]){IP4(), TCP()}, &syn);
+	packets_build(LAYERS(IP4(), TCP()), &syn);
 	offer(&udp, 6);
 	offer(&syn, 3);
-	expect("a quota", "acme",
-	       &(struct weir_usage_count){.passed_packets = 4,
-					  .passed_bytes = 4 * udp.length,
-					  .refused_packets = 5,
-					  .refused_bytes = 2 * udp.length + 3 * syn.length,
-					  .refused_connections = 3});
+	expect_usage("a quota", "acme",
+		     &(struct weir_usage_count){.passed_packets = 4,
+						.passed_bytes = 4 * udp.length,
+						.refused_packets = 5,
+						.refused_bytes = 2 * udp.length + 3 * syn.length,
+						.refused_connections = 3});
 	runner_list(&runner, LIST_BLOCK, PACKETS_FROM4, WEIR_FOREVER);
 	runner_apply_lists(&runner, 1);
 	offer(&syn, 2);
-	expect("the block list, which does not look for connections", "acme",
-	       &(struct weir_usage_count){.passed_packets = 4,
-					  .passed_bytes = 4 * udp.length,
-					  .refused_packets = 7,
-					  .refused_bytes = 2 * udp.length + 5 * syn.length,
-					  .refused_connections = 3});
+	expect_usage("the block list, which does not look for connections", "acme",
+		     &(struct weir_usage_count){.passed_packets = 4,
+						.passed_bytes = 4 * udp.length,
+						.refused_packets = 7,
+						.refused_bytes = 2 * udp.length + 5 * syn.length,
+						.refused_connections = 3});
 	runner_unlist_all(&runner);
 	runner_list(&runner, LIST_ALLOW, PACKETS_FROM4, WEIR_FOREVER);
 	runner_apply_lists(&runner, 1);
 	offer(&udp, 1);
-	expect("the allow list", "acme",
-	       &(struct weir_usage_count){.passed_packets = 5,
-					  .passed_bytes = 5 * udp.length,
-					  .refused_packets = 7,
-					  .refused_bytes = 2 * udp.length + 5 * syn.length,
-					  .refused_connections = 3});
+	expect_usage("the allow list", "acme",
+		     &(struct weir_usage_count){.passed_packets = 5,
+						.passed_bytes = 5 * udp.length,
+						.refused_packets = 7,
+						.refused_bytes = 2 * udp.length + 5 * syn.length,
+						.refused_connections = 3});
 	runner_unlist_all(&runner);
 }
 
@@ -148,8 +130,9 @@ static void in_monitor_mode_what_passes_has_passed(void **state)
 		      "tenants: {acme: {dst: 198.18.1.0/24, quota: {packets: {day: 1}}}}\n");
 	build_udp(PACKETS_TO4, &udp);
 	offer(&udp, 3);
-	expect("would be refused", "acme",
-	       &(struct weir_usage_count){.passed_packets = 3, .passed_bytes = 3 * udp.length});
+	expect_usage(
+		"would be refused", "acme",
+		&(struct weir_usage_count){.passed_packets = 3, .passed_bytes = 3 * udp.length});
 }
 
 static void a_source_is_asked_where_the_destination_is_nobodys(void **state)
@@ -162,10 +145,11 @@ static void a_source_is_asked_where_the_destination_is_nobodys(void **state)
 	offer(&udp, 3);
 	build_udp(BETA_TO, &udp);
 	offer(&udp, 1);
-	expect("the source's", "acme",
-	       &(struct weir_usage_count){.passed_packets = 3, .passed_bytes = 3 * udp.length});
-	expect("the destination's comes first", "beta",
-	       &(struct weir_usage_count){.passed_packets = 1, .passed_bytes = udp.length});
+	expect_usage(
+		"the source's", "acme",
+		&(struct weir_usage_count){.passed_packets = 3, .passed_bytes = 3 * udp.length});
+	expect_usage("the destination's comes first", "beta",
+		     &(struct weir_usage_count){.passed_packets = 1, .passed_bytes = udp.length});
 }
 
 static void counts_outlive_policies_numbers_and_daemons(void **state)
@@ -273,9 +257,9 @@ static void two_cpus_lose_nothing(void **state)
 	for (unsigned int i = 0; i < 2; i++)
 		pthread_join(senders[i].thread, NULL);
 	pthread_barrier_destroy(&barrier);
-	expect("of both", "acme",
-	       &(struct weir_usage_count){.passed_packets = 40001,
-					  .passed_bytes = 40001 * frame.length});
+	expect_usage("of both", "acme",
+		     &(struct weir_usage_count){.passed_packets = 40001,
+						.passed_bytes = 40001 * frame.length});
 }
 
 static void a_policy_without_tenants_has_none_of_it(void **state)
@@ -287,18 +271,10 @@ static void a_policy_without_tenants_has_none_of_it(void **state)
 	assert_true(runner.datapath->program.shape.features & WEIR_FEATURE_USAGE);
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define USAGE_TEST(f) cmocka_unit_test_setup(f, set_up)
+#define USAGE_TEST(f) cmocka_unit_test_setup(f, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		USAGE_TEST(each_tenant_has_what_was_sent_to_it),
 		USAGE_TEST(what_is_refused_is_counted_apart_whoever_refuses_it),
@@ -310,7 +286,5 @@ int main(void)
 		USAGE_TEST(a_policy_without_tenants_has_none_of_it),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("usage", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("usage", tests, NULL, tear_down);
+	return runner_run_group("usage", tests, NULL, close_runner);
 }

@@ -4,50 +4,14 @@
  * settings under `packets`, allow and block lists with their deadlines, and which service a packet
  * belongs to.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
-
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "base/clock.h"
 #include "lists/image.h"
-
-static struct runner runner;
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_renew(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
-}
-
-/* Run one frame of @layers. */
-static void expect(const char *promise, const struct packets_layer *layers, unsigned int verdict,
-		   unsigned int reason)
-{
-	struct packets_frame frame;
-
-	packets_build(layers, &frame);
-	runner_expect(&runner, promise, &frame, verdict, reason);
-}
-
-#define LAYERS(...) ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
-#define EXPECT(verdict, reason, promise, ...)                                                      \
-	expect(promise, LAYERS(__VA_ARGS__), WEIR_VERDICT_##verdict, WEIR_REASON_##reason)
 
 static void without_a_policy_everything_passes_unexamined(void **state)
 {
@@ -297,18 +261,10 @@ static void allowed_sources_meet_no_limit(void **state)
 	EXPECT(DROP, OVER_PACKETS, "has its limit", IP4(.from = "192.0.2.3"), UDP());
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define VERDICT_TEST(name) cmocka_unit_test_setup(name, set_up)
+#define VERDICT_TEST(name) cmocka_unit_test_setup(name, renew_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(without_a_policy_everything_passes_unexamined),
 		VERDICT_TEST(mode_off_passes_everything_unexamined),
@@ -327,7 +283,5 @@ int main(void)
 		VERDICT_TEST(allowed_sources_meet_no_limit),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("verdicts", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("verdicts", tests, NULL, tear_down);
+	return runner_run_group("verdicts", tests, NULL, close_runner);
 }

@@ -3,27 +3,19 @@
  * The watchdog in the kernel: real packets through the real program, looks at times of the tests' own; and
  * once the timer itself, whose clock nobody can set. The arithmetic alone is tests/unit/test_watchdog.c's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
-
-#include "../lib/packets.h"
-#include "../lib/runner.h"
 #include "datapath/panic.h"
 #include "datapath/watchdog.h"
 
-#define LAYERS(...)	((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
 #define LIMIT(settings) RUNNER_UNLIMITED "limits:\n  - {name: a, " settings "}\n"
 #define TIGHT		LIMIT("scope: source, rate: 1/h, burst: 1")
 #define SECOND		WEIR_NSEC_PER_SEC
 
-static struct runner runner;
 static uint64_t now_ns;
 
 /* Orders as watchdog_set() gives them, but the timer is not started. */
@@ -42,20 +34,6 @@ static void begin(uint32_t permille, uint64_t hold, uint64_t recover, uint64_t m
 	w->enabled = 1;
 	now_ns = 1000 * SECOND;
 	assert_int_equal(watchdog_look(runner.datapath, now_ns), 0);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	runner_open(&runner);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	runner_close(&runner);
-	return 0;
 }
 
 static void send_many(const char *from, unsigned int packets)
@@ -272,18 +250,10 @@ static void the_timer_looks_by_itself_also_after_its_daemon_is_gone(void **state
 	wait_until(1, "it does not trip any more");
 }
 
-static void cannot_run_here(void **state)
-{
-	(void)state;
-	print_message("skipped: %s\n", runner_obstacle());
-	skip();
-}
-
-#define WATCHDOG_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WATCHDOG_TEST(name) cmocka_unit_test_setup_teardown(name, open_runner, close_runner)
 
 int main(void)
 {
-	const struct CMUnitTest obstacle[] = {cmocka_unit_test(cannot_run_here)};
 	const struct CMUnitTest tests[] = {
 		WATCHDOG_TEST(too_many_refused_for_too_long_make_it_monitor_until_they_are_few),
 		WATCHDOG_TEST(a_second_below_the_cap_begins_the_wait_anew),
@@ -296,7 +266,5 @@ int main(void)
 		WATCHDOG_TEST(the_timer_looks_by_itself_also_after_its_daemon_is_gone),
 	};
 
-	if (runner_obstacle())
-		return cmocka_run_group_tests_name("watchdog", obstacle, NULL, NULL);
-	return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);
+	return runner_run_group("watchdog", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <weir/vocabulary.h>
 
 #define PACKETS_LAYERS_MAX 16
+#define LAYERS(...)	   ((const struct packets_layer[PACKETS_LAYERS_MAX]){__VA_ARGS__})
 #define PACKETS_SIZE	   9216 /* a jumbo frame and some */
 
 #define PACKETS_FROM4 "198.18.0.1" /* where packets come from and go to unless a layer says else */

@@ -38,6 +38,21 @@ const char *runner_obstacle(void)
 	return NULL;
 }
 
+static void cannot_run_here(void **state)
+{
+	print_message("skipped: %s\n", (const char *)*state);
+	skip();
+}
+
+int runner_skip_group(const char *name, const char *reason)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(cannot_run_here, (void *)(uintptr_t)reason),
+	};
+
+	return cmocka_run_group_tests_name(name, tests, NULL, NULL);
+}
+
 unsigned int runner_cpu(unsigned int n)
 {
 	static cpu_set_t allowed; /* before anything was held to one of them */

@@ -33,6 +33,12 @@ struct runner {
 
 /** Why this machine cannot run these tests; NULL: it can. */
 const char *runner_obstacle(void);
+/** Run cmocka's group @name of one test that is skipped and says @reason. Returns what main() is to return. */
+int runner_skip_group(const char *name, const char *reason);
+/* cmocka_run_group_tests_name(), or the group skipped on a machine that cannot run it. */
+#define runner_run_group(name, tests, set_up, tear_down)                                           \
+	(runner_obstacle() ? runner_skip_group(name, runner_obstacle())                            \
+			   : cmocka_run_group_tests_name(name, tests, set_up, tear_down))
 
 /** The @n-th CPU, counted from 0 and round and round, of those that this process may run on. */
 unsigned int runner_cpu(unsigned int n);
