@@ -3,67 +3,14 @@
  * The store on real files in a directory of its own: what was put is there after a new start or a kill,
  * and every file that is not ours, damaged, or on a full disk gives a named refusal.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test_store.h"
 
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include "store/store.h"
-
-struct fixture {
-	char directory[32];
-	char path[64];
-	struct store *store;
-};
-
-static void open_again(struct fixture *x)
-{
-	struct fault f = {0};
-
-	store_close(x->store);
-	x->store = NULL;
-	if (store_open(x->path, &x->store, &f) < 0)
-		fail_msg("%s", f.text);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	assert_non_null(x);
-	snprintf(x->directory, sizeof(x->directory), "/tmp/weir-store-XXXXXX");
-	assert_non_null(mkdtemp(x->directory));
-	snprintf(x->path, sizeof(x->path), "%s/weir.db", x->directory);
-	*state = x;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	_cleanup_free_ struct fixture *x = *state;
-	_cleanup_closedir_ DIR *d = NULL;
-	const struct dirent *e;
-
-	store_close(x->store);
-	d = opendir(x->directory);
-	while (d && (e = readdir(d)))
-		unlinkat(dirfd(d), e->d_name, 0);
-	return rmdir(x->directory);
-}
 
 static struct store_list_row row_of(const char *prefix, uint64_t until_ns)
 {
@@ -584,8 +531,6 @@ static void what_is_set_aside_takes_its_log_with_it(void **state)
 	assert_int_equal(store_set_aside(x->path, "again", name, sizeof(name), &f), 0);
 	assert_int_equal(store_set_aside(x->path, "aside", name, 10, &f), -ENAMETOOLONG);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,55 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Answers that are given again, on a real file: whose they are, how long and how many are kept; and their keys. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "test_store.h"
 
 #include "api/idempotency.h"
-#include "store/store.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static char directory[32], path[64];
-
-static struct store *open_store(void)
-{
-	struct store *s = NULL;
-	struct fault f = {0};
-
-	if (store_open(path, &s, &f) < 0)
-		fail_msg("%s", f.text);
-	return s;
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	snprintf(directory, sizeof(directory), "/tmp/weir-answers-XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/weir.db", directory);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	char beside[80];
-
-	(void)state;
-	unlink(path);
-	snprintf(beside, sizeof(beside), "%s-wal", path);
-	unlink(beside);
-	snprintf(beside, sizeof(beside), "%s-shm", path);
-	unlink(beside);
-	return rmdir(directory);
-}
 
 static void put(struct store *s, uint32_t uid, const char *key, uint64_t made_ns, uint64_t since_ns,
 		uint32_t rows)
@@ -78,56 +33,49 @@ static bool has(struct store *s, uint32_t uid, const char *key, uint64_t since_n
 	return r == 0;
 }
 
-static void test_an_answer_outlives_the_process_and_is_its_users_own(void **unused)
+static void test_an_answer_outlives_the_process_and_is_its_users_own(void **state)
 {
-	struct store *s = open_store();
+	struct fixture *x = *state;
 
-	(void)unused;
-	put(s, 7, "key", 100, 0, 10);
-	store_close(s);
-	s = open_store();
-	assert_true(has(s, 7, "key", 100));
-	assert_false(has(s, 8, "key", 0));
-	assert_false(has(s, 7, "other", 0));
-	assert_false(has(s, 7, "key", 101));
-	assert_int_equal(store_answers_clear(s, NULL), 0);
-	assert_false(has(s, 7, "key", 0));
-	store_close(s);
+	put(x->store, 7, "key", 100, 0, 10);
+	open_again(x);
+	assert_true(has(x->store, 7, "key", 100));
+	assert_false(has(x->store, 8, "key", 0));
+	assert_false(has(x->store, 7, "other", 0));
+	assert_false(has(x->store, 7, "key", 101));
+	assert_int_equal(store_answers_clear(x->store, NULL), 0);
+	assert_false(has(x->store, 7, "key", 0));
 }
 
-static void test_the_oldest_go_first(void **unused)
+static void test_the_oldest_go_first(void **state)
 {
-	struct store *s = open_store();
+	const struct fixture *x = *state;
 
-	(void)unused;
-	put(s, 1, "a", 300, 0, 2);
-	put(s, 1, "b", 100, 0, 2);
-	put(s, 2, "c", 200, 0, 2);
-	assert_true(has(s, 1, "a", 0));
-	assert_false(has(s, 1, "b", 0));
-	assert_true(has(s, 2, "c", 0));
-	put(s, 2, "d", 400, 300, 9);
-	assert_false(has(s, 2, "c", 0));
-	assert_true(has(s, 1, "a", 0));
-	store_close(s);
+	put(x->store, 1, "a", 300, 0, 2);
+	put(x->store, 1, "b", 100, 0, 2);
+	put(x->store, 2, "c", 200, 0, 2);
+	assert_true(has(x->store, 1, "a", 0));
+	assert_false(has(x->store, 1, "b", 0));
+	assert_true(has(x->store, 2, "c", 0));
+	put(x->store, 2, "d", 400, 300, 9);
+	assert_false(has(x->store, 2, "c", 0));
+	assert_true(has(x->store, 1, "a", 0));
 }
 
-static void test_an_answer_has_a_limit(void **unused)
+static void test_an_answer_has_a_limit(void **state)
 {
 	struct store_answer a = {1, "long", HASH, 201, NULL, 1};
 	char *body = malloc(STORE_DOCUMENT_MAX + 2);
-	struct store *s = open_store();
+	const struct fixture *x = *state;
 
-	(void)unused;
 	assert_non_null(body);
 	memset(body, 'x', STORE_DOCUMENT_MAX + 1);
 	body[STORE_DOCUMENT_MAX + 1] = '\0';
 	a.body = body;
-	assert_int_equal(store_answer_put(s, &a, 0, 10, NULL), -EMSGSIZE);
+	assert_int_equal(store_answer_put(x->store, &a, 0, 10, NULL), -EMSGSIZE);
 	body[STORE_DOCUMENT_MAX] = '\0';
-	assert_int_equal(store_answer_put(s, &a, 0, 10, NULL), 0);
+	assert_int_equal(store_answer_put(x->store, &a, 0, 10, NULL), 0);
 	free(body);
-	store_close(s);
 }
 
 static void test_keys_are_tokens_quoted_or_not(void **unused)
@@ -151,11 +99,9 @@ static void test_keys_are_tokens_quoted_or_not(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			test_an_answer_outlives_the_process_and_is_its_users_own, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(test_the_oldest_go_first, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_an_answer_has_a_limit, set_up, tear_down),
+		TEST_OPENED(test_an_answer_outlives_the_process_and_is_its_users_own),
+		TEST_OPENED(test_the_oldest_go_first),
+		TEST_OPENED(test_an_answer_has_a_limit),
 		cmocka_unit_test(test_keys_are_tokens_quoted_or_not),
 	};
 

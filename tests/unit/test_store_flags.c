@@ -1,62 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What flags were set to, on a real file: it comes back whole, and a file from before flags gets the table. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test_store.h"
 
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "store/store.h"
-
-struct fixture {
-	char directory[32];
-	char path[64];
-	struct store *store;
-};
-
-static void open_again(struct fixture *x)
-{
-	struct fault f = {0};
-
-	store_close(x->store);
-	x->store = NULL;
-	if (store_open(x->path, &x->store, &f) < 0)
-		fail_msg("%s", f.text);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	assert_non_null(x);
-	snprintf(x->directory, sizeof(x->directory), "/tmp/weir-flags-XXXXXX");
-	assert_non_null(mkdtemp(x->directory));
-	snprintf(x->path, sizeof(x->path), "%s/weir.db", x->directory);
-	*state = x;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	_cleanup_free_ struct fixture *x = *state;
-	_cleanup_closedir_ DIR *d = NULL;
-	const struct dirent *e;
-
-	store_close(x->store);
-	d = opendir(x->directory);
-	while (d && (e = readdir(d)))
-		unlinkat(dirfd(d), e->d_name, 0);
-	return rmdir(x->directory);
-}
 
 static const struct store_flag_row whole = {
 	.name = "strict",
@@ -176,8 +122,6 @@ static void a_file_from_before_flags_gets_the_table(void **state)
 	assert_int_equal(store_flag_put(x->store, &whole, NULL), 0);
 	assert_int_equal(store_meta_get(x->store, "a", (char[8]){0}, 8, NULL), 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,62 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What tenants had, on a real file: days add up, keep how far back they may reach, and go when they are old. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "store/store.h"
-
-struct fixture {
-	char directory[32];
-	char path[64];
-	struct store *store;
-};
-
-static void open_again(struct fixture *x)
-{
-	struct fault f = {0};
-
-	store_close(x->store);
-	x->store = NULL;
-	if (store_open(x->path, &x->store, &f) < 0)
-		fail_msg("%s", f.text);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	assert_non_null(x);
-	snprintf(x->directory, sizeof(x->directory), "/tmp/weir-usage-XXXXXX");
-	assert_non_null(mkdtemp(x->directory));
-	snprintf(x->path, sizeof(x->path), "%s/weir.db", x->directory);
-	open_again(x);
-	*state = x;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	_cleanup_free_ struct fixture *x = *state;
-	_cleanup_closedir_ DIR *d = NULL;
-	const struct dirent *e;
-
-	store_close(x->store);
-	d = opendir(x->directory);
-	while (d && (e = readdir(d)))
-		unlinkat(dirfd(d), e->d_name, 0);
-	return rmdir(x->directory);
-}
+#include "test_store.h"
 
 static void add(struct fixture *x, const char *tenant, int64_t day, int64_t since, uint64_t n)
 {
@@ -208,16 +152,14 @@ static void what_cannot_be_kept_is_refused(void **state)
 	expect(x, "acme", 1, 1, "acme 1 1: 9223372036854775807 0 0 0 0 0\n");
 }
 
-#define USAGE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		USAGE_TEST(days_add_up_and_the_latest_comes_first),
-		USAGE_TEST(old_days_go_and_no_others),
-		USAGE_TEST(a_meter_and_its_day_are_one_step),
-		USAGE_TEST(what_was_told_of_a_quota_is_remembered_by_period),
-		USAGE_TEST(what_cannot_be_kept_is_refused),
+		TEST_OPENED(days_add_up_and_the_latest_comes_first),
+		TEST_OPENED(old_days_go_and_no_others),
+		TEST_OPENED(a_meter_and_its_day_are_one_step),
+		TEST_OPENED(what_was_told_of_a_quota_is_remembered_by_period),
+		TEST_OPENED(what_cannot_be_kept_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("store_usage", tests, NULL, NULL);
