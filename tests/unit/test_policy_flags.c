@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Flags in the language, what they are compiled to, and times and shares as they are written. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "policy/policy.h"
+#include "test_policy_image.h"
 
 #define HEAD	    "apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 #define FLAGS(...)  HEAD "flags: {f: {" __VA_ARGS__ "}}\n"
@@ -75,16 +64,6 @@ static void what_is_wrong_is_named_with_its_place(void **state)
 	}
 }
 
-static struct policy *parsed(const char *text)
-{
-	struct policy *p = NULL;
-	struct fault f = {0};
-
-	if (policy_parse("p", text, strlen(text), &p, &f) < 0)
-		fail_msg("%s", f.text);
-	return p;
-}
-
 static void as_many_flags_as_there_may_be(void **state)
 {
 	char text[4096] = HEAD "flags:\n";
@@ -94,7 +73,7 @@ static void as_many_flags_as_there_may_be(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < POLICY_FLAGS_MAX; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "  f%u: {}\n", i);
-	p = parsed(text);
+	p = parse(text);
 	assert_int_equal(p->flag_count, POLICY_FLAGS_MAX);
 	policy_free(p);
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "  more: {}\n");
@@ -104,7 +83,7 @@ static void as_many_flags_as_there_may_be(void **state)
 
 static void a_flag_is_off_and_for_everybody_unless_told(void **state)
 {
-	_cleanup_(policy_freep) struct policy *p = parsed(
+	_cleanup_(policy_freep) struct policy *p = parse(
 		HEAD
 		"tenants: {acme: {src: 10.0.0.0/8}}\n"
 		"flags:\n"
@@ -133,21 +112,22 @@ static void a_flag_is_off_and_for_everybody_unless_told(void **state)
 	     "  - {name: new, scope: source, rate: 5/s, flag: f}\n"                                \
 	     "  - {name: old, scope: source, rate: 10/s, flag: '!f'}\n"
 
-static struct policy_image *compiled(const struct policy *p, const struct policy_flag_value *values)
+static struct policy_image *compiled_with(const struct policy *p,
+					  const struct policy_flag_value *values)
 {
 	struct policy_image *image = NULL;
 	struct fault f = {0};
 
-	if (policy_compile_flags(p, values, 4000000, &image, &f) < 0)
+	if (policy_compile_flags(p, values, TICK_NS, &image, &f) < 0)
 		fail_msg("%s", f.text);
 	return image;
 }
 
 static void limits_of_a_flag_agree_whom_it_is_on_for(void **state)
 {
-	_cleanup_(policy_freep) struct policy *p = parsed(PAIR);
+	_cleanup_(policy_freep) struct policy *p = parse(PAIR);
 	struct policy_flag_value value = policy_flag_value(&p->flags[0]);
-	_cleanup_(policy_image_freep) struct policy_image *on = compiled(p, &value);
+	_cleanup_(policy_image_freep) struct policy_image *on = compiled_with(p, &value);
 
 	(void)state;
 	assert_int_equal(on->policy.active, 3);
@@ -163,14 +143,15 @@ static void limits_of_a_flag_agree_whom_it_is_on_for(void **state)
 
 static void a_flag_that_is_off_leaves_the_inverted_limit_to_everybody(void **state)
 {
-	_cleanup_(policy_freep) struct policy *p = parsed(PAIR);
+	_cleanup_(policy_freep) struct policy *p = parse(PAIR);
 	struct policy_flag_value value = policy_flag_value(&p->flags[0]);
-	_cleanup_(policy_image_freep) struct policy_image *on = compiled(p, &value), *off = NULL;
+	_cleanup_(policy_image_freep) struct policy_image *on = compiled_with(p, &value),
+							  *off = NULL;
 
 	(void)state;
 	value.on = false;
 	value.permille = 500;
-	off = compiled(p, &value);
+	off = compiled_with(p, &value);
 	assert_int_equal(off->policy.active, 2);
 	assert_true(off->limits[0].flag_off);
 	assert_int_equal(off->policy.shares[0].below, 1ULL << 31); /* ready to be switched on */
@@ -202,10 +183,10 @@ static void a_flag_for_nobody_is_as_good_as_off(void **state)
 static void policies_without_flags_have_none_of_it(void **state)
 {
 	_cleanup_(policy_freep) struct policy *p =
-		parsed(HEAD "flags: {unused: {enabled: true, rollout: 5%, sources: 10.0.0.0/8}}\n"
-			    "limits: [{name: a, scope: source, rate: 1/s}]\n");
+		parse(HEAD "flags: {unused: {enabled: true, rollout: 5%, sources: 10.0.0.0/8}}\n"
+			   "limits: [{name: a, scope: source, rate: 1/s}]\n");
 	struct policy_flag_value value = policy_flag_value(&p->flags[0]);
-	_cleanup_(policy_image_freep) struct policy_image *image = compiled(p, &value);
+	_cleanup_(policy_image_freep) struct policy_image *image = compiled_with(p, &value);
 
 	(void)state;
 	assert_int_equal(image->policy.flagged_limits, 0);

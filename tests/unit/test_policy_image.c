@@ -1,56 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the compiler makes of algorithms, costs, scopes, actions and adaptive limits: the numbers
  * that the datapath reads. */
+#include "test_policy_image.h"
+
 #include <arpa/inet.h>
 #include <endian.h>
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
-#include <cmocka.h>
 #include <weir/algorithm.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "policy/policy.h"
-#include "test_policy_collect.h"
-
-#define HEAD	"apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
-#define TICK_NS 4000000ULL
+#define HEAD "apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 #ifdef __SANITIZE_ADDRESS__
 #define CHANGE_STEP 11
 #else
 #define CHANGE_STEP 3
 #endif
 #define SECOND 256000000000ULL /* in 1/256 ns */
-
-/* A policy and its image. */
-struct both {
-	struct policy *policy;
-	struct policy_image *image;
-};
-
-static void both_done(struct both *b)
-{
-	policy_image_free(b->image);
-	policy_free(b->policy);
-}
-
-static struct both compiled(const char *text)
-{
-	struct both b = {0};
-	struct fault f = {0};
-
-	if (policy_parse("p", text, strlen(text), &b.policy, &f) < 0 ||
-	    policy_compile(b.policy, TICK_NS, &b.image, &f) < 0)
-		print_error("%s\n", f.text);
-	assert_non_null(b.image);
-	policy_collect(b.policy);
-	return b;
-}
 
 /* The one limit of a policy, with @keys. */
 static struct weir_limit limit_of(const char *keys)

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Tiers and quotas in the language, the limits that they come to, and when days and months are. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "test_policy_image.h"
 
-#include <cmocka.h>
 #include <weir/algorithm.h>
 
 #include "base/calendar.h"
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "policy/policy.h"
 
 #define HEAD "apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 #define GOLD(...)                                                                                  \
@@ -88,26 +79,6 @@ static void what_is_wrong_is_named(void **state)
 		if (strcmp(f.code, bad[i].code) != 0 || !strstr(f.text, bad[i].words))
 			fail_msg("%s: %s: %s", bad[i].promise, f.code, f.text);
 	}
-}
-
-static struct policy *parse(const char *text)
-{
-	struct policy *p = NULL;
-	struct fault f = {0};
-
-	if (policy_parse("p", text, strlen(text), &p, &f) < 0)
-		fail_msg("%s: %s", text, f.text);
-	return p;
-}
-
-static struct policy_image *compile(const struct policy *p)
-{
-	struct policy_image *image = NULL;
-	struct fault f = {0};
-
-	if (policy_compile(p, 4000000, &image, &f) < 0)
-		fail_msg("%s", f.text);
-	return image;
 }
 
 static void a_tenants_own_quota_goes_before_its_tiers(void **state)

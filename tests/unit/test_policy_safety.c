@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What a policy says of safety, what holds where it says nothing, and what it may not say. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "policy/policy.h"
+#include "test_policy_image.h"
 
 #define HEAD	      "apiVersion: weir/v1\nmode: enforce\n"
 #define SAFETY(...)   HEAD "safety: {" __VA_ARGS__ "}\n"
 #define WATCHDOG(...) SAFETY("watchdog: {" __VA_ARGS__ "}")
-
-static struct policy *parse(const char *text)
-{
-	struct policy *policy = NULL;
-	struct fault f = {0};
-
-	if (policy_parse("p", text, strlen(text), &policy, &f) < 0)
-		fail_msg("%s", f.text);
-	return policy;
-}
 
 static void without_safety_the_caps_hold_and_no_watchdog_runs(void **state)
 {

@@ -1,48 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which packets meet which limit: in what order, by service, tenant, source and hour; whose state a
  * limit has; and how many may meet. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "test_policy_image.h"
 
-#include <cmocka.h>
-
-#include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/text.h"
-#include "policy/policy.h"
-#include "test_policy_collect.h"
 
-#define HEAD	"apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
-#define TICK_NS 4000000ULL
-
-/* A policy and its image. */
-struct both {
-	struct policy *policy;
-	struct policy_image *image;
-};
-
-static void both_done(struct both *b)
-{
-	policy_image_free(b->image);
-	policy_free(b->policy);
-}
-
-static struct both compiled(const char *text)
-{
-	struct both b = {0};
-	struct fault f = {0};
-
-	if (policy_parse("p", text, strlen(text), &b.policy, &f) < 0 ||
-	    policy_compile(b.policy, TICK_NS, &b.image, &f) < 0)
-		print_error("%s\n", f.text);
-	assert_non_null(b.image);
-	policy_collect(b.policy);
-	return b;
-}
+#define HEAD "apiVersion: weir/v1\nmode: enforce\npackets: {fragments: pass}\n"
 
 #define MATCHES                                                                                    \
 	"services: {web: {proto: tcp, dport: 80}, dns: {proto: [tcp, udp], dport: 53}, "           \
