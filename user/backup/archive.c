@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "base/fs.h"
+
 #define CHUNK	 65536
 #define LEVEL	 5
 #define GZIP	 (15 + 16)  /* window bits, and: with gzip's header and checksum */
@@ -49,21 +51,6 @@ void archive_writer_free(struct archive_writer *w)
 	free(w);
 }
 
-static int write_all(int fd, const uint8_t *data, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, data, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
 static int compress_bytes(struct archive_writer *w, const void *data, size_t length, int flush)
 {
 	int r, z;
@@ -76,7 +63,7 @@ static int compress_bytes(struct archive_writer *w, const void *data, size_t len
 		z = deflate(&w->stream, flush);
 		if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
 			return -EIO;
-		r = write_all(w->fd, w->out, sizeof(w->out) - w->stream.avail_out);
+		r = fs_write_all(w->fd, w->out, sizeof(w->out) - w->stream.avail_out);
 		if (r < 0)
 			return r;
 	} while (flush == Z_FINISH ? z != Z_STREAM_END : w->stream.avail_in > 0);

@@ -14,6 +14,7 @@
 #include "audit/hash.h"
 #include "backup/backup.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "policy/policy.h"
 #include "store/store.h"
 #include "vault/vault.h"
@@ -377,20 +378,6 @@ static int write_archive(struct creation *c, int fd)
 	return r < 0 || fsync(fd) == 0 ? r : -errno;
 }
 
-static int sync_parent(const char *path)
-{
-	char parent[PATH_MAX];
-	char *slash;
-	_cleanup_close_ int fd = -1;
-
-	snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (slash)
-		slash[1] = '\0';
-	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int finish(struct creation *c, const char *path, int fd)
 {
 	int r = write_archive(c, fd);
@@ -400,7 +387,7 @@ static int finish(struct creation *c, const char *path, int fd)
 	if (r < 0)
 		return r;
 	c->target[0] = '\0'; /* it has its name */
-	return sync_parent(path);
+	return fs_sync_parent(path);
 }
 
 static int make_vault_name(struct creation *c, const char *path, struct fault *reterr)

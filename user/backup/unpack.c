@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "audit/hash.h"
+#include "base/fs.h"
 #include "store/store.h"
 
 #define CHUNK	      65536
@@ -106,21 +107,6 @@ static int make_parents(int dir, const char *name)
 	return 0;
 }
 
-static int write_file(int fd, const uint8_t *data, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, data, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
 /* The content of @member, into @fd. Where something is wrong with the disk, only an errno is returned. */
 static int copy(struct archive_reader *reader, int fd, struct hasher *hasher,
 		struct archive_progress *progress, char ret_sha256[static BACKUP_SHA256_SIZE],
@@ -131,7 +117,7 @@ static int copy(struct archive_reader *reader, int fd, struct hasher *hasher,
 
 	hash_begin(hasher);
 	while ((n = archive_get(reader, buffer, sizeof(buffer), reterr)) > 0) {
-		int r = write_file(fd, buffer, (size_t)n);
+		int r = fs_write_all(fd, buffer, (size_t)n);
 
 		if (r < 0)
 			return fault(reterr, r, "backup.write", "cannot unpack: %s", strerror(-r));

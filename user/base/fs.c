@@ -49,16 +49,18 @@ int fs_own_directory(const char *path, mode_t mode, struct fault *reterr)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t length)
+int fs_write_all(int fd, const void *data, size_t length)
 {
+	const char *rest = data;
+
 	while (length) {
-		ssize_t n = write(fd, data, length);
+		ssize_t n = write(fd, rest, length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		data += n;
+		rest += n;
 		length -= (size_t)n;
 	}
 	return 0;
@@ -81,14 +83,14 @@ static int write_temporary(const char *temporary, const char *data, size_t lengt
 		return -errno;
 	if (like && fchown(fd, like->st_uid, like->st_gid) < 0)
 		return -errno;
-	r = fault_point(NULL, "fs.write") ?: write_all(fd, data, length);
+	r = fault_point(NULL, "fs.write") ?: fs_write_all(fd, data, length);
 	r = r ?: fault_point(NULL, "fs.sync");
 	if (r < 0)
 		return r;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int sync_parent(const char *path)
+int fs_sync_parent(const char *path)
 {
 	char parent[PATH_MAX];
 	char *slash;
@@ -138,7 +140,7 @@ int fs_commit_file(const char *path, const char *staged, struct fault *reterr)
 	if (r == 0 && !swapped && rename(staged, target) < 0)
 		r = -errno;
 	else if (r == 0)
-		r = fault_point(NULL, "fs.sync_directory") ?: sync_parent(target);
+		r = fault_point(NULL, "fs.sync_directory") ?: fs_sync_parent(target);
 	if (r < 0 && swapped)
 		renameat2(AT_FDCWD, staged, AT_FDCWD, target, RENAME_EXCHANGE);
 	if (r < 0 || swapped)

@@ -14,6 +14,10 @@
  * which we may not read was made by somebody else, and nothing is done. -errno.
  */
 int fs_sync_name(int dir);
+/** Make the name @path durable in the directory that it is in. -errno. */
+int fs_sync_parent(const char *path);
+/** Write all @length bytes, in as many pieces as it takes. -errno. */
+int fs_write_all(int fd, const void *data, size_t length);
 
 /**
  * Make sure that @path is a directory, not a symbolic link, that belongs to us and that neither group
