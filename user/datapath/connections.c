@@ -25,7 +25,7 @@ static bool is_own(const char *name)
 	return strncmp(name, "weir_conn_", 10) == 0;
 }
 
-/* What it shares with the limiter; the limiter's other maps only come by way of its headers. */
+/* What it shares with the limiter. */
 static bool is_shared(const char *name)
 {
 	static const char *const shared[] = {"weir_dests", "weir_sources", "weir_conns"};
@@ -36,32 +36,6 @@ static bool is_shared(const char *name)
 	return false;
 }
 
-static int choose_maps(const struct datapath *d, struct connections_bpf *skeleton)
-{
-	char path[PATH_MAX];
-	struct bpf_map *map;
-	int r = bpf_map__reuse_fd(skeleton->maps.bss,
-				  bpf_map__fd(d->program.skeleton->maps.bss)); /* weir_config */
-
-	bpf_object__for_each_map(map, skeleton->obj)
-	{
-		const char *name = bpf_map__name(map);
-
-		if (bpf_map__is_internal(map) || r < 0)
-			continue;
-		if (is_own(name)) {
-			r = pin_path(d->pin_dir, name, path);
-			r = r ?: bpf_map__set_pin_path(map, path);
-		} else if (is_shared(name)) {
-			r = bpf_map__reuse_fd(map, bpf_object__find_map_fd_by_name(
-							   d->program.skeleton->obj, name));
-		} else {
-			r = bpf_map__set_autocreate(map, false);
-		}
-	}
-	return r;
-}
-
 static int load(struct datapath *d, struct connections_bpf *skeleton, struct fault *reterr)
 {
 	struct stat netns;
@@ -70,7 +44,7 @@ static int load(struct datapath *d, struct connections_bpf *skeleton, struct fau
 	if (stat("/proc/thread-self/ns/net", &netns) < 0)
 		return fault(reterr, -errno, "datapath.connections",
 			     "cannot tell our network namespace: %s", strerror(errno));
-	r = choose_maps(d, skeleton);
+	r = program_share_maps(d, skeleton->obj, skeleton->maps.bss, is_own, is_shared);
 	skeleton->rodata->weir_netns = (uint32_t)netns.st_ino;
 	skeleton->rodata->weir_seed = d->program.seed;
 	r = r ?: fault_point(NULL, "connections.load");

@@ -22,6 +22,7 @@
 
 struct bpf_link;
 struct bpf_map;
+struct bpf_object;
 struct connections_bpf;
 struct limiter_bpf;
 struct listener;
@@ -140,6 +141,13 @@ int program_reshape(struct datapath *d, const struct shape *shape, struct fault 
 /** The name that a map is pinned by, if it is. */
 const char *program_map_name(const struct program *p, const struct bpf_map *map);
 bool program_is_pinned(const struct program *p, const struct bpf_map *map);
+/**
+ * Choose the maps of @object, a program that runs beside the limiter and was not loaded yet: those that are its
+ * own are pinned, those that are shared are the limiter's, as is weir_config in @bss, and the others, which only
+ * come by way of its headers, are not made. -errno.
+ */
+int program_share_maps(const struct datapath *d, struct bpf_object *object, struct bpf_map *bss,
+		       bool (*is_own)(const char *name), bool (*is_shared)(const char *name));
 
 /* datapath.c */
 

@@ -443,3 +443,30 @@ int program_reshape(struct datapath *d, const struct shape *shape, struct fault 
 		program_done(&old);
 	return r;
 }
+
+int program_share_maps(const struct datapath *d, struct bpf_object *object, struct bpf_map *bss,
+		       bool (*is_own)(const char *name), bool (*is_shared)(const char *name))
+{
+	const struct limiter_bpf *limiter = d->program.skeleton;
+	char path[PATH_MAX];
+	struct bpf_map *map;
+	int r = bpf_map__reuse_fd(bss, bpf_map__fd(limiter->maps.bss));
+
+	bpf_object__for_each_map(map, object)
+	{
+		const char *name = bpf_map__name(map);
+
+		if (bpf_map__is_internal(map) || r < 0)
+			continue;
+		if (is_own(name)) {
+			r = pin_path(d->pin_dir, name, path);
+			r = r ?: bpf_map__set_pin_path(map, path);
+		} else if (is_shared(name)) {
+			r = bpf_map__reuse_fd(map,
+					      bpf_object__find_map_fd_by_name(limiter->obj, name));
+		} else {
+			r = bpf_map__set_autocreate(map, false);
+		}
+	}
+	return r;
+}

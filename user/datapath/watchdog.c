@@ -23,30 +23,10 @@ static bool is_own(const char *name)
 	return strcmp(name, "weir_watchdog") == 0 || strcmp(name, "weir_wd_timer") == 0;
 }
 
-/* Of the limiter's maps it reads one, and weir_config; the others only come by way of its headers. */
-static int choose_maps(const struct datapath *d, struct watchdog_bpf *skeleton)
+/* What it reads of the limiter's. */
+static bool is_shared(const char *name)
 {
-	char path[PATH_MAX];
-	struct bpf_map *map;
-	int r = bpf_map__reuse_fd(skeleton->maps.bss,
-				  bpf_map__fd(d->program.skeleton->maps.bss)); /* weir_config */
-
-	bpf_object__for_each_map(map, skeleton->obj)
-	{
-		const char *name = bpf_map__name(map);
-
-		if (bpf_map__is_internal(map) || r < 0)
-			continue;
-		if (is_own(name)) {
-			r = pin_path(d->pin_dir, name, path);
-			r = r ?: bpf_map__set_pin_path(map, path);
-		} else if (strcmp(name, "weir_cpu") == 0) {
-			r = bpf_map__reuse_fd(map, bpf_map__fd(d->program.skeleton->maps.weir_cpu));
-		} else {
-			r = bpf_map__set_autocreate(map, false);
-		}
-	}
-	return r;
+	return strcmp(name, "weir_cpu") == 0;
 }
 
 static void watchdog_free(struct watchdog *w)
@@ -68,7 +48,7 @@ static int load(struct datapath *d, struct watchdog *w)
 	w->skeleton = watchdog_bpf__open();
 	if (!w->skeleton)
 		return -errno;
-	r = choose_maps(d, w->skeleton);
+	r = program_share_maps(d, w->skeleton->obj, w->skeleton->maps.bss, is_own, is_shared);
 	r = r ?: watchdog_bpf__load(w->skeleton);
 	if (r < 0)
 		return r;
