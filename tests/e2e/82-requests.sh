@@ -11,22 +11,6 @@ STATE_DIR=$LAB_DIR/state
 WHO=198.18.4.1
 OTHER=198.18.4.2
 
-# in_files ADDRESS - files of the state that have an address, as text or as its four bytes.
-in_files() {
-	local bytes parts
-
-	IFS=. read -ra parts <<<"$1"
-	bytes=$(printf '\\x%02x' "${parts[@]}")
-	grep -rlaF -- "$1" "$STATE_DIR"
-	LC_ALL=C grep -rlaP -- "$bytes" "$STATE_DIR"
-	true
-}
-
-# about ADDRESS - how many records name it.
-about() {
-	weir audit tail -n 10000 -o json | grep -c "\"$1[\"/]"
-}
-
 is_done() { # ID
 	[[ $(weir gdpr show "$1" -o json | jq -r .state) == "done" ]]
 }
@@ -46,7 +30,7 @@ has_record '.event_type == "ratelimit.dropped"'
 check 'the inventory has the fields of records and the other places' jq -e \
 	'(.record_fields | length) > 100 and (.places | map(.where) | index("vault.db"))' \
 	<<<"$(weir gdpr inventory -o json)"
-known=$(about "$WHO")
+known=$(named_in_records "$WHO")
 access=$(weir gdpr access "$WHO" --reason 'letter of today' -o json)
 check 'access gives all records about an address' test "$(jq '.records | length' <<<"$access")" -ge "$known"
 check 'that they were read is one more, by whom and about whom' has_record \
@@ -55,7 +39,7 @@ check 'that they were read is one more, by whom and about whom' has_record \
 check 'and what is known of it now' jq -e '.source | tostring | contains("rude")' <<<"$access"
 check 'nothing about others' refuse jq -e '.records[] | select(.resource.id == "198.18.4.3")' <<<"$access"
 weir gdpr export "$WHO" >"$LAB_DIR/export.csv"
-check 'the export has a row for each' test "$(($(wc -l <"$LAB_DIR/export.csv") - 1))" = "$(about "$WHO")"
+check 'the export has a row for each' test "$(($(wc -l <"$LAB_DIR/export.csv") - 1))" = "$(named_in_records "$WHO")"
 check 'requests are in the ledger, with the day they are due' test \
 	"$(weir gdpr list -o json | jq -r '[.items[] | .kind + " " + .state] | sort | join(",")')" = \
 	'access done,export done'
@@ -86,10 +70,10 @@ check 'nobody is erased who is held, and the hold is named' grep -q "$hold" \
 	<<<"$(weir gdpr erase "$WHO" 2>&1 || true)"
 check 'the refusal is on record, with the hold' has_record \
 	".event_type == \"request.refused\" and .details.hold == \"$hold\""
-check 'nothing was erased' test "$(about "$WHO")" -gt 0
+check 'nothing was erased' test "$(named_in_records "$WHO")" -gt 0
 weir retention hold remove "$hold" >/dev/null
 
-check 'files have the address until then' test -n "$(in_files "$WHO")"
+check 'files have the address until then' test -n "$(files_with "$WHO" "$STATE_DIR")"
 weir backup create "$LAB_DIR/old" --with-keys >/dev/null
 weir backup create "$LAB_DIR/plain" >/dev/null
 check 'a backup has the vault, and no private key' test \
@@ -99,12 +83,12 @@ request=$(weir gdpr erase "$WHO" --reason 'letter of today' -o json)
 check 'somebody who is not held is erased' jq -e \
 	'.state == "done" and .erased >= 1 and .list_entries == 1' <<<"$request"
 check 'the ledger does not say who' refuse grep -q "$WHO" <<<"$(weir gdpr list -o json)"
-check 'no record names them' test "$(about "$WHO")" = 0
+check 'no record names them' test "$(named_in_records "$WHO")" = 0
 check 'nor is a statement of theirs left' refuse grep -q neighbour <<<"$(weir audit tail -n 10000 -o json)"
 check 'what did is told to be erased' has_record '.resource.id.state? == "erased"'
-check 'others are still named' test "$(about "$OTHER")" -gt 0
+check 'others are still named' test "$(named_in_records "$OTHER")" -gt 0
 check 'and still blocked' weir lists block -o json
-check 'no file of the state has the address' test "$(in_files "$WHO")" = ''
+check 'no file of the state has the address' test "$(files_with "$WHO" "$STATE_DIR")" = ''
 check 'the chain verifies' verify
 weir backup create "$LAB_DIR/backup" >/dev/null
 check 'a backup made from then on does not have it' refuse grep -qaF "$WHO" <(zcat -f "$LAB_DIR/backup")
@@ -126,7 +110,7 @@ start_weir
 check 'what a daemon that died had begun is done by the next' wait_for 10 is_done 00112233aabbccdd
 check 'one more is erased' test \
 	"$(weir gdpr show 00112233aabbccdd -o json | jq .erased)" = 1
-check 'and is not named any more' test "$(about 198.18.4.3)" = 0
+check 'and is not named any more' test "$(named_in_records 198.18.4.3)" = 0
 check 'the chain verifies in the end' verify
 
 # Backups that were made before: what they put back has nobody who was erased since, as the log knows it.
@@ -137,10 +121,10 @@ check 'a backup from before is put back without whoever was erased' jq -e \
 	'.audit == "kept" and .forgotten >= 2 and .erased_unknown == false' <<<"$restored"
 start_weir
 check 'they are in no list' refuse grep -q "$WHO" <<<"$(weir lists block)"
-check 'and in no record' test "$(about "$WHO")" = 0
+check 'and in no record' test "$(named_in_records "$WHO")" = 0
 check 'others are in their lists' grep -q "$OTHER" <<<"$(weir lists block)"
 stop_weir
-check 'no file that was put back has the address' test "$(in_files "$WHO")" = ''
+check 'no file that was put back has the address' test "$(files_with "$WHO" "$STATE_DIR")" = ''
 
 # Another host: with the keys it reads all that the backup has, without them it has all but the names.
 weir backup restore "$LAB_DIR/old" --state-dir "$LAB_DIR/other" >/dev/null

@@ -13,18 +13,9 @@ OTHER=198.18.4.2
 
 # in_files ADDRESS - files of the log that have an address, as text or as its four bytes.
 in_files() {
-	local bytes parts
-
-	IFS=. read -ra parts <<<"$1"
-	bytes=$(printf '\\x%02x' "${parts[@]}")
-	grep -rlaF -- "$1" "$AUDIT"
-	LC_ALL=C grep -rlaP -- "$bytes" "$AUDIT"
+	files_with "$1" "$AUDIT"
 	find "$AUDIT" -name '*.gz' -exec sh -c 'zcat "$1" | grep -qaF "$2" && echo "$1"' sh {} "$1" \;
 	true
-}
-
-about() { # ADDRESS
-	weir audit tail -n 10000 -o json | grep -c "\"$1[\"/]"
 }
 
 # all_indexed - each segment that another one follows has an index.
@@ -80,7 +71,7 @@ check 'segments, an archive and events have the address in the clear' test \
 
 hold=$(weir retention hold add category=traffic --reason 'case 8' -o json | jq -r .id)
 check 'a hold stops it' refuse weir gdpr erase "$WHO"
-check 'and nothing was taken out' test "$(about "$WHO")" -gt 0
+check 'and nothing was taken out' test "$(named_in_records "$WHO")" -gt 0
 weir retention hold remove "$hold" >/dev/null
 
 event=$(weir gdpr access "$WHO" -o json | jq -r '.records[0].event_id')
@@ -88,14 +79,14 @@ weir gdpr rectify "$WHO" "$event" 'that was my neighbour' >/dev/null
 check 'a statement stands beside the record it is about' grep -q '"rectified":\[{[^]]*neighbour' \
 	<<<"$(weir audit tail -n 10000 -o json)"
 before=$(figure .records)
-others=$(about 198.18.4.3)
+others=$(named_in_records 198.18.4.3)
 request=$(weir gdpr erase "$WHO" --reason 'letter of today' -o json)
 check 'somebody whose records are clear is erased' jq -e \
 	'.state == "done" and .removed >= 2 and .archives == 1 and .evidence_files >= 1 and .left == null' <<<"$request"
 check 'no file of the log has the address' test "$(in_files "$WHO")" = ''
 check 'nor a statement about one of theirs' refuse grep -rqa neighbour "$AUDIT"
-check 'no record names them' test "$(about "$WHO")" = 0
-check 'the records of others are all there' test "$(about 198.18.4.3)" -ge "$others"
+check 'no record names them' test "$(named_in_records "$WHO")" = 0
+check 'the records of others are all there' test "$(named_in_records 198.18.4.3)" -ge "$others"
 check 'the chain verifies' verify
 check 'no record is missing from the count' test "$(figure .records)" -ge "$before"
 check 'segments that were written anew are indexed again' wait_for 20 all_indexed

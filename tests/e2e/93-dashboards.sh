@@ -11,32 +11,10 @@
 readonly MODULES=$PWD/build/grafana PICTURES=$PWD/build/dashboards
 readonly PACKAGES='@grafana/schema@11.6.16 @grafana/data@13.2.2 @grafana/ui@13.2.2 react@19 react-dom@19 rxjs@7 esbuild@0.25 typescript@5.7'
 
-# Something of everything that has metrics of its own, and a limit that the attack is over.
-policy_of_everything() { # BURST
-	echo 198.51.100.9 >"$LAB_DIR/feed.txt"
-	policy <<-YAML
-		apiVersion: weir/v1
-		mode: enforce
-		metrics: {top_sources: 5, timing: 1/4}
-		safety: {watchdog: {drop_ratio: 100%}}
-		flags: {strict: {enabled: true}}
-		lists:
-		  block:
-		    entries: [198.18.5.0/24]
-		    feeds: [{name: feed, file: $LAB_DIR/feed.txt}]
-		services:
-		  echo: {proto: icmp}
-		limits:
-		  - {name: per-source, scope: source, rate: 10/s, burst: $1, flag: strict}
-		  - {name: trial, scope: source, rate: 5/s, burst: 5, shadow: true}
-		  - {name: open, scope: source, open_connections: 10}
-		  - {name: load, scope: source, service: echo, rate: 1k/s, adaptive: {target: {posted: 10}, min: 10%, max: 100%, increase: 5%, decrease: 50%, interval: 1s}}
-		  - {name: all, scope: global, rate: 100k/s, burst: 200k}
-		tenants:
-		  acme: {dst: $LAB_HOST4, quota: {packets: {day: 1G}}}
-		audit:
-		  export: [{name: siem, format: ndjson, to: "file:$LAB_DIR/export"}]
-	YAML
+# Something of everything, and limits that the attack is over.
+attacked_policy() { # BURST
+	policy_of_everything "{name: per-source, scope: source, rate: 10/s, burst: $1, flag: strict}" \
+		'{name: trial, scope: source, rate: 5/s, burst: 5, shadow: true}'
 }
 
 start_clients() { # that keep to the limits, to the end of the lab
@@ -69,14 +47,14 @@ queries() {
 		skip 'what dashboards ask has answers' 'prometheus is not installed'
 		return
 	fi
-	policy_of_everything 10
+	attacked_policy 10
 	start_weir --metrics-listen "$LISTEN"
 	start_prometheus
 	start_clients
 	check 'Prometheus scrapes the daemon' wait_for 20 has_data 'rate(weir_packets_total[5s]) > 0'
 	[[ ! ${DASHBOARDS:-} ]] || wait_for 40 has_data 'count_over_time(up[60s]) > 20' # that a picture shows what was before
 	start_attack
-	policy_of_everything 11
+	attacked_policy 11
 	check 'a policy is applied meanwhile' weir policy apply
 	check 'and Prometheus sees what dashboards are to show' wait_for 20 seen
 	flood --to "$LAB_HOST4:80" --base 198.18.5.0 --sources 10 --packets 1000 >/dev/null

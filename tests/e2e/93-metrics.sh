@@ -11,33 +11,6 @@
 readonly OPENMETRICS='Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
 readonly SERIES_MAX=4000
 
-# Something of everything that has metrics of its own.
-policy_of_everything() {
-	echo 198.51.100.9 >"$LAB_DIR/feed.txt"
-	policy <<-YAML
-		apiVersion: weir/v1
-		mode: enforce
-		metrics: {top_sources: 5, timing: 1/4}
-		safety: {watchdog: {drop_ratio: 100%}}
-		flags: {strict: {enabled: true}}
-		lists:
-		  block:
-		    entries: [198.18.5.0/24]
-		    feeds: [{name: feed, file: $LAB_DIR/feed.txt}]
-		services:
-		  echo: {proto: icmp}
-		limits:
-		  - {name: per-source, scope: source, rate: 100/s, burst: 100, flag: strict}
-		  - {name: open, scope: source, open_connections: 10}
-		  - {name: load, scope: source, service: echo, rate: 1k/s, adaptive: {target: {posted: 10}, min: 10%, max: 100%, increase: 5%, decrease: 50%, interval: 1s}}
-		  - {name: all, scope: global, rate: 100k/s, burst: 200k}
-		tenants:
-		  acme: {dst: $LAB_HOST4, quota: {packets: {day: 1G}}}
-		audit:
-		  export: [{name: siem, format: ndjson, to: "file:$LAB_DIR/export"}]
-	YAML
-}
-
 # All limits, tenants with all quotas, feeds and flags that one policy may have. A packet meets 8 limits at most.
 policy_at_its_limits() {
 	local i
@@ -201,7 +174,7 @@ bounded() {
 }
 
 need_root
-policy_of_everything
+policy_of_everything '{name: per-source, scope: source, rate: 100/s, burst: 100, flag: strict}'
 start_weir --metrics-listen "$LISTEN"
 traffic
 formats

@@ -244,6 +244,22 @@ records() {
 		jq -c "select($1)"
 }
 
+# named_in_records ADDRESS - how many records name it.
+named_in_records() {
+	weir audit tail -n 10000 -o json | grep -c "\"$1[\"/]"
+}
+
+# files_with ADDRESS DIR - files in it that have an IPv4 address, as text or as its four bytes.
+files_with() {
+	local bytes parts
+
+	IFS=. read -ra parts <<<"$1"
+	bytes=$(printf '\\x%02x' "${parts[@]}")
+	grep -rlaF -- "$1" "$2"
+	LC_ALL=C grep -rlaP -- "$bytes" "$2"
+	true
+}
+
 # is_recorded FILTER - by now.
 is_recorded() {
 	[[ $(records "$1") ]]

@@ -15,6 +15,33 @@ start_prometheus() {
 		--enable-feature=exemplar-storage >"$LAB_DIR/prometheus/log" 2>&1
 }
 
+# policy_of_everything LIMIT... - something of everything that has metrics of its own, and these limits.
+policy_of_everything() {
+	echo 198.51.100.9 >"$LAB_DIR/feed.txt"
+	policy <<-YAML
+		apiVersion: weir/v1
+		mode: enforce
+		metrics: {top_sources: 5, timing: 1/4}
+		safety: {watchdog: {drop_ratio: 100%}}
+		flags: {strict: {enabled: true}}
+		lists:
+		  block:
+		    entries: [198.18.5.0/24]
+		    feeds: [{name: feed, file: $LAB_DIR/feed.txt}]
+		services:
+		  echo: {proto: icmp}
+		limits:
+		$(printf '  - %s\n' "$@")
+		  - {name: open, scope: source, open_connections: 10}
+		  - {name: load, scope: source, service: echo, rate: 1k/s, adaptive: {target: {posted: 10}, min: 10%, max: 100%, increase: 5%, decrease: 50%, interval: 1s}}
+		  - {name: all, scope: global, rate: 100k/s, burst: 200k}
+		tenants:
+		  acme: {dst: $LAB_HOST4, quota: {packets: {day: 1G}}}
+		audit:
+		  export: [{name: siem, format: ndjson, to: "file:$LAB_DIR/export"}]
+	YAML
+}
+
 # ask EXPRESSION - what Prometheus says to it: how many series.
 ask() {
 	lab_host curl -fsS "http://$PROMETHEUS/api/v1/query" --data-urlencode "query=$1" |
