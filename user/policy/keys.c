@@ -10,48 +10,10 @@
 #include "policy/schema.h"
 
 static const char *const object_names[] = {
-	[OBJECT_NONE] = "nothing",
-	[OBJECT_POLICY] = "the policy",
-	[OBJECT_METADATA] = "metadata",
-	[OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "a list",
-	[OBJECT_ENTRY] = "a list entry",
-	[OBJECT_FEED] = "a feed",
-	[OBJECT_SERVICE] = "a service",
-	[OBJECT_TENANT] = "a tenant",
-	[OBJECT_STATE] = "state",
-	[OBJECT_TIER] = "a tier",
-	[OBJECT_QUOTA] = "quota",
-	[OBJECT_PACKET_QUOTA] = "packets",
-	[OBJECT_BYTE_QUOTA] = "bytes",
-	[OBJECT_CONNECTION_QUOTA] = "connections",
-	[OBJECT_PRICE] = "price",
-	[OBJECT_LIMIT] = "a limit",
-	[OBJECT_PREFIX] = "prefix",
-	[OBJECT_COST] = "cost",
-	[OBJECT_ROLLOUT] = "rollout",
-	[OBJECT_SCHEDULE] = "schedule",
-	[OBJECT_ADAPTIVE] = "adaptive",
-	[OBJECT_TARGET] = "target",
-	[OBJECT_ACTION] = "action",
-	[OBJECT_PACKETS] = "packets",
-	[OBJECT_FRAGMENTS] = "fragments",
-	[OBJECT_FLAG] = "a flag",
-	[OBJECT_SAFETY] = "safety",
-	[OBJECT_WATCHDOG] = "watchdog",
-	[OBJECT_SHORTEST] = "shortest_prefix",
-	[OBJECT_AUDIT] = "audit",
-	[OBJECT_PERSONAL] = "personal",
-	[OBJECT_EXPORT] = "an export",
-	[OBJECT_ANCHOR] = "anchor",
-	[OBJECT_RISK] = "risk",
-	[OBJECT_ASSET] = "an asset",
-	[OBJECT_RETENTION] = "retention",
-	[OBJECT_ACCESS] = "a rule of access",
-	[OBJECT_METRICS] = "metrics",
-	[OBJECT_PROFILE] = "a profile",
+#define OBJECT_NAMED(object, name, id) [OBJECT_##object] = name,
+#include "policy/object.def"
+#undef OBJECT_NAMED
 };
-_Static_assert(ARRAY_SIZE(object_names) == OBJECT_MAX, "an object has no name");
 
 static int read_inner(struct reader *r, const struct node *n, void *into)
 {

@@ -13,47 +13,10 @@
 #define DRAFT "https://json-schema.org/draft/2020-12/schema"
 
 static const char *const object_ids[] = {
-	[OBJECT_POLICY] = "policy",
-	[OBJECT_METADATA] = "metadata",
-	[OBJECT_LISTS] = "lists",
-	[OBJECT_LIST] = "list",
-	[OBJECT_ENTRY] = "entry",
-	[OBJECT_FEED] = "feed",
-	[OBJECT_SERVICE] = "service",
-	[OBJECT_TENANT] = "tenant",
-	[OBJECT_TIER] = "tier",
-	[OBJECT_QUOTA] = "quota",
-	[OBJECT_PACKET_QUOTA] = "packet-quota",
-	[OBJECT_BYTE_QUOTA] = "byte-quota",
-	[OBJECT_CONNECTION_QUOTA] = "connection-quota",
-	[OBJECT_PRICE] = "price",
-	[OBJECT_STATE] = "state",
-	[OBJECT_LIMIT] = "limit",
-	[OBJECT_PREFIX] = "prefix",
-	[OBJECT_COST] = "cost",
-	[OBJECT_ROLLOUT] = "rollout",
-	[OBJECT_SCHEDULE] = "schedule",
-	[OBJECT_ADAPTIVE] = "adaptive",
-	[OBJECT_TARGET] = "target",
-	[OBJECT_ACTION] = "action",
-	[OBJECT_PACKETS] = "packets",
-	[OBJECT_FRAGMENTS] = "fragments",
-	[OBJECT_FLAG] = "flag",
-	[OBJECT_SAFETY] = "safety",
-	[OBJECT_WATCHDOG] = "watchdog",
-	[OBJECT_SHORTEST] = "shortest",
-	[OBJECT_AUDIT] = "audit",
-	[OBJECT_EXPORT] = "export",
-	[OBJECT_PERSONAL] = "personal",
-	[OBJECT_ANCHOR] = "anchor",
-	[OBJECT_RISK] = "risk",
-	[OBJECT_ASSET] = "asset",
-	[OBJECT_RETENTION] = "retention",
-	[OBJECT_ACCESS] = "access",
-	[OBJECT_METRICS] = "metrics",
-	[OBJECT_PROFILE] = "profile",
+#define OBJECT_NAMED(object, name, id) [OBJECT_##object] = id,
+#include "policy/object.def"
+#undef OBJECT_NAMED
 };
-_Static_assert(ARRAY_SIZE(object_ids) == OBJECT_MAX, "an object has no id");
 
 static bool is_whole_number(const char *s)
 {
