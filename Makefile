@@ -49,7 +49,7 @@ BPF_CFLAGS := -std=gnu17 --target=bpf -mcpu=v3 -g -O2 -fno-strict-aliasing -Wall
 
 # A module is a folder of user/, listed from the highest tier to the lowest. scripts/check.sh holds
 # the same order to the #include lines.
-MODULES := top cli daemon api report doctor backup engine explain detect ladder events datapath export vault import metrics lists policy risk trace audit store identity base
+MODULES := top cli daemon api report doctor backup engine explain detect ladder events datapath export vault import metrics lists policy risk trace audit otlp store identity base
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(MODULES:%=$(BUILD)/user/%.a)
 TESTLIB := $(BUILD)/tests/lib.a
@@ -173,7 +173,7 @@ FUZZ_HANDLERS := anchor api audit authorize body connections correlate entry eta
 	versions
 FUZZ_API := $(FUZZ_HANDLERS:%=$(BUILD)/user/api/%.o) \
 	$(patsubst %,$(BUILD)/tests/fuzz/fake_%.o,datapath engine http keys log)
-FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk trace audit identity base,$(BUILD)/user/$(m).a)
+FUZZ_ARCHIVES := $(BUILD)/tests/fuzz.a $(foreach m,report explain detect ladder metrics backup import lists policy risk trace audit otlp identity base,$(BUILD)/user/$(m).a)
 $(BUILD)/tests/fuzz/fuzz_http: $(FUZZ_API)
 
 $(BUILD)/tests/fuzz.a: $(addprefix $(BUILD)/tests/,fuzz/frames.o fuzz/scratch.o lib/packets.o)

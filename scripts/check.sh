@@ -16,7 +16,7 @@ found() {
 
 # Tier of each folder of user/; a folder may include lower tiers and itself, never a sibling.
 declare -A tier=(
-	[base]=0 [identity]=1 [store]=1 [policy]=2 [lists]=2 [audit]=1 [metrics]=2 [risk]=2 [trace]=2 [import]=3 [vault]=3 [datapath]=3 [events]=3 [export]=4
+	[base]=0 [identity]=1 [store]=1 [otlp]=1 [policy]=2 [lists]=2 [audit]=1 [metrics]=2 [risk]=2 [trace]=2 [import]=3 [vault]=3 [datapath]=3 [events]=3 [export]=4
 	[detect]=4 [explain]=4 [ladder]=4 [backup]=5 [engine]=5 [doctor]=5 [report]=5 [api]=6 [daemon]=7 [cli]=7 [top]=8
 )
 # Exceptions that are the point of a module: lists and policies are what the datapath is given.
@@ -37,7 +37,7 @@ check_tiers() {
 	done < <(grep -rHo --include='*.[ch]' '^#include "[a-z]*/' user/*/ | sort -u)
 	while IFS=: read -r file line; do
 		found "$file: bpf/ and include/weir include nothing of user/: $line"
-	done < <(grep -rH --include='*.[ch]' '#include "\(base\|identity\|store\|policy\|lists\|import\|audit\|vault\|metrics\|datapath\|events\|export\|detect\|explain\|ladder\|backup\|engine\|doctor\|report\|risk\|trace\|api\|daemon\|cli\|top\)/' bpf include)
+	done < <(grep -rH --include='*.[ch]' '#include "\(base\|identity\|store\|otlp\|policy\|lists\|import\|audit\|vault\|metrics\|datapath\|events\|export\|detect\|explain\|ladder\|backup\|engine\|doctor\|report\|risk\|trace\|api\|daemon\|cli\|top\)/' bpf include)
 	while IFS=: read -r file line; do
 		found "$file: include/weir includes only itself and <linux/types.h>: $line"
 	done < <(grep -rH '#include' include | grep -v '<weir/\|<linux/types.h>')

@@ -87,7 +87,7 @@ export_whole() { # FORMAT
 			.who.username == "root" and (.checkpoint | test("audit|/"))' "$out.manifest.json"
 }
 
-for format in json ndjson csv cef leef ocsf ecs syslog; do
+for format in json ndjson csv cef leef ocsf ecs otlp syslog; do
 	check "$format: a whole file, and a manifest that fits it" export_whole "$format"
 done
 check 'an array of JSON has as many records as its manifest says' test \

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "../lib/crash.h"
+#include "../lib/receiver.h"
 #include "base/target.h"
 #include "export/ship.h"
 #include "export/sink.h"
@@ -29,7 +30,7 @@ static void record(const struct audit_record *r, void *userdata)
 static struct shipper *make_shipper(const struct log *l)
 {
 	char cursors[160];
-	struct shipper_options o = {l->path, cursors, NULL, record, NULL};
+	struct shipper_options o = {l->path, cursors, NULL, record, NULL, NULL};
 	struct shipper *s = NULL;
 
 	snprintf(cursors, sizeof(cursors), "%s/export", l->root);
@@ -39,7 +40,7 @@ static struct shipper *make_shipper(const struct log *l)
 
 static void start(struct shipper *s, const char *to, enum export_format format)
 {
-	const struct ship_target t = {"one", format, to, 0, 0};
+	const struct ship_target t = {"one", format, to, 0, 0, NULL};
 
 	assert_int_equal(shipper_configure(s, &t, 1, NULL), 0);
 }
@@ -407,8 +408,14 @@ static void test_udp_carries_a_record_a_datagram_and_a_closed_port_is_seen(void 
 
 static void test_targets_are_read_strictly(void **state)
 {
-	static const char *const good[] = {"file:/a", "unix:/dev/log", "udp://192.0.2.1:514",
-					   "tcp://[2001:db8::1]:65535"};
+	static const char *const good[] = {"file:/a",
+					   "unix:/dev/log",
+					   "udp://192.0.2.1:514",
+					   "tcp://[2001:db8::1]:65535",
+					   "http://127.0.0.1:4318",
+					   "https://otel.example.net",
+					   "https://[2001:db8::1]:1/in/it",
+					   "http://h/"};
 	static const char *const bad[] = {"",
 					  "/a",
 					  "file:a",
@@ -420,7 +427,19 @@ static void test_targets_are_read_strictly(void **state)
 					  "tcp://[2001:db8::1]",
 					  "tcp://[192.0.2.1]:5",
 					  "tcp://[]:5",
-					  "http://192.0.2.1:80",
+					  "http://",
+					  "http://:80",
+					  "http://user@192.0.2.1:80",
+					  "http://h:0/",
+					  "http://h:65536",
+					  "http://h:80x",
+					  "http://h/?token=1",
+					  "http://h/#a",
+					  "http://h/ ",
+					  "http://h/\r\nX: y",
+					  "http://[::1",
+					  "http://[]:1",
+					  "ftp://h",
 					  "tcp://192.0.2.1:5 ",
 					  "tcp://:5",
 					  "unix:"};
@@ -434,6 +453,87 @@ static void test_targets_are_read_strictly(void **state)
 			fail_msg("'%s' is taken", bad[i]);
 }
 
+static void forget_cursor(const struct log *l)
+{
+	char cursor[160];
+
+	snprintf(cursor, sizeof(cursor), "%s/export/one", l->root);
+	unlink(cursor);
+}
+
+static uint64_t rejected_of(struct shipper *s)
+{
+	struct ship_stats stats[SHIP_TARGETS_MAX];
+
+	assert_int_equal(shipper_get_stats(s, stats), 1);
+	return stats[0].rejected;
+}
+
+static void wait_until_failing(struct shipper *s)
+{
+	struct ship_stats stats[SHIP_TARGETS_MAX];
+
+	for (unsigned int i = 0; i < PATIENCE_MSEC / 20; i++) {
+		assert_int_equal(shipper_get_stats(s, stats), 1);
+		if (stats[0].failing)
+			return;
+		poll(NULL, 0, 20);
+	}
+	fail_msg("it does not fail");
+}
+
+#define RECORD_WORD "\"weir.record.index\""
+
+static void test_a_receiver_that_was_set_up_wrongly_misses_nothing(void **state)
+{
+	static const char *const wrong[] = {RECEIVER_ANSWER("401 Who", "", ""),
+					    RECEIVER_ANSWER("404 Where", "", ""),
+					    RECEIVER_ANSWER("503 Later", "", "")};
+	struct log *l = *state;
+
+	make_small_log(l);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		struct shipper *s = make_shipper(l);
+		struct receiver r;
+
+		receiver_start(&r, RECORD_WORD, wrong[i]);
+		start(s, r.endpoint, EXPORT_OTLP);
+		wait_until_failing(s);
+		receiver_answer(&r, RECEIVER_TAKES);
+		wait_until_confirmed(s, RECORDS);
+		assert_int_equal(receiver_taken(&r), RECORDS);
+		assert_int_equal(rejected_of(s), 0);
+		assert_non_null(strstr(r.request, "POST /v1/logs HTTP/1.1\r\n"));
+		shipper_free(s);
+		forget_cursor(l);
+		receiver_stop(&r);
+	}
+}
+
+static void test_what_a_receiver_would_never_take_is_passed_over_and_counted(void **state)
+{
+	struct log *l = *state;
+	struct shipper *s;
+	struct receiver r;
+
+	make_small_log(l);
+	s = make_shipper(l);
+	receiver_start(&r, RECORD_WORD, RECEIVER_ANSWER("400 Bad", "", ""));
+	start(s, r.endpoint, EXPORT_OTLP);
+	wait_until_confirmed(s, RECORDS);
+	assert_int_equal(rejected_of(s), RECORDS);
+	shipper_free(s);
+	forget_cursor(l);
+	s = make_shipper(l);
+	receiver_answer(&r, RECEIVER_ANSWER("200 OK", "",
+					    "{\"partialSuccess\":{\"rejectedLogRecords\":\"1\"}}"));
+	start(s, r.endpoint, EXPORT_OTLP);
+	wait_until_confirmed(s, RECORDS);
+	assert_int_equal(rejected_of(s), r.requests - 1);
+	shipper_free(s);
+	receiver_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +541,12 @@ int main(void)
 						log_set_up, log_tear_down),
 		cmocka_unit_test_setup_teardown(test_a_cursor_of_another_log_begins_anew,
 						log_set_up, log_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_receiver_that_was_set_up_wrongly_misses_nothing, log_set_up,
+			log_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_a_receiver_would_never_take_is_passed_over_and_counted,
+			log_set_up, log_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_socket_that_comes_late_gets_all_and_no_datagram_is_too_long,
 			log_set_up, log_tear_down),

@@ -161,13 +161,13 @@ json_t *json_exports(const struct engine *e)
 
 		json_array_append_new(
 			array,
-			json_pack("{s:s, s:s, s:s, s:b, s:s?, s:I, s:I, s:I, s:I, s:I, s:I}",
+			json_pack("{s:s, s:s, s:s, s:b, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 				  "name", s->name, "to", s->to, "format", s->format, "failing",
 				  s->failing, "error", s->failing ? s->because : NULL, "next_index",
 				  (json_int_t)s->next, "confirmed_index", (json_int_t)s->confirmed,
 				  "lag_records", (json_int_t)export_lag(e, s), "sent",
 				  (json_int_t)s->sent, "errors", (json_int_t)s->errors, "shortened",
-				  (json_int_t)s->shortened));
+				  (json_int_t)s->shortened, "rejected", (json_int_t)s->rejected));
 	}
 	return array;
 }

@@ -9,7 +9,8 @@
 
 #include "base/text.h"
 
-static const char *const prefixes[TARGET_KIND_MAX] = {"file:", "unix:", "udp://", "tcp://"};
+static const char *const prefixes[TARGET_KIND_MAX] = {"file:",	"unix:",   "udp://",
+						      "tcp://", "http://", "https://"};
 
 /* "192.0.2.1:514" or "[2001:db8::1]:514" */
 static int parse_address(const char *text, struct target *ret)
@@ -44,6 +45,52 @@ static int parse_address(const char *text, struct target *ret)
 		       : -EINVAL;
 }
 
+/* ":4318", before a path or the end. -1: it is none. */
+static int port_length(const char *text)
+{
+	size_t length = strcspn(text + 1, "/");
+	char port[6];
+	uint32_t number;
+
+	if (length >= sizeof(port))
+		return -1;
+	memcpy(port, text + 1, length);
+	port[length] = '\0';
+	return parse_u32(port, 1, UINT16_MAX, &number) < 0 ? -1 : (int)length + 1;
+}
+
+/* What follows "http://". */
+static int check_url(const char *text)
+{
+	static const char name[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	size_t length = strspn(text, name);
+	int port;
+
+	if (strlen(text) > TARGET_URL_MAX - strlen("https://"))
+		return -EINVAL;
+	if (*text == '[') {
+		length = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
+		if (length == 1 || text[length++] != ']')
+			return -EINVAL;
+	}
+	if (!length)
+		return -EINVAL;
+	text += length;
+	if (*text == ':') {
+		port = port_length(text);
+		if (port < 0)
+			return -EINVAL;
+		text += port;
+	}
+	if (*text && *text != '/')
+		return -EINVAL;
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~' || strchr("?#\"\\<>`{}|^@", *text))
+			return -EINVAL;
+	return 0;
+}
+
 int target_parse(const char *text, struct target *ret)
 {
 	struct sockaddr_un *local = (struct sockaddr_un *)&ret->address;
@@ -59,6 +106,8 @@ int target_parse(const char *text, struct target *ret)
 		return -EINVAL;
 	if (ret->kind == TARGET_UDP || ret->kind == TARGET_TCP)
 		return parse_address(rest, ret);
+	if (ret->kind == TARGET_HTTP || ret->kind == TARGET_HTTPS)
+		return check_url(rest);
 	if (*rest != '/' || strlen(rest) > TARGET_PATH_MAX ||
 	    (ret->kind == TARGET_UNIX && strlen(rest) >= sizeof(local->sun_path)))
 		return -EINVAL;

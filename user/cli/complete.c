@@ -34,7 +34,7 @@ static const struct source {
 	{"--output", NULL, "table wide json ndjson yaml tsv", NULL, NULL},
 	{"--format", "import", "policy fragment list", NULL, NULL},
 	{"--format", "audit report", "html json csv", NULL, NULL},
-	{"--format", NULL, "json ndjson csv cef leef ocsf ecs syslog", NULL, NULL},
+	{"--format", NULL, "json ndjson csv cef leef ocsf ecs otlp syslog", NULL, NULL},
 	{"--framework", NULL, "soc2 iso27001 gdpr hipaa pci sox", NULL, NULL},
 	{"--category", NULL, "traffic security lists policy access system audit privacy", NULL,
 	 NULL},

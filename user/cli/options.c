@@ -96,7 +96,7 @@ static const struct option options[CLI_OPTION_MAX] = {
 	[CLI_OPTION_SCAN] = {"scan", 0, NULL, "use no index: look at every record"},
 	[CLI_OPTION_FORMAT] =
 		{"format", 0, "FORMAT",
-		 "json, ndjson (export's default), csv, cef, leef, ocsf, ecs or syslog; "
+		 "json, ndjson (export's default), csv, cef, leef, ocsf, ecs, otlp or syslog; "
 		 "of a report: html (its default), json or csv; of usage: csv; "
 		 "of import: policy (its default), fragment (to include) or list"},
 	[CLI_OPTION_GZIP] = {"gzip", 0, NULL, "compress it"},

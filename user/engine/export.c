@@ -40,10 +40,12 @@ static void submit(const struct audit_record *record, void *userdata)
 void export_start(struct engine *e)
 {
 	char cursors[PATH_MAX];
+	struct otlp_resource resource;
 	const struct shipper_options options = {e->audit_dir, cursors, engine_audit_opener(e),
-						submit, e};
+						submit,	      e,       &resource};
 	struct fault f = {0};
 
+	otlp_resource_init(&resource, e->options.state_dir);
 	if (snprintf(cursors, sizeof(cursors), "%s/export", e->options.state_dir) >=
 	    (int)sizeof(cursors))
 		fault(&f, -ENAMETOOLONG, "fs.open", "the state directory's path is too long");
@@ -63,8 +65,9 @@ void export_take_policy(struct engine *e)
 	for (size_t i = 0; i < e->policy->export_count; i++) {
 		const struct policy_export *p = &e->policy->exports[i];
 
-		targets[i] = (struct ship_target){p->name, (enum export_format)p->format, p->to,
-						  p->categories, p->min_severity};
+		targets[i] = (struct ship_target){p->name,	   (enum export_format)p->format,
+						  p->to,	   p->categories,
+						  p->min_severity, p->headers_file};
 	}
 	if (shipper_configure(e->shipper, targets, e->policy->export_count, &f) < 0)
 		log_error("an export does not run", "error", f.text);

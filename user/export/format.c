@@ -15,7 +15,7 @@ static const struct {
 };
 
 static const struct export_severity severities[] = {
-#define EXPORT_S(ours, ocsf, syslog, cef) [ours] = {ocsf, syslog, cef},
+#define EXPORT_S(ours, ocsf, syslog, cef, otlp, text) [ours] = {ocsf, syslog, cef, otlp, text},
 #include "export/severity.def"
 #undef EXPORT_S
 };
@@ -99,6 +99,8 @@ static void put_event(struct text *t, enum export_format format, const char *hos
 		return put_object(t, ocsf_make(e, host));
 	case EXPORT_ECS:
 		return put_object(t, ecs_make(e, host));
+	case EXPORT_OTLP:
+		return otlp_put_line(t, e, host);
 	default:
 		assert(!"a format that is written as it is");
 	}

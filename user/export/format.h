@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "export/event.h"
+#include "otlp/json.h"
 
 enum export_format {
 #define EXPORT_F(constant, name, type, words) EXPORT_##constant,
@@ -45,8 +46,13 @@ void line_put_syslog(struct text *t, const struct export_event *e, const char *h
 json_t *ocsf_make(const struct export_event *e, const char *host);
 json_t *ecs_make(const struct export_event *e, const char *host);
 
+/* A member of "logRecords", and a whole request with it: a line, as the file exporter of OpenTelemetry writes it. */
+void otlp_put_record(struct text *t, const struct export_event *e);
+void otlp_put_line(struct text *t, const struct export_event *e, const char *host);
+
 struct export_severity {
-	unsigned int ocsf, syslog, cef;
+	unsigned int ocsf, syslog, cef, otlp;
+	const char *otlp_text;
 };
 const struct export_severity *export_severity(unsigned int severity);
 

@@ -28,7 +28,7 @@
 struct lane {
 	struct shipper *shipper;
 	char name[SHIP_NAME_MAX + 1];
-	char *to;
+	char *to, *headers_file;
 	enum export_format format;
 	struct audit_query query;
 	char cursor_path[PATH_MAX];
@@ -40,7 +40,7 @@ struct lane {
 	struct text view, text;
 	uint64_t next, confirmed,
 		stored; /* indexes: the next to send, all before arrived, in the cursor */
-	uint64_t stored_ns, backoff_ns;
+	uint64_t stored_ns, backoff_ns, wait_ns;
 	struct {
 		bool set;
 		uint64_t next, written, arrived_ns;
@@ -55,6 +55,7 @@ struct shipper {
 	struct shipper_options options;
 	char audit_dir[PATH_MAX], cursor_dir[PATH_MAX];
 	char host[EXPORT_HOST_SIZE];
+	struct otlp_resource resource;
 	struct lane *lanes[SHIP_TARGETS_MAX];
 	size_t count;
 };
@@ -148,6 +149,7 @@ static void fail(struct lane *l, const struct fault *f)
 	snprintf(l->stats.because, sizeof(l->stats.because), "%.250s", f->text);
 	utf8_repair(l->stats.because);
 	pthread_mutex_unlock(&l->lock);
+	l->wait_ns = l->sink ? sink_retry_after_ns(l->sink) : 0;
 	sink_close(l->sink);
 	l->sink = NULL;
 	l->mark.set = false;
@@ -209,6 +211,21 @@ static int shorten(struct lane *l, struct fault *reterr)
 		    : fault(reterr, -ENOMEM, "export.memory", "out of memory");
 }
 
+/* The record in view, of a request that it may begin. */
+static int render_request(struct lane *l, struct fault *reterr)
+{
+	struct export_event e;
+	int r = export_event_read(l->view.data, l->view.length, &e, reterr);
+
+	if (r < 0)
+		return r;
+	if (!l->text.length)
+		otlp_put_head(&l->text, OTLP_LOGS, &l->shipper->resource);
+	otlp_put_record(&l->text, &e);
+	export_event_done(&e);
+	return l->text.truncated ? fault(reterr, -ENOMEM, "export.memory", "out of memory") : 0;
+}
+
 /* Render one record behind what waits in text. */
 static int render(struct lane *l, const struct reader_record *record, struct fault *reterr)
 {
@@ -218,6 +235,8 @@ static int render(struct lane *l, const struct reader_record *record, struct fau
 
 	l->view.length = 0;
 	record_put_view(&l->view, record->data, record->length, &record->view, record->hash);
+	if (sink_is_receiver(l->sink))
+		return render_request(l, reterr);
 	if (!at && l->format == EXPORT_CSV && sink_is_new(l->sink))
 		export_put_head(&l->text, l->format);
 	at = l->text.length;
@@ -242,10 +261,19 @@ static int render(struct lane *l, const struct reader_record *record, struct fau
 	return 0;
 }
 
-static int send_text(struct lane *l, struct fault *reterr)
+static int send_text(struct lane *l, uint64_t records, struct fault *reterr)
 {
-	int r = l->text.length ? sink_write(l->sink, l->text.data, l->text.length, reterr) : 0;
+	int r = 0;
 
+	if (l->text.length && sink_is_receiver(l->sink))
+		otlp_put_tail(&l->text);
+	if (l->text.length)
+		r = sink_write(l->sink, l->text.data, l->text.length, reterr);
+	if (r == 0 && l->text.length && sink_is_receiver(l->sink)) {
+		pthread_mutex_lock(&l->lock);
+		l->stats.rejected += sink_rejected(l->sink, records);
+		pthread_mutex_unlock(&l->lock);
+	}
 	l->text.length = 0;
 	return r;
 }
@@ -266,13 +294,13 @@ static int send_batch(struct lane *l, struct fault *reterr)
 			sent++;
 		}
 		if (r >= 0 && sink_is_datagram(l->sink))
-			r = send_text(l, reterr);
+			r = send_text(l, 1, reterr);
 		if (r < 0)
 			return r;
 		l->next = record.view.index + 1;
 	}
 	if (r >= 0)
-		r = send_text(l, reterr);
+		r = send_text(l, sent, reterr);
 	if (r >= 0)
 		r = sink_sync(l->sink, reterr);
 	pthread_mutex_lock(&l->lock);
@@ -297,7 +325,7 @@ static int prepare(struct lane *l, struct fault *reterr)
 		}
 	}
 	if (r == 0 && !l->sink)
-		r = sink_open(l->to, l->stop_fd, &l->sink, reterr);
+		r = sink_open(l->to, l->headers_file, l->stop_fd, &l->sink, reterr);
 	return r;
 }
 
@@ -318,7 +346,8 @@ static void *run(void *userdata)
 			break;
 		if (r < 0) {
 			fail(l, &f);
-			stop = pause_for(l, l->backoff_ns);
+			stop = pause_for(l,
+					 l->wait_ns > l->backoff_ns ? l->wait_ns : l->backoff_ns);
 			l->backoff_ns *= l->backoff_ns < SHIP_BACKOFF_MAX_NS ? 2 : 1;
 			continue;
 		}
@@ -341,6 +370,7 @@ static void lane_free(struct lane *l)
 		close(l->stop_fd);
 	pthread_mutex_destroy(&l->lock);
 	free(l->to);
+	free(l->headers_file);
 	free(l);
 }
 
@@ -364,6 +394,7 @@ static struct lane *lane_start(struct shipper *s, const struct ship_target *t)
 	text_init_growing(&l->text);
 	snprintf(l->name, sizeof(l->name), "%s", t->name);
 	l->to = strdup(t->to);
+	l->headers_file = t->headers_file ? strdup(t->headers_file) : NULL;
 	l->format = t->format;
 	audit_query_init(&l->query);
 	l->query.categories = t->categories;
@@ -373,7 +404,7 @@ static struct lane *lane_start(struct shipper *s, const struct ship_target *t)
 	utf8_repair(l->stats.to);
 	l->stats.format = export_format_to_str(t->format);
 	l->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (!l->to || l->stop_fd < 0 ||
+	if (!l->to || (t->headers_file && !l->headers_file) || l->stop_fd < 0 ||
 	    snprintf(l->cursor_path, sizeof(l->cursor_path), "%s/%s", s->cursor_dir, t->name) >=
 		    (int)sizeof(l->cursor_path) ||
 	    pthread_create(&l->thread, NULL, run, l) != 0) {
@@ -397,6 +428,8 @@ int shipper_new(const struct shipper_options *options, struct shipper **ret, str
 		    (int)sizeof(s->cursor_dir))
 		return fault(reterr, -ENAMETOOLONG, "fs.open", "a path is too long");
 	export_host(s->host);
+	if (options->resource)
+		s->resource = *options->resource;
 	r = fs_own_directory(s->cursor_dir, 0700, reterr);
 	if (r == 0)
 		*ret = take_ptr(s);
@@ -406,6 +439,7 @@ int shipper_new(const struct shipper_options *options, struct shipper **ret, str
 static bool is_same(const struct lane *l, const struct ship_target *t)
 {
 	return strcmp(l->name, t->name) == 0 && strcmp(l->to, t->to) == 0 &&
+	       strcmp(l->headers_file ?: "", t->headers_file ?: "") == 0 &&
 	       l->format == t->format && l->query.categories == t->categories &&
 	       l->query.severity == t->min_severity;
 }

@@ -21,9 +21,10 @@
 struct ship_target {
 	const char *name;	   /* of [a-z0-9_-]; also that of its cursor */
 	enum export_format format; /* a line per record: not EXPORT_JSON */
-	const char *to;		   /* see base/target.h */
+	const char *to;		   /* see base/target.h; of HTTP(S) only EXPORT_OTLP */
 	uint32_t categories;	   /* as in a query */
 	unsigned int min_severity;
+	const char *headers_file; /* of HTTP(S), see otlp/post.h; NULL = none */
 };
 
 struct shipper;
@@ -34,6 +35,7 @@ struct shipper_options {
 	/* A target failed, or takes records again. Called on its thread; has to copy. */
 	void (*record)(const struct audit_record *record, void *userdata);
 	void *userdata;
+	const struct otlp_resource *resource; /* who sends by OTLP; copied */
 };
 
 struct ship_stats {
@@ -46,6 +48,7 @@ struct ship_stats {
 	uint64_t sent;	    /* records, by this process, doubles included */
 	uint64_t errors;
 	uint64_t shortened; /* records too long for a datagram, sent without their details */
+	uint64_t rejected;  /* records that the target took and said it will not keep */
 };
 
 /** -ENOMEM; fs.* if the directory of the cursors cannot be made. */

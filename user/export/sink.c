@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/target.h"
+#include "otlp/post.h"
 
 struct sink {
 	enum target_kind kind;
@@ -22,6 +23,8 @@ struct sink {
 	const char *path; /* of file and unix, in to */
 	uint64_t written;
 	bool unsynced;
+	struct otlp_poster *poster; /* of a receiver; NULL = it is none */
+	struct otlp_answer answer;  /* the last one */
 };
 
 static int failed(const struct sink *s, int err, struct fault *reterr)
@@ -35,6 +38,7 @@ void sink_close(struct sink *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
+	otlp_poster_free(s->poster);
 	free(s->to);
 	free(s);
 }
@@ -108,7 +112,8 @@ static int open_file(struct sink *s)
 	return S_ISREG(st.st_mode) ? cut_half_line(s->fd, st.st_size) : -EBADFD;
 }
 
-int sink_open(const char *to, int stop_fd, struct sink **ret, struct fault *reterr)
+int sink_open(const char *to, const char *headers_file, int stop_fd, struct sink **ret,
+	      struct fault *reterr)
 {
 	_cleanup_(sink_closep) struct sink *s = calloc(1, sizeof(*s));
 	struct target d;
@@ -126,7 +131,9 @@ int sink_open(const char *to, int stop_fd, struct sink **ret, struct fault *rete
 		return failed(s, r, reterr);
 	s->kind = d.kind;
 	s->path = d.path;
-	if (s->kind == TARGET_FILE)
+	if (s->kind == TARGET_HTTP || s->kind == TARGET_HTTPS)
+		r = otlp_poster_new(s->to, headers_file, &s->poster, reterr);
+	else if (s->kind == TARGET_FILE)
 		r = open_file(s);
 	else
 		r = connect_as(s, &d, s->kind == TARGET_TCP ? SOCK_STREAM : SOCK_DGRAM);
@@ -140,7 +147,12 @@ int sink_open(const char *to, int stop_fd, struct sink **ret, struct fault *rete
 
 bool sink_is_datagram(const struct sink *s)
 {
-	return s->kind != TARGET_FILE && !s->stream;
+	return s->kind != TARGET_FILE && !s->stream && !s->poster;
+}
+
+bool sink_is_receiver(const struct sink *s)
+{
+	return s->poster;
 }
 
 bool sink_is_stream(const struct sink *s)
@@ -211,11 +223,45 @@ static int write_socket(struct sink *s, const char *data, size_t length)
 	return 0;
 }
 
+/* What nobody could send as it is goes by, and is counted; else a receiver that was set up wrongly loses nothing until it is set right. */
+static bool is_hopeless(const struct otlp_answer *a)
+{
+	return a->outcome == OTLP_REFUSED &&
+	       (a->status == 400 || a->status == 413 || a->status == 422);
+}
+
+static int write_request(struct sink *s, const char *data, size_t length, struct fault *reterr)
+{
+	otlp_post(s->poster, OTLP_LOGS, data, length, s->stop_fd, SINK_TIMEOUT_MS, &s->answer);
+	if (s->answer.outcome == OTLP_STOPPED)
+		return -ECANCELED;
+	if (s->answer.outcome == OTLP_SENT || is_hopeless(&s->answer))
+		return 0;
+	return fault(reterr, -EREMOTEIO, "export.target", "%s: %s", s->to, s->answer.words);
+}
+
+uint64_t sink_rejected(const struct sink *s, uint64_t sent)
+{
+	if (is_hopeless(&s->answer) || s->answer.rejected > sent)
+		return sent;
+	return s->answer.rejected;
+}
+
+uint64_t sink_retry_after_ns(const struct sink *s)
+{
+	return s->answer.retry_after_ns;
+}
+
 int sink_write(struct sink *s, const char *data, size_t length, struct fault *reterr)
 {
-	int r = s->kind == TARGET_FILE ? write_file(s, data, length)
-				       : write_socket(s, data, length);
+	int r;
 
+	if (s->poster) {
+		r = write_request(s, data, length, reterr);
+		s->written += r < 0 ? 0 : length;
+		return r;
+	}
+	r = s->kind == TARGET_FILE ? write_file(s, data, length) : write_socket(s, data, length);
 	if (r < 0)
 		return failed(s, r, reterr);
 	s->written += length;
@@ -227,6 +273,8 @@ int sink_sync(struct sink *s, struct fault *reterr)
 	char byte[256];
 	ssize_t n;
 
+	if (s->poster)
+		return 0;
 	if (s->kind == TARGET_FILE) {
 		if (s->unsynced && fdatasync(s->fd) < 0)
 			return failed(s, -errno, reterr);
@@ -253,6 +301,8 @@ uint64_t sink_arrived(const struct sink *s)
 {
 	int waiting = 0;
 
+	if (s->poster)
+		return s->written;
 	if (s->kind == TARGET_FILE)
 		return s->unsynced ? 0 : s->written;
 	if (s->stream && ioctl(s->fd, SIOCOUTQ, &waiting) < 0)

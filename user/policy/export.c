@@ -29,7 +29,7 @@ const char *word_category(unsigned int i)
 
 void pattern_target(struct text *t)
 {
-	text_puts(t, "^(file:/|unix:/|udp://|tcp://)");
+	text_puts(t, "^(file:/|unix:/|udp://|tcp://|https?://)");
 }
 
 int value_export_name(struct reader *r, const struct node *n, void *into)
@@ -69,10 +69,28 @@ int value_export_target(struct reader *r, const struct node *n, void *into)
 		return refuse(
 			r, n, "policy.export.target",
 			"'%s' is no target: write file:/path, unix:/path, udp://192.0.2.1:514 "
-			"or tcp://[2001:db8::1]:601, an address and no name",
+			"or tcp://[2001:db8::1]:601, an address and no name; or for the format "
+			"otlp http://host:4318",
 			n->text);
 	*to = strdup(n->text);
 	return *to ? 0 : -ENOMEM;
+}
+
+int value_headers_file(struct reader *r, const struct node *n, void *into)
+{
+	char **file = into;
+
+	if (n->text[0] != '/')
+		return refuse(
+			r, n, "policy.export.headers_file",
+			"'%.64s' does not begin with '/': where a relative path leads depends "
+			"on who asks",
+			n->text);
+	if (strlen(n->text) > POLICY_FILE_MAX)
+		return refuse(r, n, "policy.string.long", "'%s' is longer than %u bytes",
+			      r->field->key, POLICY_FILE_MAX);
+	*file = strdup(n->text);
+	return *file ? 0 : -ENOMEM;
 }
 
 int value_export_categories(struct reader *r, const struct node *n, void *into)
@@ -94,6 +112,28 @@ int value_export_categories(struct reader *r, const struct node *n, void *into)
 	return err ?: first;
 }
 
+static bool is_receiver(const char *to)
+{
+	struct target target;
+
+	return target_parse(to, &target) == 0 && target.kind >= TARGET_HTTP;
+}
+
+/* What of it goes together. */
+static int check_export(struct reader *r, const struct node *n, const struct policy_export *export)
+{
+	bool http = is_receiver(export->to);
+
+	if (http && strcmp(formats[export->format], "otlp") != 0)
+		return refuse(r, n, "policy.export.target",
+			      "a target by http or https takes the format otlp, not %s",
+			      formats[export->format]);
+	if (export->headers_file && !http)
+		return refuse(r, n, "policy.export.target",
+			      "only a target by http or https has headers");
+	return 0;
+}
+
 static int read_export(struct reader *r, const struct node *n, struct policy *p)
 {
 	struct policy_export *export = &p->exports[p->export_count];
@@ -105,7 +145,7 @@ static int read_export(struct reader *r, const struct node *n, struct policy *p)
 			      "an export is a mapping with a name, a format and where to");
 	err = schema_object(r, OBJECT_EXPORT, n, export);
 	p->export_count++;
-	return err;
+	return err ?: check_export(r, n, export);
 }
 
 int value_exports(struct reader *r, const struct node *n, void *into)
@@ -126,7 +166,9 @@ int value_exports(struct reader *r, const struct node *n, void *into)
 
 void policy_exports_done(struct policy *p)
 {
-	for (size_t i = 0; i < p->export_count; i++)
+	for (size_t i = 0; i < p->export_count; i++) {
 		free(p->exports[i].to);
+		free(p->exports[i].headers_file);
+	}
 	free(p->exports);
 }

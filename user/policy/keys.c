@@ -168,6 +168,7 @@ SCALAR(asset_weight, value_number, "a number from 50 to 150",
 OBJECT(metrics, read_inner, "a mapping", OBJECT_METRICS);
 SCALAR(metrics_timing, value_reject, "a share such as 1/1000", .pattern = pattern_reject);
 SCALAR(metrics_top, value_number, "a number from 0 to 50", NUMBER(0, POLICY_TOP_SOURCES_MAX));
+SCALAR(headers_file, value_headers_file, "a path", .pattern = pattern_file);
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 OBJECT(retention, read_inner, "a mapping such as {traffic: 30d}", OBJECT_RETENTION);

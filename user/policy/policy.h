@@ -380,6 +380,7 @@ struct policy_export {
 	unsigned int line;
 	unsigned int format;  /* a row of audit/format.def */
 	char *to;	      /* "tcp://192.0.2.1:601" */
+	char *headers_file;   /* of HTTP(S); NULL = none */
 	uint32_t categories;  /* a bit per enum audit_category; 0 = all */
 	uint8_t min_severity; /* 0 = all */
 };

@@ -297,6 +297,7 @@ int value_export_name(struct reader *r, const struct node *n, void *into);
 int value_export_format(struct reader *r, const struct node *n, void *into);
 int value_export_target(struct reader *r, const struct node *n, void *into);
 int value_export_categories(struct reader *r, const struct node *n, void *into);
+int value_headers_file(struct reader *r, const struct node *n, void *into);
 void policy_exports_done(struct policy *p);
 
 /* limit_check.c: what one key alone cannot tell */
