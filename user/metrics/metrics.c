@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "otlp/json.h"
 
 static const struct metric_info families[] = {
 #define WEIR_M(constant, name, type, labels, help)                                                 \
@@ -39,10 +40,18 @@ void metrics_init(struct metrics *m, enum metrics_format format, struct text *ou
 	*m = (struct metrics){.out = out, .format = format, .family = METRIC_MAX};
 }
 
+void metrics_init_otlp(struct metrics *m, const struct metrics_times *times, struct text *out)
+{
+	metrics_init(m, METRICS_OTLP, out);
+	m->times = *times;
+}
+
 void metrics_end(struct metrics *m)
 {
 	if (m->format == METRICS_OPENMETRICS)
 		text_puts(m->out, "# EOF\n");
+	if (m->format == METRICS_OTLP)
+		metrics_otlp_family_end(m);
 	m->out = NULL;
 }
 
@@ -97,14 +106,30 @@ void metrics_family(struct metrics *m, enum metric metric)
 	int length = (int)family_length(m, info);
 
 	assert(!m->written[metric]);
+	if (m->format == METRICS_OTLP)
+		metrics_otlp_family_end(m);
 	m->written[metric] = true;
 	m->family = metric;
+	if (m->format == METRICS_OTLP)
+		return; /* it is written with its first sample */
 	text_printf(m->out, "# HELP %.*s ", length, info->name);
 	put_escaped(m->out, info->help, m->format == METRICS_OPENMETRICS);
 	text_printf(m->out, "\n# TYPE %.*s %s\n", length, info->name,
 		    type_names[info->type][m->format]);
 	if (m->format == METRICS_OPENMETRICS)
 		put_unit(m, info->name, (size_t)length);
+}
+
+/* One label; *@separator stands in front. */
+static void put_label(struct metrics *m, const char *label, const char *value,
+		      const char **separator)
+{
+	if (m->format == METRICS_OTLP)
+		return otlp_put_string(m->out, label, value);
+	text_printf(m->out, "%s%s=\"", *separator, label);
+	put_escaped(m->out, value, true);
+	text_puts(m->out, "\"");
+	*separator = ",";
 }
 
 /* The name, and the labels, which must be those of the family; @le: one more, that of a bucket. */
@@ -115,7 +140,10 @@ static void put_series(struct metrics *m, const char *suffix, const char *le, va
 	const char *separator = "{";
 	const char *label;
 
-	text_printf(m->out, "%s%s", info->name, suffix);
+	if (m->format == METRICS_OTLP)
+		metrics_otlp_open(m);
+	else
+		text_printf(m->out, "%s%s", info->name, suffix);
 	while ((label = va_arg(ap, const char *))) {
 		const char *value = va_arg(ap, const char *);
 		size_t length = strcspn(expected, " ");
@@ -123,22 +151,23 @@ static void put_series(struct metrics *m, const char *suffix, const char *le, va
 		assert(value);
 		assert(strlen(label) == length && memcmp(label, expected, length) == 0);
 		expected += length + (expected[length] == ' ');
-		text_printf(m->out, "%s%s=\"", separator, label);
-		put_escaped(m->out, value, true);
-		text_puts(m->out, "\"");
-		separator = ",";
+		put_label(m, label, value, &separator);
 	}
 	assert(!*expected);
 	if (le)
 		text_printf(m->out, "%sle=\"%s\"", separator, le);
-	if (le || *info->labels)
+	if ((le || *info->labels) && m->format != METRICS_OTLP)
 		text_puts(m->out, "}");
 	m->series++;
 }
 
-static void put_number(struct text *out, double value)
+static void put_number(struct metrics *m, double value)
 {
-	if (isnan(value))
+	struct text *out = m->out;
+
+	if (m->format == METRICS_OTLP)
+		metrics_otlp_double(m, value);
+	else if (isnan(value))
 		text_puts(out, "NaN");
 	else if (isinf(value))
 		text_puts(out, value > 0 ? "+Inf" : "-Inf");
@@ -148,13 +177,15 @@ static void put_number(struct text *out, double value)
 
 static void end_sample(struct metrics *m, const struct metrics_exemplar *exemplar)
 {
+	if (m->format == METRICS_OTLP)
+		return metrics_otlp_exemplar(m, exemplar);
 	if (m->format == METRICS_OPENMETRICS && exemplar && *exemplar->request_id) {
 		text_puts(m->out, " # {request_id=\"");
 		put_escaped(m->out, exemplar->request_id, true);
 		if (*exemplar->trace_id)
 			text_printf(m->out, "\",trace_id=\"%s", exemplar->trace_id);
 		text_puts(m->out, "\"} ");
-		put_number(m->out, exemplar->value);
+		put_number(m, exemplar->value);
 		text_printf(m->out, " %.3f", exemplar->time_s);
 	}
 	text_puts(m->out, "\n");
@@ -174,7 +205,10 @@ void metrics_sample(struct metrics *m, uint64_t value, ...)
 	va_start(ap, value);
 	put_series(m, "", NULL, ap);
 	va_end(ap);
-	text_printf(m->out, " %llu", (unsigned long long)value);
+	if (m->format == METRICS_OTLP)
+		metrics_otlp_u64(m, value);
+	else
+		text_printf(m->out, " %llu", (unsigned long long)value);
 	end_sample(m, m->exemplar);
 	m->exemplar = NULL;
 }
@@ -184,11 +218,16 @@ void metrics_sample_double(struct metrics *m, double value, ...)
 	va_list ap;
 
 	assert(metric_info(m->family)->type != METRIC_HISTOGRAM);
+	if (m->format == METRICS_OTLP && !isfinite(value)) {
+		m->exemplar = NULL;
+		return;
+	}
 	va_start(ap, value);
 	put_series(m, "", NULL, ap);
 	va_end(ap);
-	text_puts(m->out, " ");
-	put_number(m->out, value);
+	if (m->format != METRICS_OTLP)
+		text_puts(m->out, " ");
+	put_number(m, value);
 	end_sample(m, m->exemplar);
 	m->exemplar = NULL;
 }
@@ -213,6 +252,13 @@ void metrics_histogram(struct metrics *m, const struct histogram *h, double crea
 	va_list ap;
 
 	assert(metric_info(m->family)->type == METRIC_HISTOGRAM);
+	if (m->format == METRICS_OTLP) {
+		va_start(ap, created_s);
+		put_series(m, "", NULL, ap);
+		va_end(ap);
+		metrics_otlp_times(m, created_s);
+		return metrics_otlp_histogram(m, h);
+	}
 	for (unsigned int i = 0; i <= h->buckets; i++) {
 		count += h->counts[i];
 		format_bound(h, i, bound);
@@ -226,7 +272,7 @@ void metrics_histogram(struct metrics *m, const struct histogram *h, double crea
 	put_series(m, "_sum", NULL, ap);
 	va_end(ap);
 	text_puts(m->out, " ");
-	put_number(m->out, h->sum * h->unit);
+	put_number(m, h->sum * h->unit);
 	va_start(ap, created_s);
 	text_puts(m->out, "\n");
 	put_series(m, "_count", NULL, ap);
