@@ -52,6 +52,17 @@ struct {
 	__type(value, __u64);
 } weir_sock_doomed SEC(".maps");
 
+/* Connections that ended and are sampled; this program, then userspace; 64 KiB. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WEIR_SOCKET_ENDS_BYTES);
+} weir_sock_ends SEC(".maps");
+
+/* Written by userspace: a connection is sampled if its hash is not above it; 0 = none is. */
+__u32 weir_sample_most = 0;
+/* Sampled ones that found no room in the ring. */
+__u64 weir_sample_lost = 0;
+
 extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* 6.5 */
 
 static __always_inline __u32 bucket_of(__u64 us)
@@ -97,6 +108,63 @@ static __always_inline struct weir_socket_life *life_of(struct sock *sk, __u64 f
 	return bpf_sk_storage_get(&weir_sock_lives, sk, NULL, flags);
 }
 
+static __always_inline void read_pair(const struct sock_common *common, __u8 local[16],
+				      __u8 remote[16])
+{
+	if (common->skc_family == FAMILY_INET) {
+		__be32 ours = common->skc_rcv_saddr, theirs = common->skc_daddr;
+
+		local[10] = local[11] = remote[10] = remote[11] = 0xff;
+		__builtin_memcpy(local + 12, &ours, 4);
+		__builtin_memcpy(remote + 12, &theirs, 4);
+		return;
+	}
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		__be32 ours = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+		__be32 theirs = common->skc_v6_daddr.in6_u.u6_addr32[i];
+
+		__builtin_memcpy(local + 4 * i, &ours, 4);
+		__builtin_memcpy(remote + 4 * i, &theirs, 4);
+	}
+}
+
+/* By the socket's cookie, which is a number that goes up: multiplied by 2^64 / phi its upper half is spread evenly. */
+static __always_inline int is_sampled(struct sock *sk)
+{
+	__u32 most = weir_sample_most;
+
+	return most && (__u32)(bpf_get_socket_cookie(sk) * 0x9e3779b97f4a7c15ULL >> 32) <= most;
+}
+
+static __always_inline void sample(struct sock *sk, const struct weir_socket_life *life,
+				   const struct tcp_sock *tcp)
+{
+	struct weir_socket_end *end;
+
+	if (!is_sampled(sk))
+		return;
+	end = bpf_ringbuf_reserve(&weir_sock_ends, sizeof(*end), 0);
+	if (!end) {
+		__sync_fetch_and_add(&weir_sample_lost, 1);
+		return;
+	}
+	__builtin_memset(end, 0, sizeof(*end));
+	end->established_ns = life->established_ns;
+	end->closed_ns = bpf_ktime_get_ns();
+	end->first_byte_ns = life->first_byte_ns;
+	end->bytes_received = tcp->bytes_received;
+	end->bytes_acked = tcp->bytes_acked;
+	read_pair(&sk->__sk_common, end->local, end->remote);
+	end->local_port = life->local_port;
+	end->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	end->srtt_us = tcp->srtt_us >> 3;
+	end->retransmits = tcp->total_retrans;
+	end->direction = life->direction;
+	end->reset = life->reset;
+	bpf_ringbuf_submit(end, 0);
+}
+
 static __always_inline void established(struct sock *sk, int was)
 {
 	struct weir_socket_life *life = life_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
@@ -110,6 +178,7 @@ static __always_inline void established(struct sock *sk, int was)
 	life->established_ns = now_ns;
 	if (!life->opened_ns)
 		life->opened_ns = now_ns;
+	life->local_port = sk->__sk_common.skc_num;
 	life->port = life->direction == WEIR_SOCKET_INCOMING ? sk->__sk_common.skc_num
 							     : bpf_ntohs(sk->__sk_common.skc_dport);
 	service = service_of(life);
@@ -130,6 +199,7 @@ static __always_inline void closed(struct sock *sk)
 
 	if (!life || !tcp || !life->established_ns)
 		return;
+	sample(sk, life, tcp);
 	service = service_of(life);
 	if (!service)
 		return;
@@ -208,22 +278,7 @@ static __always_inline void read_addresses(const struct sock_common *common,
 {
 	row->local_port = common->skc_num;
 	row->remote_port = bpf_ntohs(common->skc_dport);
-	if (common->skc_family == FAMILY_INET) {
-		__be32 local = common->skc_rcv_saddr, remote = common->skc_daddr;
-
-		row->local[10] = row->local[11] = row->remote[10] = row->remote[11] = 0xff;
-		__builtin_memcpy(row->local + 12, &local, 4);
-		__builtin_memcpy(row->remote + 12, &remote, 4);
-		return;
-	}
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		__be32 local = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
-		__be32 remote = common->skc_v6_daddr.in6_u.u6_addr32[i];
-
-		__builtin_memcpy(row->local + 4 * i, &local, 4);
-		__builtin_memcpy(row->remote + 4 * i, &remote, 4);
-	}
+	read_pair(common, row->local, row->remote);
 }
 
 static __always_inline void read_numbers(struct tcp_sock *tcp, struct weir_socket_row *row)

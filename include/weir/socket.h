@@ -27,9 +27,10 @@ struct weir_socket_life {
 	__u64 established_ns;
 	__u64 first_byte_ns; /* the application read something for the first time */
 	__u8 direction;
-	__u8 reset; /* somebody ended it by a reset */
-	__u16 port; /* of the service; when it is closed the socket has none any more */
-	__u8 _pad[4];
+	__u8 reset;	  /* somebody ended it by a reset */
+	__u16 port;	  /* of the service; when it is closed the socket has none any more */
+	__u16 local_port; /* likewise, ours */
+	__u8 _pad[2];
 };
 WEIR_LAYOUT(struct weir_socket_life, 32);
 
@@ -47,6 +48,24 @@ struct weir_socket_row {
 	__u8 _pad[3];
 };
 WEIR_LAYOUT(struct weir_socket_row, 120);
+
+#define WEIR_SOCKET_ENDS_BYTES                                                                     \
+	65536 /* the ring: 680 connections that ended and were not read yet */
+
+/* A connection that ended, of those that are sampled. Times are CLOCK_MONOTONIC. */
+struct weir_socket_end {
+	__u64 established_ns, closed_ns;
+	__u64 first_byte_ns; /* 0 = nothing was read */
+	__u64 bytes_received, bytes_acked;
+	__u8 local[16], remote[16]; /* IPv4 is mapped */
+	__u16 local_port, remote_port;
+	__u32 srtt_us; /* 0 = no sample */
+	__u32 retransmits;
+	__u8 direction;
+	__u8 reset;
+	__u8 _pad[2];
+};
+WEIR_LAYOUT(struct weir_socket_end, 88);
 
 struct weir_service_key {
 	__u16 port; /* incoming: ours; outgoing: theirs; 0 = all that found no room */

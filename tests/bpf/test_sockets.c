@@ -193,6 +193,100 @@ static void what_became_of_them_is_added_up_by_service(void **state)
 	free(services);
 }
 
+struct ended {
+	struct weir_socket_end last[2]; /* by direction, incoming first */
+	size_t count;
+};
+
+static void note_end(const struct weir_socket_end *e, void *userdata)
+{
+	struct ended *ended = userdata;
+
+	ended->last[e->direction == WEIR_SOCKET_OUTGOING] = *e;
+	ended->count++;
+}
+
+/* All that came: it is read in portions. */
+static size_t read_ended(struct ended *ret)
+{
+	size_t before;
+
+	*ret = (struct ended){0};
+	do {
+		before = ret->count;
+		sockets_ended(sockets, note_end, ret);
+	} while (ret->count != before);
+	return ret->count;
+}
+
+static void open_and_close(const char *source, unsigned int times)
+{
+	for (unsigned int i = 0; i < times; i++) {
+		int pair[2];
+
+		open_pair(source, pair);
+		close_pair(pair);
+	}
+}
+
+static void connections_that_end_are_told_once_if_they_are_sampled(void **state)
+{
+	static const uint8_t peer[16] = {[10] = 0xff, [11] = 0xff, 127, [15] = 2};
+	uint64_t began_ns = clock_monotonic_ns();
+	struct ended ended;
+
+	(void)state;
+	open_and_close("127.0.0.2", 1);
+	assert_int_equal(read_ended(&ended), 0);
+	sockets_sample(sockets, 1);
+	open_and_close("127.0.0.2", 1);
+	assert_int_equal(read_ended(&ended), 2);
+	assert_int_equal(read_ended(&(struct ended){0}), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct weir_socket_end *e = &ended.last[i];
+
+		assert_int_equal(e->direction, i ? WEIR_SOCKET_OUTGOING : WEIR_SOCKET_INCOMING);
+		assert_memory_equal(i ? e->local : e->remote, peer, 16);
+		assert_int_equal(i ? e->remote_port : e->local_port, port);
+		assert_true(i ? e->local_port : e->remote_port);
+		assert_true(began_ns <= e->established_ns && e->established_ns <= e->closed_ns);
+		assert_true(e->closed_ns <= clock_monotonic_ns());
+		assert_int_equal(e->first_byte_ns != 0, !i);
+		assert_true(i ? e->bytes_acked >= 1 : e->bytes_received >= 1);
+		assert_true(e->srtt_us > 0);
+		assert_int_equal(e->reset, 0);
+	}
+	assert_int_equal(ended.last[0].remote_port, ended.last[1].local_port);
+	sockets_sample(sockets, 0);
+	open_and_close("127.0.0.2", 1);
+	assert_int_equal(read_ended(&ended), 0);
+}
+
+static void of_many_one_in_so_many_is_sampled(void **state)
+{
+	struct ended ended;
+	size_t count;
+
+	(void)state;
+	sockets_sample(sockets, 10);
+	open_and_close("127.0.0.1", 100);
+	count = read_ended(&ended);
+	/* Both ends of each are connections. */
+	if (count < 5 || count > 50)
+		fail_msg("%zu of 200, not about 20", count);
+}
+
+static void what_finds_no_room_is_counted(void **state)
+{
+	struct ended ended;
+
+	(void)state;
+	sockets_sample(sockets, 1);
+	open_and_close("127.0.0.1", 400);
+	assert_true(sockets_sample_lost(sockets) > 0);
+	assert_int_equal(read_ended(&ended) + sockets_sample_lost(sockets), 800);
+}
+
 /* Of two connections the one with this end is ended; its peers learn it by a reset. */
 static void only_it_is_ended(bool by_netlink)
 {
@@ -256,6 +350,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ipv6_is_listed_as_such, begin, end),
 		cmocka_unit_test_setup_teardown(what_became_of_them_is_added_up_by_service, begin,
 						end),
+		cmocka_unit_test_setup_teardown(
+			connections_that_end_are_told_once_if_they_are_sampled, begin, end),
+		cmocka_unit_test_setup_teardown(of_many_one_in_so_many_is_sampled, begin, end),
+		cmocka_unit_test_setup_teardown(what_finds_no_room_is_counted, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_meant_is_ended, begin, end),
 		cmocka_unit_test_setup_teardown(also_through_netlink, begin, end),
 		cmocka_unit_test_setup_teardown(one_that_is_gone_is_no_failure, begin, end),

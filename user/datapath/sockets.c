@@ -19,6 +19,10 @@
 struct sockets {
 	struct sockets_bpf *skeleton;
 	struct bpf_link *list, *kill; /* kill NULL: this kernel cannot */
+	struct ring_buffer *ends;
+	void (*ended)(const struct weir_socket_end *end, void *userdata);
+	void *ended_userdata;
+	unsigned int ended_left;
 };
 
 static bool kernel_destroys(void)
@@ -60,6 +64,15 @@ static int attach(struct sockets *s)
 	return s->list ? 0 : -EOPNOTSUPP;
 }
 
+static int take_end(void *userdata, void *data, size_t size)
+{
+	struct sockets *s = userdata;
+
+	if (size >= sizeof(struct weir_socket_end))
+		s->ended(data, s->ended_userdata);
+	return --s->ended_left ? 0 : -EAGAIN; /* it is consumed in any case */
+}
+
 int sockets_open(struct sockets **ret, struct fault *reterr)
 {
 	_cleanup_(sockets_closep) struct sockets *s = calloc(1, sizeof(*s));
@@ -90,6 +103,11 @@ int sockets_open(struct sockets **ret, struct fault *reterr)
 	if (r < 0)
 		return fault(reterr, r, "sockets.attach",
 			     "cannot attach the programs for connections: %s", strerror(-r));
+	s->ends =
+		ring_buffer__new(bpf_map__fd(s->skeleton->maps.weir_sock_ends), take_end, s, NULL);
+	if (!s->ends)
+		return fault(reterr, -errno, "sockets.load",
+			     "cannot read the connections that end: %s", strerror(errno));
 	*ret = take_ptr(s);
 	return 0;
 }
@@ -98,6 +116,7 @@ void sockets_close(struct sockets *s)
 {
 	if (!s)
 		return;
+	ring_buffer__free(s->ends);
 	sockets_bpf__destroy(s->skeleton);
 	free(s);
 }
@@ -137,6 +156,26 @@ int sockets_each(const struct sockets *s,
 		 int (*fn)(const struct weir_socket_row *row, void *userdata), void *userdata)
 {
 	return read_all(s->list, fn, userdata);
+}
+
+void sockets_sample(struct sockets *s, uint32_t one_in)
+{
+	__atomic_store_n(&s->skeleton->bss->weir_sample_most, one_in ? UINT32_MAX / one_in : 0,
+			 __ATOMIC_RELAXED);
+}
+
+void sockets_ended(struct sockets *s, void (*fn)(const struct weir_socket_end *end, void *userdata),
+		   void *userdata)
+{
+	s->ended = fn;
+	s->ended_userdata = userdata;
+	s->ended_left = SOCKETS_ENDED_MAX;
+	ring_buffer__consume(s->ends);
+}
+
+uint64_t sockets_sample_lost(const struct sockets *s)
+{
+	return __atomic_load_n(&s->skeleton->bss->weir_sample_lost, __ATOMIC_RELAXED);
 }
 
 bool sockets_by_program(const struct sockets *s)

@@ -48,6 +48,16 @@ int sockets_kill(const struct sockets *s, const struct weir_socket_row *rows, si
 /** What became of connections, by service; *@ret is the caller's to free(). -ENOMEM. */
 int sockets_services(const struct sockets *s, struct sockets_service **ret, size_t *ret_count);
 
+#define SOCKETS_ENDED_MAX 1000
+
+/** Sample one connection of so many from now on, when it ends; 0 = none. */
+void sockets_sample(struct sockets *s, uint32_t one_in);
+/** Call @fn for sampled ones that ended since, SOCKETS_ENDED_MAX at most; the others come the next time. */
+void sockets_ended(struct sockets *s, void (*fn)(const struct weir_socket_end *end, void *userdata),
+		   void *userdata);
+/** Sampled ones that ended while there was no room for them. */
+uint64_t sockets_sample_lost(const struct sockets *s);
+
 /** The smallest whole power of two of microseconds that @permille of what is in the buckets lie below; 0 = they are empty. */
 uint64_t sockets_quantile_us(const __u64 buckets[static WEIR_SOCKET_BUCKETS],
 			     unsigned int permille);
