@@ -169,7 +169,7 @@ $(FUZZ_TOOLS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuz
 # A target takes no kernel: of the API it has the handlers, and a fake of what is below them.
 FUZZ_HANDLERS := anchor api audit authorize body connections correlate entry etag explain \
 	explain_events fields flags governance history idempotency keys limits lists meter migrate \
-	openapi panic policy reply report risk routes rules seal sessions source tenants usage version \
+	openapi panic policy reply report risk routes rules seal sessions source telemetry tenants usage version \
 	versions
 FUZZ_API := $(FUZZ_HANDLERS:%=$(BUILD)/user/api/%.o) \
 	$(patsubst %,$(BUILD)/tests/fuzz/fake_%.o,datapath engine http keys log)

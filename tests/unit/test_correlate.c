@@ -79,12 +79,50 @@ static void test_a_malformed_trace_is_ignored(void **unused)
 	}
 }
 
+static void test_the_caller_says_whether_anybody_keeps_the_trace(void **unused)
+{
+	struct correlation c;
+
+	(void)unused;
+	correlate(NULL, PARENT, &c);
+	assert_string_equal(c.caller, "00f067aa0ba902b7");
+	assert_memory_equal(c.parent + 36, c.span_id, 16);
+	assert_false(c.unsampled);
+	correlate(NULL, "00-" TRACE "-00f067aa0ba902b7-00", &c);
+	assert_true(c.unsampled);
+	correlate(NULL, "00-" TRACE "-00f067aa0ba902b7-fe", &c);
+	assert_true(c.unsampled);
+	correlate(NULL, "00-" TRACE "-00f067aa0ba902b7-03", &c);
+	assert_false(c.unsampled);
+	/* Theirs goes on. */
+	correlate_begin(&c);
+	assert_string_equal(c.trace_id, TRACE);
+}
+
+static void test_a_trace_of_ours_has_no_caller(void **unused)
+{
+	struct correlation c;
+
+	(void)unused;
+	correlate(NULL, NULL, &c);
+	assert_string_equal(c.trace_id, "");
+	correlate_begin(&c);
+	assert_int_equal(strlen(c.trace_id), 32);
+	assert_int_equal(strlen(c.parent), CORRELATE_PARENT_SIZE - 1);
+	assert_memory_equal(c.parent + 3, c.trace_id, 32);
+	assert_string_equal(c.parent + 52, "-01");
+	assert_string_equal(c.caller, "");
+	assert_false(c.unsampled);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_token_is_kept_and_anything_else_replaced),
 		cmocka_unit_test(test_a_trace_goes_on_with_a_span_of_ours),
 		cmocka_unit_test(test_a_malformed_trace_is_ignored),
+		cmocka_unit_test(test_the_caller_says_whether_anybody_keeps_the_trace),
+		cmocka_unit_test(test_a_trace_of_ours_has_no_caller),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,7 @@ static const struct {
 	{OBJECT_ASSET, NULL, "risk: {assets: [{", "}]}", {"service: web", "weight: 100"}},
 	{OBJECT_RETENTION, NULL, "audit: {retention: {", "}}", {NULL}},
 	{OBJECT_METRICS, NULL, "metrics: {", "}", {NULL}},
+	{OBJECT_OTLP, NULL, "otlp: {", "}", {"endpoint: 'http://h'"}},
 	{OBJECT_ANCHOR, NULL, "audit: {anchor: {", "}}", {"every: 1h", "exec: keep"}},
 };
 

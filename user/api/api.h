@@ -30,6 +30,8 @@ struct api_options {
 int api_open(const struct api_options *options, struct api **ret, struct fault *reterr);
 /** Answer requests about @engine. On failure only api_stop() makes sense. */
 int api_serve(struct api *a, struct engine *engine, struct fault *reterr);
+/* Put the metrics together for engine_put_metrics(): what is scraped, from the same figures. */
+void api_measure(struct api *a);
 /* End what is being done for clients on other threads, while the engine is still there; then the engine may stop.
  * Accepts NULL. */
 void api_quiesce(struct api *a);

@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "api/correlate.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
+
+#include "otlp/span.h"
 
 static const char HEX[] = "0123456789abcdef";
-
-/* Random hex digits. They name, they do not guard: without randomness they are zeros. */
-static void put_random(char *to, unsigned int digits)
-{
-	uint8_t random[16] = {0};
-
-	if (getrandom(random, sizeof(random), GRND_NONBLOCK) < 0)
-		memset(random, 0, sizeof(random));
-	for (unsigned int i = 0; i < digits; i++)
-		to[i] = HEX[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
-}
 
 static bool is_token(const char *id)
 {
@@ -51,11 +40,23 @@ void correlate(const char *request_id, const char *traceparent, struct correlati
 	if (request_id && is_token(request_id))
 		snprintf(ret->request_id, sizeof(ret->request_id), "%s", request_id);
 	else
-		put_random(ret->request_id, 32);
+		otlp_random(ret->request_id, 32);
 	if (!traceparent || !is_parent(traceparent))
 		return;
-	memcpy(ret->parent, traceparent, CORRELATE_PARENT_SIZE - 1);
-	memcpy(ret->parent, "00", 2); /* what we write is of the version that we know */
-	put_random(ret->parent + 36, 16);
 	memcpy(ret->trace_id, traceparent + 3, 32);
+	memcpy(ret->caller, traceparent + 36, 16);
+	ret->unsampled = !strchr("13579bdf", traceparent[54]);
+	otlp_random(ret->span_id, 16);
+	/* What we write is of the version that we know. */
+	snprintf(ret->parent, sizeof(ret->parent), "00-%s-%s-%.2s", ret->trace_id, ret->span_id,
+		 traceparent + 53);
+}
+
+void correlate_begin(struct correlation *c)
+{
+	if (*c->trace_id)
+		return;
+	otlp_random(c->trace_id, 32);
+	otlp_random(c->span_id, 16);
+	snprintf(c->parent, sizeof(c->parent), "00-%s-%s-01", c->trace_id, c->span_id);
 }

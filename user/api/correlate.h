@@ -16,6 +16,9 @@ struct correlation {
 	char parent
 		[CORRELATE_PARENT_SIZE]; /* of what we do: the caller's trace, a span of our own; "" = there is none */
 	char trace_id[33]; /* of parent; "" = there is none */
+	char span_id[17];  /* likewise */
+	char caller[17];   /* the span that asks; "" = there is none */
+	bool unsampled;	   /* the caller's trace is one that nobody keeps */
 };
 
 /**
@@ -23,5 +26,7 @@ struct correlation {
  * '.', '_' and '-' is replaced by one of ours, as is one that is missing; a traceparent that is malformed is ignored.
  */
 void correlate(const char *request_id, const char *traceparent, struct correlation *ret);
+/* Begin a trace, if it is part of none. */
+void correlate_begin(struct correlation *c);
 
 #endif

@@ -11,6 +11,7 @@
 #include "engine/ladder.h"
 #include "engine/privacy.h"
 #include "engine/seal.h"
+#include "engine/telemetry.h"
 #include "ladder/ladder.h"
 
 /* A path as others can use it. */
@@ -74,6 +75,23 @@ static void add_exports(const struct call *c, struct doctor_report *report)
 	}
 }
 
+static void add_otlp(const struct call *c, struct doctor_report *report)
+{
+	struct otlp_stats s;
+
+	if (!engine_telemetry_stats(c->engine, &s))
+		return;
+	if (s.failing || s.spans_dropped)
+		doctor_add(report, "otlp", DOCTOR_WARN, "see to the receiver; it is tried again",
+			   "%.100s%s: %llu spans lost, %llu waiting: %.120s", s.endpoint,
+			   s.failing ? " takes nothing" : "", (unsigned long long)s.spans_dropped,
+			   (unsigned long long)s.spans_queued, s.because);
+	else
+		doctor_add(report, "otlp", DOCTOR_OK, "",
+			   "%.100s took %llu spans, and metrics %llu times", s.endpoint,
+			   (unsigned long long)s.spans_sent, (unsigned long long)s.metrics_sent);
+}
+
 /* What only the daemon knows: whether it can write, and what it had to give up. */
 static void add_own(const struct call *c, struct doctor_report *report)
 {
@@ -98,6 +116,7 @@ static void add_own(const struct call *c, struct doctor_report *report)
 			   (unsigned long long)stats.records, (unsigned long long)stats.pending);
 	add_seal(c, report);
 	add_exports(c, report);
+	add_otlp(c, report);
 	if (!engine_store_works(c->engine))
 		doctor_add(report, "database", DOCTOR_FAIL, "mend it and restart the daemon",
 			   "changes will not survive a reboot: %s", store->fault.text);

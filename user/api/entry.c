@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/recorder.h"
+#include "engine/telemetry.h"
 
 /* A page in somebody's browser must not be able to use their rights: no browser sends these requests
  * without saying where they come from. */
@@ -221,6 +222,7 @@ struct note {
 	char username[33];
 	char credential[24];
 	struct correlation correlation;
+	struct request_span span;
 };
 
 static void note_call(const struct call *c, uint64_t began_ns)
@@ -231,6 +233,7 @@ static void note_call(const struct call *c, uint64_t began_ns)
 		return;
 	n->began_ns = began_ns;
 	n->correlation = c->correlation;
+	request_span_begin(c, &n->span);
 	snprintf(n->username, sizeof(n->username), "%s", c->actor.username);
 	if (c->credential.kind)
 		snprintf(n->credential, sizeof(n->credential), "%s %s",
@@ -260,6 +263,7 @@ void entry_completed(const struct http_response *response, void *api)
 	log_set_request(n->correlation.request_id, n->correlation.trace_id);
 	engine_called(a->engine, &n->call);
 	log_set_request(NULL, NULL);
+	request_span_end(a, &n->span, &n->correlation, &n->call);
 	meter_count(&a->meter, &(struct meter_request){
 				       .operation = n->call.operation,
 				       .status = n->call.status,
@@ -281,6 +285,7 @@ void entry_control(const struct http_request *request, struct http_response *res
 		.request = request,
 		.response = response,
 		.roles = roles,
+		.began_real_ns = clock_real_ns(),
 		.actor = {.uid = request->peer.uid,
 			  .username = request->peer.username,
 			  .role = identity_strongest(roles),
@@ -289,9 +294,15 @@ void entry_control(const struct http_request *request, struct http_response *res
 
 	correlate(http_header(request, "X-Request-ID"), http_header(request, "traceparent"),
 		  &c.correlation);
+	if (engine_wants_requests(a->engine))
+		correlate_begin(&c.correlation);
 	c.actor.request_id = c.correlation.request_id;
 	c.actor.trace_id = c.correlation.trace_id;
 	log_set_request(c.correlation.request_id, c.correlation.trace_id);
+	/* Of what is no span of its own, the caller is the parent. */
+	c.actor.span_id =
+		engine_wants_requests(a->engine) ? c.correlation.span_id : c.correlation.caller;
+	c.actor.unsampled = c.correlation.unsampled;
 	answer(&c);
 	note_call(&c, began_ns);
 	log_set_request(NULL, NULL);

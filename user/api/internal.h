@@ -37,6 +37,7 @@ struct call {
 	struct engine *engine;
 	const struct http_request *request;
 	struct http_response *response;
+	uint64_t began_real_ns; /* CLOCK_REALTIME */
 	struct engine_actor actor;
 	uint32_t roles;			     /* of whoever asks, a set: identity/role.h */
 	struct allowance_answer allowed;     /* how many requests the user has left */
@@ -45,6 +46,7 @@ struct call {
 	enum api_version version;
 	const char *path;      /* behind the version */
 	const char *operation; /* of route.def; NULL: none was found */
+	const char *route;     /* likewise, its path */
 	const char *step_up;   /* of the route, in words */
 	bool may_change;       /* it was let through to one that may change something */
 	const char *fields;    /* ?fields=, checked; NULL: all of the answer */
@@ -154,6 +156,18 @@ struct audit_query;
 int read_switch(struct call *c, const char *name, bool *ret);
 /* The arguments that are criteria, as a query and as details of a record. Answers itself if one is bad. */
 int read_query(struct call *c, struct audit_query *q, struct audit_details *ret_asked);
+
+/* telemetry.c: a request as a span. What is kept of it until it is answered lives for ever; and what is sent. */
+struct request_span {
+	bool wanted;
+	const char *method, *route, *version; /* route NULL: there is none */
+	uint64_t start_ns;
+};
+void request_span_begin(const struct call *c, struct request_span *ret);
+void request_span_end(struct api *a, const struct request_span *s,
+		      const struct correlation *correlation, const struct engine_call *call);
+json_t *json_otlp(const struct engine *e);
+void put_otlp(struct metrics *m, struct call *c);
 
 struct ship_stats;
 /* Durable records that are still to be looked at for this target. */

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/words.h"
 #include "engine/busiest.h"
+#include "engine/telemetry.h"
 #include "metrics/metrics.h"
 
 static unsigned int expected_verdict(unsigned int reason)
@@ -219,39 +220,63 @@ static void put_itself(struct metrics *m, struct call *c)
 	metrics_process(m);
 }
 
+static void collect(struct metrics *m, struct call *c)
+{
+	uint64_t began_ns = clock_monotonic_ns(), series;
+	struct recorder_stats stats;
+
+	recorder_get_stats(engine_recorder(c->engine), &stats);
+	put_state(m, c);
+	put_safety(m, c);
+	put_feeds(m, c);
+	put_packets(m, c);
+	put_timing(m, c);
+	put_limits(m, c);
+	put_limit_bounds(m, c);
+	put_tenants(m, c);
+	put_flags(m, c);
+	put_connections(m, c);
+	put_top_sources(m, c);
+	put_risk(m, c);
+	put_cells(m, c);
+	put_events(m, c, &stats);
+	put_audit(m, c, &stats);
+	put_otlp(m, c);
+	put_api(m, c);
+	put_itself(m, c);
+	series = m->series;
+	metrics_single(m, METRIC_METRICS_SERIES, series);
+	metrics_family(m, METRIC_METRICS_DURATION_SECONDS);
+	metrics_sample_double(m, (double)(clock_monotonic_ns() - began_ns) / NSEC_PER_SEC, NULL);
+	metrics_end(m);
+}
+
 void handle_metrics(struct call *c)
 {
 	enum metrics_format format = metrics_choose(http_header(c->request, "Accept"));
-	uint64_t began_ns = clock_monotonic_ns(), series;
-	struct recorder_stats stats;
 	struct metrics m;
 	struct text out;
 
 	text_init_growing(&out);
 	metrics_init(&m, format, &out);
-	recorder_get_stats(engine_recorder(c->engine), &stats);
-	put_state(&m, c);
-	put_safety(&m, c);
-	put_feeds(&m, c);
-	put_packets(&m, c);
-	put_timing(&m, c);
-	put_limits(&m, c);
-	put_limit_bounds(&m, c);
-	put_tenants(&m, c);
-	put_flags(&m, c);
-	put_connections(&m, c);
-	put_top_sources(&m, c);
-	put_risk(&m, c);
-	put_cells(&m, c);
-	put_events(&m, c, &stats);
-	put_audit(&m, c, &stats);
-	put_api(&m, c);
-	put_itself(&m, c);
-	series = m.series;
-	metrics_single(&m, METRIC_METRICS_SERIES, series);
-	metrics_family(&m, METRIC_METRICS_DURATION_SECONDS);
-	metrics_sample_double(&m, (double)(clock_monotonic_ns() - began_ns) / NSEC_PER_SEC, NULL);
-	metrics_end(&m);
+	collect(&m, c);
 	http_response_header(c->response, "Vary", "Accept");
 	reply_text(c, metrics_content_type(format), &out);
+}
+
+void api_measure(struct api *a)
+{
+	struct call c = {.api = a, .engine = a->engine};
+	const struct metrics_times times = {
+		.now_ns = clock_real_ns(),
+		.started_ns = engine_started_ns(c.engine),
+		.pinned_ns = datapath_meta(engine_datapath(c.engine))->created_ns,
+	};
+	struct metrics m;
+	struct text out;
+
+	text_init_growing(&out);
+	metrics_init_otlp(&m, &times, &out);
+	collect(&m, &c);
+	engine_put_metrics(c.engine, &out);
 }

@@ -151,6 +151,7 @@ static void enter(struct call *c, const struct route *route)
 	char tenant[128];
 
 	c->operation = route->operation;
+	c->route = route->path;
 	if (authorize(c, route->permission, tenant_of(c, route, tenant, sizeof(tenant))) < 0)
 		return;
 	c->may_change = kind != READ;

@@ -197,6 +197,7 @@ static const struct {
 	{"watching", json_watching},
 	{"timing", json_timing},
 	{"interfaces", json_interfaces},
+	{"otlp", json_otlp},
 };
 
 void handle_status(struct call *c)

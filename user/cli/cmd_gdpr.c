@@ -45,6 +45,10 @@ static const struct {
 	{"metrics", "operational",
 	 "counts, by limit and reason; by network if metrics.top_sources says so", "in memory",
 	 "not about people"},
+	{"receivers", "personal",
+	 "what targets of audit.export get of records, and a receiver of otlp of connections: "
+	 "networks, or addresses if audit.personal.traffic is clear",
+	 "as they keep it", "there: nothing here reaches it"},
 	{"backups", "personal", "a copy of the state; with the vault's key if --with-keys said so",
 	 "as you keep them",
 	 "when they are put back; those made before are not reached: remove them"},

@@ -208,6 +208,24 @@ static void say_exports(const struct cli *cli, const json_t *exports)
 	}
 }
 
+static void say_otlp(const struct cli *cli, const json_t *otlp)
+{
+	const json_t *spans = json_object_get(otlp, "spans");
+	const char *error = member_text(otlp, "error");
+	bool fails = member_bool(otlp, "failing");
+
+	if (!json_is_object(otlp))
+		return;
+	cli_say(cli,
+		"%s to %s: %" PRIu64 " spans sent, %" PRIu64 " waiting, %" PRIu64
+		" dropped, %" PRIu64 " rejected; metrics sent %" PRIu64 " times%s%s",
+		fails ? "OTLP FAILING" : "otlp", member_text(otlp, "endpoint"),
+		member_u64(spans, "sent"), member_u64(spans, "queued"),
+		member_u64(spans, "dropped"), member_u64(spans, "rejected"),
+		member_u64(json_object_get(otlp, "metrics"), "sent"), fails ? ": " : "",
+		fails ? error : "");
+}
+
 void status_say_trouble(const struct cli *cli, const json_t *status)
 {
 	const json_t *audit = json_object_get(status, "audit"), *feeds, *feed, *link, *store, *seal,
@@ -316,6 +334,7 @@ int cmd_status(struct cli *cli)
 		member_text(status, "attached"), uptime);
 	status_say_trouble(cli, status);
 	say_exports(cli, json_object_get(json_object_get(status, "audit"), "exports"));
+	say_otlp(cli, json_object_get(status, "otlp"));
 	table_init(&t, "", "", NULL);
 	put_links(&t, status);
 	put_policy(&t, status);

@@ -219,6 +219,13 @@ static void wake_loop(void *userdata)
 	uv_async_send(&d->recorder);
 }
 
+static void measure(void *userdata)
+{
+	struct daemon *d = userdata;
+
+	api_measure(d->api);
+}
+
 static void on_recorder(uv_async_t *handle)
 {
 	struct daemon *d = handle->data;
@@ -320,6 +327,7 @@ static int start(struct daemon *d, const struct settings *s, struct fault *reter
 		.pin_dir = s->pin_dir,
 		.allow_generic = s->allow_generic,
 		.wake = wake_loop,
+		.measure = measure,
 		.userdata = d,
 	};
 	const struct api_options api = {

@@ -182,6 +182,7 @@ int change_carry_out(struct engine *e, const struct change *c, struct policy **p
 	int r = 0;
 
 	*e->set_aside = '\0';
+	apply_step(e, "policy.stage");
 	if (c->confirm_ns)
 		r = spare_file(e, *policy, &spared, reterr);
 	if (r == 0 && c->to_file)
@@ -190,11 +191,14 @@ int change_carry_out(struct engine *e, const struct change *c, struct policy **p
 		return r;
 	fault_point(NULL, "change.staged"); /* to die at, like those below */
 	describe(e, *policy, c, &item);
+	apply_step(e, "policy.begin");
 	history_begin(&e->history, &item, (*policy)->text,
 		      make_pending(e, c, item.generation, &pending) ? &pending : NULL);
 	fault_point(NULL, "change.begun");
 	r = policy_enforce(e, policy, image, c->how != HISTORY_AUTOMATIC, reterr);
 	fault_point(NULL, "change.enforced");
+	if (r == 0)
+		apply_step(e, "policy.keep");
 	if (r < 0 && c->to_file)
 		files_abort(&file);
 	else if (c->to_file)
@@ -325,20 +329,29 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 	_cleanup_(policy_image_freep) struct policy_image *image = NULL;
 	_cleanup_(outlook_freep) struct outlook *outlook = NULL;
 	struct fault f = {0};
-	int r = check_change(e, c, &f);
+	int r;
 
+	apply_begin(e, c->actor);
+	apply_step(e, "policy.check");
+	r = check_change(e, c, &f);
 	if (r == 0)
 		r = change_read(e, c, text, length, &policy, &f);
-	if (r == 0)
+	if (r == 0) {
+		apply_step(e, "policy.compile");
 		r = flags_compile(e, policy, &image, &f);
-	if (r == 0)
+	}
+	if (r == 0) {
+		apply_step(e, "policy.outlook");
 		r = feeds_outlook(e, policy, &outlook, &f);
+	}
 	if (r == 0)
 		r = outlook_refused(outlook, &f);
 	/* What is undone by itself may cut off whoever asks: that is what it is for. */
-	if (r == 0 && !c->confirm_ns)
+	if (r == 0 && !c->confirm_ns) {
+		apply_step(e, "policy.safety");
 		r = engine_check_safety(e, policy, outlook, c->actor,
 					c->refusal ? &c->refusal->findings : NULL, &f);
+	}
 	if (r == 0)
 		r = engine_proceed(c->actor, &f,
 				   "put the policy of SHA-256 %.12s in force, as generation %u%s",
@@ -352,6 +365,7 @@ static int change_policy(struct engine *e, const struct change *c, const char *t
 		if (reterr)
 			*reterr = f;
 	}
+	apply_end(e, history_how_str(c->how), c->actor, &f);
 	return r;
 }
 
@@ -483,8 +497,10 @@ static void undo(struct engine *e)
 		r = policy_read(e, text, length, profile, &policy, &f);
 	else
 		r = policy_read(e, NULL, 0, profile, &policy, &f);
+	apply_begin(e, c.actor);
 	if (r == 0)
 		r = change_carry_out(e, &c, &policy, NULL, &f);
+	apply_end(e, history_how_str(c.how), c.actor, &f);
 	if (r == 0) {
 		log_warn("a policy was not confirmed in time: the one before it is in force again",
 			 "sha256", e->policy->sha256);

@@ -125,6 +125,7 @@ static int start_recorder(struct engine *e, struct fault *reterr)
 	if (indexer_start(e->audit_dir, &e->indexer, &f) < 0)
 		log_warn("the audit log is not indexed; searching it is slow", "error", f.text);
 	export_start(e);
+	telemetry_start(e);
 	return 0;
 }
 
@@ -263,6 +264,7 @@ void engine_close(struct engine *e)
 		calls_tick(e, true);
 		engine_record(e, &record, &ENGINE_SYSTEM);
 		export_stop(e);
+		telemetry_stop(e);
 		seal_stop(e);
 		if (recorder_stop(e->recorder) < 0)
 			log_error("the last audit records could not be written");
@@ -398,7 +400,7 @@ int engine_reported(struct engine *e, const struct engine_report *report,
 
 uint64_t engine_tick(struct engine *e)
 {
-	uint64_t now_ns = clock_monotonic_ns(), due_ns, links_due_ns, wait_ms;
+	uint64_t now_ns = clock_monotonic_ns(), due_ns, links_due_ns, telemetry_due_ns, wait_ms;
 
 	if (e->detached)
 		return TICK_MSEC_MAX;
@@ -422,6 +424,7 @@ uint64_t engine_tick(struct engine *e)
 	usage_tick(e);
 	safety_tick(e);
 	links_due_ns = links_tick(e);
+	telemetry_due_ns = telemetry_tick(e);
 	now_ns = clock_monotonic_ns();
 	due_ns = control_due_ns(e);
 	if (change_due_ns(e) < due_ns)
@@ -432,6 +435,8 @@ uint64_t engine_tick(struct engine *e)
 		due_ns = e->traffic_due_ns;
 	if (links_due_ns < due_ns)
 		due_ns = links_due_ns;
+	if (telemetry_due_ns < due_ns)
+		due_ns = telemetry_due_ns;
 	if (e->lists_due_ns < due_ns)
 		due_ns = e->lists_due_ns;
 	wait_ms = due_ns > now_ns ? (due_ns - now_ns) / NSEC_PER_MSEC + 1 : 1;

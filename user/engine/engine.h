@@ -44,6 +44,8 @@ struct engine_options {
 	bool allow_generic;
 	/* Called on the recorder's thread: have engine_recorder_completions() called by the loop. */
 	void (*wake)(void *userdata);
+	/* Have the metrics put together, for engine_put_metrics(). */
+	void (*measure)(void *userdata);
 	void *userdata;
 };
 
@@ -56,6 +58,8 @@ struct engine_actor {
 	bool force;   /* does it though it would */
 	bool dry_run; /* see engine_proceed() */
 	const char *request_id, *trace_id; /* of the request, for its records; NULL or "" = none */
+	const char *span_id; /* in the trace, of which what it does is a part; likewise */
+	bool unsampled;	     /* the trace is one that nobody keeps */
 };
 
 /**

@@ -21,6 +21,7 @@
 #include "engine/privacy.h"
 #include "engine/safety.h"
 #include "engine/seal.h"
+#include "engine/telemetry.h"
 #include "engine/traffic.h"
 #include "engine/usage.h"
 
@@ -84,7 +85,8 @@ struct engine {
 	struct indexer *indexer; /* NULL: could not be started; searches are slow then */
 	struct access access;
 	struct calls calls;
-	struct shipper *shipper;    /* NULL: nothing is sent on */
+	struct shipper *shipper; /* NULL: nothing is sent on */
+	struct telemetry telemetry;
 	struct engine_trace *trace; /* NULL: nobody traces */
 	struct traffic *traffic;    /* NULL: there is no memory for it */
 	uint64_t traffic_due_ns;    /* CLOCK_MONOTONIC */

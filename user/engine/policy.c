@@ -58,17 +58,23 @@ static int enforce(struct engine *e, const struct policy *policy, struct policy_
 	int r;
 
 	/* Lists first: what the new policy blocks is blocked no later than its limits apply. */
+	apply_step(e, "policy.lists");
 	r = fault_point(reterr, "engine.lists") ?: lists_take_policy(e, policy, reterr);
-	if (r == 0)
+	if (r == 0) {
+		apply_step(e, "policy.feeds");
 		r = fault_point(reterr, "engine.feeds")
 			    ?: feeds_prepare(e, policy, must, &e->held, reterr);
+	}
 	if (r == 0 && !e->policy)
 		store_recover(e, &e->held, e->recover & ~e->feeds.kept);
-	if (r == 0)
+	if (r == 0) {
+		apply_step(e, "policy.entries");
 		r = lists_synchronise(e, reterr);
+	}
 	if (r == 0)
 		r = fault_point(reterr, "engine.datapath");
 	if (r == 0) {
+		apply_step(e, "policy.datapath");
 		usage_keep(e); /* a tenant who went may lose his counters to one who comes */
 		pthread_mutex_lock(&e->names);
 		r = datapath_apply_policy(e->datapath, image, &generation, reterr);
@@ -93,6 +99,7 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	int r = image ? 0 : flags_compile(e, *policy, &own, reterr);
 
 	image = image ?: own;
+	apply_step(e, "policy.prepare");
 	if (r == 0)
 		r = control_prepare(e, image, *policy, &control, reterr);
 	if (r == 0)
@@ -102,6 +109,7 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	if (r < 0)
 		return r;
 	fault_point(NULL, "engine.in_force"); /* to die at: nothing can fail any more */
+	apply_step(e, "policy.commit");
 	lists_commit(e, *policy);
 	feeds_commit(e, *policy);
 	flags_commit(e, *policy);
@@ -116,6 +124,7 @@ int policy_enforce(struct engine *e, struct policy **policy, struct policy_image
 	*policy = former;
 	e->policy_loaded_ns = clock_real_ns();
 	export_take_policy(e);
+	telemetry_take_policy(e, former);
 	governance_take_policy(e);
 	usage_take_policy(e);
 	ladder_take_policy(e);

@@ -168,7 +168,12 @@ SCALAR(asset_weight, value_number, "a number from 50 to 150",
 OBJECT(metrics, read_inner, "a mapping", OBJECT_METRICS);
 SCALAR(metrics_timing, value_reject, "a share such as 1/1000", .pattern = pattern_reject);
 SCALAR(metrics_top, value_number, "a number from 0 to 50", NUMBER(0, POLICY_TOP_SOURCES_MAX));
+OBJECT(otlp, read_inner, "a mapping with an endpoint", OBJECT_OTLP);
+SCALAR(endpoint, value_endpoint, "an endpoint such as http://127.0.0.1:4318",
+       .pattern = pattern_endpoint);
 SCALAR(headers_file, value_headers_file, "a path", .pattern = pattern_file);
+LISTED(otlp_spans, value_otlp_spans, "kinds of spans such as requests", .word = word_otlp_spans);
+SCALAR(otlp_metrics, value_otlp_metrics, "a duration such as 15s", .pattern = pattern_duration);
 OBJECT(personal, read_inner, "a mapping such as {traffic: truncated}", OBJECT_PERSONAL);
 SCALAR(personal_mode, value_personal, NULL, .word = word_personal);
 OBJECT(retention, read_inner, "a mapping such as {traffic: 30d}", OBJECT_RETENTION);

@@ -391,6 +391,7 @@ void policy_free(struct policy *policy)
 	policy_list_done(&policy->allow);
 	policy_list_done(&policy->block);
 	policy_exports_done(policy);
+	policy_otlp_done(&policy->otlp);
 	policy_assets_done(policy);
 	policy_access_done(policy);
 	for (size_t i = 0; i < policy->service_count; i++) {

@@ -371,6 +371,20 @@ struct policy_metrics {
 	bool kernel_drops;   /* what the kernel drops is counted */
 };
 
+#define POLICY_OTLP_MIN_NS (NSEC_PER_SEC)
+#define POLICY_OTLP_MAX_NS (3600 * NSEC_PER_SEC)
+
+enum policy_spans { POLICY_SPANS_REQUESTS, POLICY_SPANS_APPLIES, POLICY_SPANS_MAX };
+
+/* Where spans and metrics are sent to. */
+struct policy_otlp {
+	char *endpoint;	      /* "http://127.0.0.1:4318"; NULL = nowhere */
+	char *headers_file;   /* NULL = none */
+	uint32_t spans;	      /* a bit per enum policy_spans */
+	uint32_t connections; /* one connection of so many is a span; 0 = none */
+	uint64_t metrics_ns;  /* how often; 0 = never */
+};
+
 #define POLICY_EXPORTS_MAX	 8
 #define POLICY_EXPORT_TARGET_MAX 127 /* bytes */
 
@@ -430,6 +444,7 @@ struct policy {
 	struct policy_safety safety;
 	struct policy_audit audit;
 	struct policy_metrics metrics;
+	struct policy_otlp otlp;
 	struct policy_export *exports; /* in the order of the text */
 	size_t export_count;
 	struct policy_asset *assets; /* likewise */

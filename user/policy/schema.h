@@ -299,6 +299,13 @@ int value_export_target(struct reader *r, const struct node *n, void *into);
 int value_export_categories(struct reader *r, const struct node *n, void *into);
 int value_headers_file(struct reader *r, const struct node *n, void *into);
 void policy_exports_done(struct policy *p);
+/* otlp.c */
+const char *word_otlp_spans(unsigned int i);
+void pattern_endpoint(struct text *t);
+int value_endpoint(struct reader *r, const struct node *n, void *into);
+int value_otlp_spans(struct reader *r, const struct node *n, void *into);
+int value_otlp_metrics(struct reader *r, const struct node *n, void *into);
+void policy_otlp_done(struct policy_otlp *o);
 
 /* limit_check.c: what one key alone cannot tell */
 
