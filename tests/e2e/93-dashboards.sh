@@ -17,6 +17,21 @@ attacked_policy() { # BURST
 		'{name: trial, scope: source, rate: 5/s, burst: 5, shadow: true}'
 }
 
+# Who takes all that OpenTelemetry sends, to the end of the lab; what is sent 97-otlp.sh looks at.
+start_receiver() {
+	lab_spawn host python3 -c 'if True:
+		from http.server import BaseHTTPRequestHandler, HTTPServer
+		class Receiver(BaseHTTPRequestHandler):
+			def do_POST(self):
+				self.rfile.read(int(self.headers["Content-Length"]))
+				self.send_response(200)
+				self.end_headers()
+				self.wfile.write(b"{}")
+			def log_message(self, *words):
+				pass
+		HTTPServer(("127.0.0.1", 4318), Receiver).serve_forever()' >"$LAB_DIR/receiver.log" 2>&1
+}
+
 start_clients() { # that keep to the limits, to the end of the lab
 	lab_spawn client "$FLOOD" --iface "$LAB_IF_CLIENT" --to "$LAB_HOST4:80" --base 198.18.6.0 --sources 200 --rate 800 \
 		--seconds 600 --json >"$LAB_DIR/clients"
@@ -48,6 +63,7 @@ queries() {
 		return
 	fi
 	attacked_policy 10
+	start_receiver
 	start_weir --metrics-listen "$LISTEN"
 	start_prometheus
 	start_clients

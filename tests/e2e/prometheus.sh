@@ -39,6 +39,7 @@ policy_of_everything() {
 		  acme: {dst: $LAB_HOST4, quota: {packets: {day: 1G}}}
 		audit:
 		  export: [{name: siem, format: ndjson, to: "file:$LAB_DIR/export"}]
+		otlp: {endpoint: "http://127.0.0.1:4318", spans: [requests, applies], metrics: 1s}
 	YAML
 }
 
