@@ -78,19 +78,7 @@ int value_export_target(struct reader *r, const struct node *n, void *into)
 
 int value_headers_file(struct reader *r, const struct node *n, void *into)
 {
-	char **file = into;
-
-	if (n->text[0] != '/')
-		return refuse(
-			r, n, "policy.export.headers_file",
-			"'%.64s' does not begin with '/': where a relative path leads depends "
-			"on who asks",
-			n->text);
-	if (strlen(n->text) > POLICY_FILE_MAX)
-		return refuse(r, n, "policy.string.long", "'%s' is longer than %u bytes",
-			      r->field->key, POLICY_FILE_MAX);
-	*file = strdup(n->text);
-	return *file ? 0 : -ENOMEM;
+	return value_path(r, n, "policy.export.headers_file", into);
 }
 
 int value_export_categories(struct reader *r, const struct node *n, void *into)

@@ -91,19 +91,7 @@ void pattern_file(struct text *t)
 
 int value_feed_file(struct reader *r, const struct node *n, void *into)
 {
-	char **file = into;
-
-	if (n->text[0] != '/')
-		return refuse(
-			r, n, "policy.feed.file",
-			"'%.64s' does not begin with '/': where a relative path leads depends "
-			"on who asks",
-			n->text);
-	if (strlen(n->text) > POLICY_FILE_MAX)
-		return refuse(r, n, "policy.string.long", "'%s' is longer than %u bytes",
-			      r->field->key, POLICY_FILE_MAX);
-	*file = strdup(n->text);
-	return *file ? 0 : -ENOMEM;
+	return value_path(r, n, "policy.feed.file", into);
 }
 
 const char *word_feed_format(unsigned int i)

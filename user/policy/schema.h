@@ -153,6 +153,8 @@ void pattern_zone(struct text *t);
 /* The readers; @into is the field at its offset, or the object if that is 0. values.c */
 int value_version(struct reader *r, const struct node *n, void *into);
 int value_string(struct reader *r, const struct node *n, void *into);
+/* Of a file, for others to build on; @code is told of one that is not absolute. */
+int value_path(struct reader *r, const struct node *n, const char *code, char **ret);
 int value_mode(struct reader *r, const struct node *n, void *into);
 int value_packet_action(struct reader *r, const struct node *n, void *into);
 int value_bool(struct reader *r, const struct node *n, void *into);

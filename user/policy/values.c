@@ -38,6 +38,21 @@ const char *word_mode(unsigned int i)
 	return policy_mode_str((enum weir_mode)i);
 }
 
+int value_path(struct reader *r, const struct node *n, const char *code, char **ret)
+{
+	if (n->text[0] != '/')
+		return refuse(
+			r, n, code,
+			"'%.64s' does not begin with '/': where a relative path leads depends "
+			"on who asks",
+			n->text);
+	if (strlen(n->text) > POLICY_FILE_MAX)
+		return refuse(r, n, "policy.string.long", "'%s' is longer than %u bytes",
+			      r->field->key, POLICY_FILE_MAX);
+	*ret = strdup(n->text);
+	return *ret ? 0 : -ENOMEM;
+}
+
 int value_mode(struct reader *r, const struct node *n, void *into)
 {
 	unsigned int word;
